@@ -1,0 +1,105 @@
+"""The exceptions of batchpredict, all of them.
+
+* BatchPredictError
+  x InvalidJob            a Job resource that breaks its specification: `violations` says where
+  x InvalidName           a resource name that does not parse
+  x IllegalTransition     a job asked to enter a state it cannot reach from where it is
+  x JobFailed             what is wrong with the job itself, not with one of its records
+    . NoInput             a pattern in inputPaths that matches nothing, or an input that cannot be read
+    . OutputRefused       outputPath cannot be written, or holds another job's results
+    . ModelUnusable       the SavedModel does not load, or has no such signature
+    . BudgetSpent         more errors than the job allows
+    . WorkerLost          worker processes die again and again, and no record is to blame
+    . StagingDamaged      a committed part or manifest is missing or unreadable
+  x JobCancelled          somebody stopped the job; what was committed stays
+* RecordRefused           one record that cannot be scored; never leaves the hot path of a split
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class BatchPredictError(Exception):
+    """Anything this package raises on purpose. `str()` of it is one sentence for a user."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule of a resource: `field` is its path in snake_case, as the service wrote it."""
+
+    field: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"Field: {self.field} Error: {self.description}" if self.field else self.description
+
+
+class InvalidJob(BatchPredictError):
+    """A Job resource that breaks its specification.
+
+    `violations` holds every broken rule that was found, in the order of the document.
+    """
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("\n".join(str(violation) for violation in self.violations))
+
+
+class InvalidName(BatchPredictError):
+    """A resource name that does not have the form of its kind."""
+
+
+class IllegalTransition(BatchPredictError):
+    """A job was asked to enter a state that cannot follow the one it is in."""
+
+
+class JobFailed(BatchPredictError):
+    """The job itself cannot succeed, whatever is retried. The message becomes the job's errorMessage."""
+
+
+class NoInput(JobFailed):
+    """A pattern of inputPaths matches no file, or the file system refuses to list or read it."""
+
+
+class OutputRefused(JobFailed):
+    """outputPath cannot be written to, or holds results that another job published."""
+
+
+class ModelUnusable(JobFailed):
+    """The SavedModel cannot be loaded, or does not have the signature that was asked for."""
+
+
+class BudgetSpent(JobFailed):
+    """More records failed than `maxErrors` allows."""
+
+
+class WorkerLost(JobFailed):
+    """Worker processes died repeatedly and no single record could be made responsible."""
+
+
+class StagingDamaged(JobFailed):
+    """Something that a manifest promises is missing from the staging folder."""
+
+
+class JobCancelled(BatchPredictError):
+    """The job was stopped on request. Every committed split stays committed."""
+
+
+# The service's own names for what can go wrong with an instance (kubeflow/batch-predict, PredictionError),
+# then two for what the service never reported at all.
+INVALID_INPUTS = "INVALID_INPUTS"
+FAILED_TO_RUN_MODEL = "FAILED_TO_RUN_MODEL"
+INVALID_OUTPUTS = "INVALID_OUTPUTS"
+CORRUPT_INPUT = "CORRUPT_INPUT"
+RECORD_TOO_LARGE = "RECORD_TOO_LARGE"
+
+
+class RecordRefused(Exception):
+    """One record that cannot be scored: `code` is one of the constants above, `message` the reason."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")

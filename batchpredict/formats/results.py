@@ -1,0 +1,182 @@
+"""Writers of result files: JSON lines, CSV and Parquet.
+
+JSON: one object a line. CSV: rows without a header, which the service put in a file of its own; a list is
+written as JSON text in its cell. Parquet: one column per field, typed as the signature says.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, Protocol
+
+import orjson
+
+# Rows of a Parquet row group: large enough to compress and scan well, small enough to hold.
+_ROW_GROUP_ROWS = 65_536
+
+
+class ResultWriter(Protocol):
+    """Writes results of one part, in order, into a file that its caller opened and will close."""
+
+    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+        """Append rows: a list of values per output, and the fields that were carried past the model."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is held back. The file stays open."""
+        ...
+
+
+class JsonResults:
+    """One JSON object a line, carried fields first."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+        dumps, newline = orjson.dumps, orjson.OPT_APPEND_NEWLINE
+        if carried is None:
+            if len(columns) == 1:
+                ((name, values),) = columns.items()
+                lines = [dumps({name: value}, option=newline) for value in values]
+            else:
+                names = tuple(columns)
+                rows = zip(*columns.values(), strict=True)
+                lines = [dumps(dict(zip(names, row, strict=True)), option=newline) for row in rows]
+        else:
+            names = tuple(columns)
+            rows = zip(*columns.values(), strict=True)
+            lines = [
+                _line({**fields, **dict(zip(names, row, strict=True))})
+                for fields, row in zip(carried, rows, strict=True)
+            ]
+        self._file.write(b"".join(lines))
+
+    def finish(self) -> None:
+        pass
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A carried integer of more than 64 bits, which JSON allows and orjson does not write.
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+class CsvResults:
+    """Rows of comma-separated values, quoted as RFC 4180 has it, newline-terminated; no header.
+
+    Args:
+      file: where to write.
+      names: the columns, in order.
+    """
+
+    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
+        self._file = file
+        self._names = tuple(names)
+
+    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+        count = len(next(iter(columns.values())))
+        cells = [
+            [_cell(value) for value in columns[name]]
+            if name in columns
+            else [_cell(carried[row].get(name)) if carried else "" for row in range(count)]
+            for name in self._names
+        ]
+        self._file.write(csv_lines(zip(*cells, strict=True)))
+
+    def finish(self) -> None:
+        pass
+
+
+def csv_lines(rows: Any) -> bytes:
+    """Rows of text cells as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list | dict | bool):
+        return orjson.dumps(value).decode()
+    return repr(value)
+
+
+class ParquetResults:
+    """Parquet with one column per field; row groups of 65,536 rows.
+
+    Args:
+      file: where to write.
+      types: Arrow types of the columns, by name, in order; see `arrow_type`.
+    """
+
+    def __init__(self, file: IO[bytes], types: Mapping[str, Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._pa = pa
+        self._schema = pa.schema(list(types.items()))
+        self._writer = pq.ParquetWriter(file, self._schema)
+        self._held: list[Any] = []
+        self._rows = 0
+
+    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+        count = len(next(iter(columns.values())))
+        arrays = []
+        for field in self._schema:
+            if field.name in columns:
+                values = columns[field.name]
+            else:
+                values = [_text(carried[row].get(field.name)) if carried else None for row in range(count)]
+            arrays.append(self._pa.array(values, type=field.type))
+        self._held.append(self._pa.record_batch(arrays, schema=self._schema))
+        self._rows += count
+        if self._rows >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(self._pa.Table.from_batches(self._held))
+        self._held, self._rows = [], 0
+
+    def finish(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def arrow_type(dtype: str, row_shape: tuple[int | None, ...] | None, *, is_bytes: bool) -> Any:
+    """The Arrow type of a model output: nested lists for its dimensions.
+
+    Args:
+      dtype: TensorFlow's name of the element type.
+      row_shape: sizes of one row's value; None if the rank is unknown, which a column cannot have.
+      is_bytes: a string output that holds bytes.
+
+    Raises:
+      ValueError: there is no column type for it.
+    """
+    import pyarrow as pa
+
+    if row_shape is None:
+        raise ValueError("its rank is not known in advance")
+    names = {"string": "binary" if is_bytes else "string", "bool": "bool_", "half": "float32"}
+    narrow = dtype.startswith(("bfloat16", "float16", "float8"))
+    kind = getattr(pa, "float32" if narrow else names.get(dtype, dtype), None)
+    if kind is None:
+        raise ValueError(f"there is no column type for {dtype}")
+    column = kind()
+    for _ in row_shape:
+        column = pa.list_(column)
+    return column

@@ -1,0 +1,162 @@
+"""The bytes of a segment in order, whether they lie in the file as they are or come out of a decompressor.
+
+The readers of lines and of TFRecords are written once, over `Stream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from batchpredict import storage
+from batchpredict.formats.records import Segment
+
+# One read is one request to an object store, at some 50 ms each, and one system call on a disk.
+LOCAL_PIECE = 1 << 20
+REMOTE_PIECE = 8 << 20
+
+# Behind the end of a range only the rest of its last record is wanted, which is usually short.
+TAIL_PIECE = 64 << 10
+
+# Stands for the end of a stream whose length is not known.
+ENDLESS = 1 << 62
+
+
+class Stream(Protocol):
+    """Bytes read once from front to back.
+
+    Attributes:
+      position: offset of the byte that `read` returns next.
+      size: offset of the end; ENDLESS where only reading tells.
+      fault: why the bytes ended before the stream did, None as long as they did not.
+      seekable: `seek` works.
+    """
+
+    position: int
+    size: int
+    fault: str | None
+    seekable: bool
+
+    def read(self, wanted: int = 0) -> bytes:
+        """The next bytes: about `wanted`, or about one piece if that is more.
+
+        Empty at the end of the stream and at a fault.
+        """
+
+    def skip(self, count: int) -> bool:
+        """Go `count` bytes on. False if the stream ends or has a fault before that."""
+
+    def seek(self, offset: int) -> None:
+        """Go to any byte. Only where `seekable`."""
+
+    def resume(self) -> bool:
+        """Leave a fault behind. False if there is nothing to be read behind it."""
+
+    def close(self) -> None: ...
+
+
+class Plain:
+    """A range of a file as it is. Reads go on behind the range, in smaller pieces, up to the file's size."""
+
+    seekable = True
+
+    def __init__(self, path: str, start: int, end: int, size: int) -> None:
+        self.position = start
+        self.size = size
+        self.fault: str | None = None
+        self._end = end
+        self._piece = LOCAL_PIECE if storage.is_local(path) else REMOTE_PIECE
+        self._tail = TAIL_PIECE
+        self._file = storage.open_read(path)
+        self._file.seek(start)
+
+    def read(self, wanted: int = 0) -> bytes:
+        piece = min(self._piece, self._end - self.position)
+        if piece <= 0:
+            piece, self._tail = self._tail, min(2 * self._tail, self._piece)
+        wanted = min(max(wanted, piece), self.size - self.position)
+        if wanted <= 0:
+            return b""
+        data = self._file.read(wanted)
+        if not data:
+            self.fault = "the file is shorter than it was when the job was planned"
+        self.position += len(data)
+        return data
+
+    def skip(self, count: int) -> bool:
+        self.seek(min(self.position + count, self.size))
+        return True
+
+    def seek(self, offset: int) -> None:
+        self._file.seek(offset)
+        self.position = offset
+        self.fault = None
+
+    def resume(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def opened(segment: Segment, start: int, codec: str | None) -> Iterator[Stream]:
+    """The stream of a segment from byte `start`; `codec` is "gzip", "bz2" or None for a file as it is."""
+    plain = Plain(segment.path, start, segment.end, segment.size)
+    stream: Stream = plain
+    if codec is not None:
+        from batchpredict.formats.compressed import Decompressed
+
+        stream = Decompressed(plain, codec)
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+class Window:
+    """A part of a stream that is held: `data` are the bytes from offset `base` on."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.data = b""
+        self.base = stream.position
+
+    def load(self, offset: int, count: int) -> bool:
+        """Hold at least `count` bytes from `offset`; what lies before `offset` may be forgotten.
+
+        `offset` must not lie before the window nor behind it. False if the stream ends before that; what
+        there is, is then held.
+        """
+        missing = offset + count - self.base - len(self.data)
+        if missing <= 0:
+            return True
+        parts = [self.data[offset - self.base :]]
+        while missing > 0:
+            piece = self.stream.read(missing)
+            if not piece:
+                break
+            parts.append(piece)
+            missing -= len(piece)
+        self.data = b"".join(parts)
+        self.base = offset
+        return missing <= 0
+
+    def advance(self, offset: int) -> bool:
+        """Go on at `offset`, without holding what lies before it. False if the stream ends before that."""
+        beyond = offset - self.base - len(self.data)
+        if beyond <= 0:
+            return True
+        self.data = b""
+        there = self.stream.skip(beyond)
+        self.base = self.stream.position
+        return there
+
+    def resume(self) -> bool:
+        """Go on behind a fault of the stream. False if there is none or nothing behind it."""
+        if self.stream.fault is None or not self.stream.resume():
+            return False
+        self.data = b""
+        self.base = self.stream.position
+        return True

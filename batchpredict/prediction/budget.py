@@ -1,0 +1,69 @@
+"""Watching the error budget while a job runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchpredict.errors import BudgetSpent
+from batchpredict.job import ErrorBudget
+
+# A percentage is of all the job's records, whose number is known only at the end. Before that it is taken from
+# the bytes, and held against the job only by a margin: record sizes differ within a job.
+_MARGIN = 1.25
+# Fewer errors than this say nothing about a percentage yet.
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a job, or a part of it, came to."""
+
+    predictions: int = 0
+    errors: int = 0
+    bytes: int = 0
+
+    @property
+    def records(self) -> int:
+        return self.predictions + self.errors
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.predictions + other.predictions, self.errors + other.errors, self.bytes + other.bytes)
+
+
+def parse_budget(text: str | None) -> ErrorBudget | None:
+    """The budget that a spec holds as text; None if there is none."""
+    return None if text is None else ErrorBudget.read(text)
+
+
+def check(budget: ErrorBudget | None, tally: Tally, first: str | None) -> None:
+    """The final verdict over a whole job.
+
+    Raises:
+      BudgetSpent: it has more errors than its budget allows.
+    """
+    if budget is not None and budget.is_spent(tally.errors, tally.records):
+        raise spent(budget, tally, first)
+
+
+def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, first: str | None) -> None:
+    """The verdict over what has been read so far of a job of `total_bytes`.
+
+    Raises:
+      BudgetSpent: whatever is still to come, the budget will not do.
+    """
+    if budget is None:
+        return
+    if not budget.is_percentage:
+        check(budget, tally, first)
+    elif tally.errors >= _FEWEST and tally.bytes:
+        expected = tally.records * max(total_bytes / tally.bytes, 1.0)
+        if budget.is_spent(tally.errors, int(expected * _MARGIN)):
+            raise spent(budget, tally, first)
+
+
+def spent(budget: ErrorBudget, tally: Tally, first: str | None) -> BudgetSpent:
+    cause = f" The first error: {first}" if first else ""
+    return BudgetSpent(
+        f"More errors than maxErrors ({budget}) allows: "
+        f"{tally.errors} of the {tally.records} records so far failed.{cause}"
+    )

@@ -1,0 +1,86 @@
+"""Chaining the ends: proof that the splits of a file, read apart, are the file read whole.
+
+Where a split begins inside a record, its reader guesses where the next record begins. Each manifest says where
+its split really began and where the next one must begin; this module follows these links through each file and
+says which split has to be read again from which byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from batchpredict.errors import StagingDamaged
+from batchpredict.formats import Border, Segment, Split, fits
+from batchpredict.prediction.manifest import Manifest, SegmentReport
+from batchpredict.prediction.staging import Staging
+
+
+@dataclass(frozen=True)
+class Link:
+    """A split whose place in its file is proven.
+
+    Attributes:
+      manifest: what counts for it.
+      bases: for each of its segments, how many records of the file lie before it.
+    """
+
+    manifest: Manifest
+    bases: tuple[int, ...]
+
+
+def links(staging: Staging, splits: int, redo: Callable[[Split, int], None]) -> Iterator[Link]:
+    """The proven manifests of a job, in the order of its splits.
+
+    Args:
+      staging: where the manifests are.
+      splits: how many there must be.
+      redo: has a split read again from a byte and committed; called only where a link does not fit.
+
+    Raises:
+      StagingDamaged: a split is not committed, or a repeated one does not fit either.
+    """
+    keys = staging.committed()
+    planned = [key for key in keys if key[1] is None]
+    missing = set(range(splits)).difference(number for number, _ in planned)
+    if missing:
+        raise StagingDamaged(f"{len(missing)} of {splits} splits are not committed, the first is {min(missing)}.")
+    again = {key for key in keys if key[1] is not None}
+    path = ""
+    border = records = 0
+    for manifest in staging.read_all(planned[:splits]):
+        bases = []
+        for report in manifest.segments:
+            if report.path != path:
+                path, border, records = report.path, 0, 0
+            if not _fits(border, report):
+                manifest = _read_again(staging, report, manifest.split, border, again, redo)
+                (report,) = manifest.segments
+            bases.append(records)
+            records += report.records
+            border = max(border, report.next)
+        yield Link(manifest, tuple(bases))
+
+
+def _read_again(
+    staging: Staging,
+    report: SegmentReport,
+    split: int,
+    start: int,
+    again: set[tuple[int, int | None]],
+    redo: Callable[[Split, int], None],
+) -> Manifest:
+    if (split, start) not in again:
+        redo(Split(split, (_segment(report),)), start)
+    manifest = staging.read(split, start)
+    if len(manifest.segments) != 1 or not _fits(start, manifest.segments[0]):
+        raise StagingDamaged(f"Split {split} of '{report.path}' was read again from byte {start} and does not fit.")
+    return manifest
+
+
+def _segment(report: SegmentReport) -> Segment:
+    return Segment(report.path, report.start, report.end, report.size, report.exact)
+
+
+def _fits(border: int, report: SegmentReport) -> bool:
+    return fits(border, _segment(report), Border(report.begin, report.next, report.records))

@@ -1,0 +1,273 @@
+"""The hot path: one split from its files to its committed part.
+
+    segments -> runs of records -> instances -> groups of batches -> model -> results -> part -> manifest
+
+A chain of plain loops that knows neither Beam nor processes, so that it can be tested, profiled and timed
+alone. Everything is done for many records at a time; only errors are handled one by one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchpredict import storage
+from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
+from batchpredict.formats import reader_of
+from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
+from batchpredict.formats.results import ResultWriter
+from batchpredict.models.decode import Decoder
+from batchpredict.models.fields import FieldRule
+from batchpredict.models.instances import Instances, Place, Regrouper
+from batchpredict.models.model import Model
+from batchpredict.prediction.errorlog import ErrorLog
+from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
+from batchpredict.prediction.rows import Results
+from batchpredict.prediction.scoring import CallStats, Scorer
+from batchpredict.prediction.spec import PredictionSpec
+from batchpredict.prediction.staging import Staging, worker_name
+from batchpredict.prediction.task import Task, Unwatched, Watch
+from batchpredict.storage.files import close_durably
+
+SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
+
+# Records that a reader hands over at a time, if a batch is not larger.
+_RUN_ROWS = 2048
+
+
+class SplitPredictor:
+    """Scores splits of one job with one loaded model. Used by one thread at a time.
+
+    Args:
+      spec: the job.
+      staging: where its parts go.
+      model: the signature to call.
+      load_seconds: what loading it took; reported with the first split.
+      watch: who looks on.
+      clock: seconds since the epoch, for the manifest.
+
+    Raises:
+      InvalidJob: the job's fields and the model's outputs cannot stand in one result.
+    """
+
+    def __init__(
+        self,
+        spec: PredictionSpec,
+        staging: Staging,
+        model: Model,
+        *,
+        load_seconds: float = 0.0,
+        watch: Watch | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._spec = spec
+        self._staging = staging
+        self._watch = watch or Unwatched()
+        self._clock = clock
+        self._load_seconds = load_seconds
+        rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
+        self._decoder = Decoder(model.signature, rule, text=spec.data_format == "TEXT")
+        self._read = reader_of(spec.data_format)
+        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless)
+        self._results = Results(spec, model.signature)
+
+    def __call__(self, task: Task) -> Manifest | None:
+        """Score a split and commit it. None if another attempt had committed it first.
+
+        Raises:
+          JobFailed: an input cannot be read, the output cannot be written, or the error budget is spent.
+        """
+        return _Attempt(
+            self._spec,
+            self._staging,
+            task,
+            self._decoder,
+            self._read,
+            self._scorer,
+            self._results,
+            self._watch,
+        ).run(self._clock, self._take_load_seconds())
+
+    def _take_load_seconds(self) -> float:
+        seconds, self._load_seconds = self._load_seconds, 0.0
+        return seconds
+
+    def _hopeless(self, message: str) -> None:
+        self._watch.warn(
+            f"the model has refused every record of several batches in a row: {message} "
+            "(--max-errors ends such a job early)"
+        )
+
+
+@dataclass
+class _Attempt:
+    """One attempt at one split: the state that must not outlive it."""
+
+    spec: PredictionSpec
+    staging: Staging
+    task: Task
+    decode: Decoder
+    read: Any
+    scorer: Scorer
+    results: Results
+    watch: Watch
+    predictions: int = 0
+    bytes_read: int = 0
+    condemned: frozenset[Place] = field(default_factory=frozenset)
+
+    def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
+        task, split = self.task, self.task.split.index
+        started = clock()
+        self.scorer.stats = stats = CallStats()
+        self.scorer.chaining = not task.careful
+        self.condemned = frozenset(task.condemned)
+        self.errors = ErrorLog(self.staging, split, self.spec.key_field)
+        name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
+        url = self.staging.part(name)
+        kept = False
+        try:
+            file = storage.open_write(url)
+            try:
+                writer = self.results.writer(file)
+                segments = self._score(writer)
+                writer.finish()
+                size = file.tell()
+            finally:
+                close_durably(file)
+            errors = self.errors.close()
+            ended = clock()
+            manifest = Manifest(
+                fingerprint=self.staging.fingerprint,
+                split=split,
+                forced_start=task.forced_start,
+                worker=worker_name(),
+                start_time=round(started, 3),
+                end_time=round(ended, 3),
+                node_seconds=round(ended - started + load_seconds, 6),
+                columns=self.results.names,
+                results=PartFile(name, size),
+                errors=errors,
+                segments=tuple(segments),
+                predictions=self.predictions,
+                error_count=self.errors.count,
+                error_stats=self.errors.stats(),
+                batch_calls=stats.calls,
+                batch_rows=stats.rows,
+                batch_min=stats.smallest,
+                batch_max=stats.largest,
+                call_seconds=round(stats.seconds, 6),
+                load_seconds=round(load_seconds, 6),
+            )
+            kept = self.staging.commit(manifest)
+            return manifest if kept else None
+        except OSError as error:
+            raise OutputRefused(f"outputPath: cannot write to '{self.staging.root}': {error}") from error
+        finally:
+            if not kept:
+                self.errors.discard()
+                self.staging.discard(name)
+
+    def _score(self, writer: ResultWriter) -> list[SegmentReport]:
+        reports = []
+        regrouper = Regrouper()
+        for number, segment in enumerate(self.task.segments):
+            for event in self._events(segment):
+                if isinstance(event, Border):
+                    reports.append(_report(segment, event))
+                    self.bytes_read += segment.end - segment.start
+                elif isinstance(event, Damage):
+                    self.errors.damaged(segment.path, number, event)
+                    self._check_budget()
+                else:
+                    regrouper.add(self._decode(number, segment, event))
+                    for group in self._ready(regrouper):
+                        self._score_group(group, writer)
+        rest = regrouper.rest()
+        if rest is not None:
+            self._score_group(rest, writer)
+        return reports
+
+    def _ready(self, regrouper: Regrouper) -> Iterator[Instances]:
+        """Groups as large as the scorer wants them, which changes from one to the next."""
+        while True:
+            size = self.scorer.group_size
+            group = next(regrouper.groups(size), None)
+            if group is None:
+                return
+            yield group
+
+    def _events(self, segment: Segment) -> Iterator[Any]:
+        rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
+        try:
+            yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
+        except OSError as error:
+            raise NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}") from error
+
+    def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
+        instances, refusals = self.decode(number, run)
+        if refusals:
+            for row in sorted(refusals):
+                place = Place(number, run.index + row)
+                self.errors.refuse(segment.path, place, run, row, refusals[row])
+            self._check_budget()
+        return self._without_condemned(instances) if self.condemned else instances
+
+    def _without_condemned(self, instances: Instances) -> Instances:
+        condemned = [row for row in range(instances.count) if instances.place(row) in self.condemned]
+        for row in condemned:
+            self._refuse(instances, row, RecordRefused(FAILED_TO_RUN_MODEL, self.task.obituary))
+        if not condemned:
+            return instances
+        return instances.take([row for row in range(instances.count) if row not in condemned])
+
+    def _score_group(self, group: Instances, writer: ResultWriter) -> None:
+        last = group.place(group.count - 1)
+        suspected = [
+            row
+            for row in range(group.count if self.task.suspects else 0)
+            if any(suspect.holds(group.place(row)) for suspect in self.task.suspects)
+        ]
+        if suspected:
+            for row in range(group.count):
+                self._call(group.cut(row, row + 1), writer)
+        else:
+            self._call(group, writer)
+        self.errors.settle(last)
+        self._check_budget()
+        self.watch.scored(self.predictions, self.errors.count, self._position(group, last), self.errors.first)
+
+    def _call(self, group: Instances, writer: ResultWriter) -> None:
+        self.watch.calling(group.place(0), group.place(group.count - 1))
+        pieces, refusals = self.scorer.score(group.columns, group.count)
+        self.watch.called()
+        written, refused = self.results.write(writer, pieces, group)
+        self.predictions += written
+        for row, reason in sorted({**refusals, **refused}.items()):
+            self._refuse(group, row, reason)
+
+    def _refuse(self, group: Instances, row: int, refused: RecordRefused) -> None:
+        origin, position = group.origin(row)
+        place = origin.place(position)
+        path = self.task.segments[place.segment].path
+        key = group.carried[row].get(self.spec.key_field or "") if group.carried else None
+        self.errors.refuse(path, place, origin.run, origin.rows[position], refused, key)
+
+    def _position(self, group: Instances, last: Place) -> int:
+        """Bytes of the split that lie behind, near enough for a progress bar."""
+        run = group.origins[-1].run
+        segment = self.task.segments[last.segment]
+        return self.bytes_read + min(max(run.offset - segment.start, 0), segment.end - segment.start)
+
+    def _check_budget(self) -> None:
+        limit = self.task.error_limit
+        if limit is not None and self.errors.count > limit:
+            raise BudgetSpent(f"{self.errors.first}")
+
+
+def _report(segment: Segment, border: Border) -> SegmentReport:
+    return SegmentReport(
+        segment.path, segment.start, segment.end, segment.size, segment.exact,
+        border.begin, border.next, border.records,
+    )  # fmt: skip

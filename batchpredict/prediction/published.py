@@ -1,0 +1,116 @@
+"""The names of a job's results in its output folder, and whose results stand there.
+
+Names are the service's: `prediction.results-SSSSS-of-NNNNN` and `prediction.errors_stats-00000-of-00001`.
+`prediction.errors-SSSSS-of-NNNNN` and `_SUCCESS` are ours.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from dataclasses import dataclass
+
+from batchpredict import storage
+from batchpredict.errors import OutputRefused
+from batchpredict.prediction.staging import FOLDER, Staging
+from batchpredict.storage.files import locate
+
+SUCCESS = "_SUCCESS"
+STATS = "prediction.errors_stats-00000-of-00001"
+CSV_HEADER = "prediction.results_header.csv"
+
+_PREFIXES = ("prediction.results", "prediction.errors")
+_SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
+
+
+def results_name(shard: int, shards: int, output_format: str) -> str:
+    return f"prediction.results-{shard:05d}-of-{shards:05d}{_SUFFIXES[output_format]}"
+
+
+def errors_name(shard: int, shards: int) -> str:
+    return f"prediction.errors-{shard:05d}-of-{shards:05d}"
+
+
+def is_result(name: str) -> bool:
+    """Whether a file of an output folder is a job's: a result, an error file or the mark of success."""
+    return name == SUCCESS or name.startswith(_PREFIXES)
+
+
+def owns(output_path: str, pattern: str) -> bool:
+    """Whether an input pattern with wildcards would match results in an output folder."""
+    fs, path = locate(pattern)
+    _, folder = locate(output_path)
+    if fs.isdir(path) or pattern.endswith("/"):
+        return path.rstrip("/") == folder.rstrip("/")
+    own = storage.join(folder, results_name(0, 1, "JSON"))
+    # fnmatch lets an asterisk cross folders; only patterns of the same depth match a file of this folder.
+    same_depth = path.count("/") == own.count("/") or "**" in path
+    return any(sign in path for sign in "*?[") and same_depth and fnmatch.fnmatchcase(own, path)
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What stands in an output folder.
+
+    Attributes:
+      owner: fingerprint of the job that last began to publish here; None if no job of ours did.
+      names: its result files, the mark of success among them.
+    """
+
+    owner: str | None
+    names: frozenset[str]
+
+    @property
+    def complete(self) -> bool:
+        return SUCCESS in self.names
+
+
+def occupancy(output_path: str) -> Occupancy:
+    """Look into an output folder.
+
+    Raises:
+      OutputRefused: it cannot be listed, or is a file.
+    """
+    try:
+        if storage.exists(output_path) and not storage.is_directory(output_path):
+            raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
+        names = frozenset(name for name in storage.list_names(output_path) if is_result(name))
+        try:
+            owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
+        except FileNotFoundError:
+            owner = None
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
+    return Occupancy(owner, names)
+
+
+def _owner(output_path: str) -> str:
+    return storage.join(output_path, FOLDER, "owner.json")
+
+
+def refuse_others(staging: Staging, found: Occupancy, *, overwrite: bool) -> None:
+    """Refuse an output folder that holds results of another job.
+
+    Raises:
+      OutputRefused: it does, and they may not be overwritten.
+    """
+    if found.names and found.owner != staging.fingerprint and not overwrite:
+        raise OutputRefused(
+            f"outputPath: '{staging.output_path}' holds the results of another job (or of other inputs, another "
+            "model or other options). Choose another folder, or replace them with --overwrite."
+        )
+
+
+def take_over(staging: Staging, found: Occupancy) -> None:
+    """Remove what another job, or an earlier run of this one, left; from here on the folder is this job's.
+
+    Results of this very job stay: they were published by a run that was interrupted, or by one that is
+    publishing at this moment and may have finished since we looked.
+    """
+    repeated = found.complete and not storage.exists(staging.output)
+    if found.owner != staging.fingerprint or repeated:
+        # The mark of success goes first: nobody may take half of the old results for all of them.
+        for name in sorted(found.names, key=lambda name: name != SUCCESS):
+            storage.delete(storage.join(staging.output_path, name))
+    text = json.dumps({"fingerprint": staging.fingerprint})
+    storage.replace_bytes(_owner(staging.output_path), text.encode())

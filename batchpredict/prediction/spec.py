@@ -1,0 +1,104 @@
+"""A prediction job with every default filled in: what the planner, the workers and the publisher are told.
+
+The Job resource echoes what its user sent and so knows no defaults; this is its resolved twin. It travels as
+JSON, to worker processes and inside Beam transforms.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from batchpredict.errors import InvalidJob, Violation
+from batchpredict.job import Job, PredictionInput
+
+# Part of every fingerprint: raise it when the same inputs would be cut, scored or written in another way.
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PredictionSpec:
+    """What to score, how, and where to.
+
+    Attributes:
+      inputs: patterns of input files, in the order in which their files are scored.
+      data_format: TEXT, TF_RECORD, TF_RECORD_GZIP or PARQUET. (JSON is read as TEXT.)
+      output_path: folder of the results.
+      output_format: JSON, CSV or PARQUET.
+      model_uri: folder of the SavedModel.
+      signature_name: the signature asked for; None for the default rule.
+      batch_size: rows of one model call.
+      max_workers: most worker processes at a time.
+      key_field, included_fields, excluded_fields: which fields of an instance go past the model.
+      max_errors: the error budget as its user wrote it; None for no limit.
+      max_record_bytes: a longer record is skipped and counted as an error.
+      split_bytes: size of a split; None to choose it from the inputs.
+    """
+
+    inputs: tuple[str, ...]
+    data_format: str
+    output_path: str
+    output_format: str
+    model_uri: str
+    signature_name: str | None
+    batch_size: int
+    max_workers: int
+    key_field: str | None
+    included_fields: tuple[str, ...]
+    excluded_fields: tuple[str, ...]
+    max_errors: str | None
+    max_record_bytes: int
+    split_bytes: int | None
+
+    @classmethod
+    def of(cls, job: Job) -> PredictionSpec:
+        """The resolved form of a job's predictionInput.
+
+        Raises:
+          InvalidJob: not a prediction job, or its model is named by a registry that there is none of here.
+        """
+        source = job.prediction_input
+        if source is None:
+            raise InvalidJob([Violation("job.prediction_input", "Required: this is not a prediction job.")])
+        if not source.uri:
+            raise _no_registry(source)
+        config = source.effective_instance_config
+        text = source.data_format.value in ("TEXT", "JSON")
+        return cls(
+            inputs=tuple(source.input_paths),
+            data_format="TEXT" if text else source.data_format.value,
+            output_path=source.output_path.rstrip("/") or "/",
+            output_format=source.effective_output_data_format.value,
+            model_uri=source.uri,
+            signature_name=source.signature_name or None,
+            batch_size=source.effective_batch_size,
+            max_workers=source.effective_max_worker_count,
+            key_field=config.key_field or None,
+            included_fields=config.included_fields,
+            excluded_fields=config.excluded_fields,
+            max_errors=None if source.max_errors is None else str(source.max_errors),
+            max_record_bytes=source.effective_max_record_bytes,
+            split_bytes=source.split_bytes,
+        )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> PredictionSpec:
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("inputs", "included_fields", "excluded_fields"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+    def options(self) -> dict[str, Any]:
+        """Everything that shapes the results; how many workers there are and how many errors may be does not."""
+        left_out = ("inputs", "output_path", "model_uri", "max_workers", "max_errors")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+
+def _no_registry(source: PredictionInput) -> InvalidJob:
+    field = "model_name" if source.model_name else "version_name"
+    text = "There is no model registry here to look this name up in; give the model's folder as uri instead."
+    return InvalidJob([Violation(f"prediction_input.{field}", text)])

@@ -1,0 +1,1 @@
+"""Runners: one job, on the engine that is asked for."""

@@ -1,0 +1,236 @@
+"""The few file operations that the engine needs, each with the guarantee that the commit protocol needs.
+
+What a backend must give (and `tests/storage` checks on each):
+
+* `create_if_absent` is atomic: of any number of callers exactly one creates the object, nobody ever reads
+  half of it, and it survives a power cut once the call has returned.
+* `move` replaces the target atomically on a file system that can rename; on an object store it is a copy
+  followed by a delete, so an interrupted move leaves a whole source behind.
+* an object written through `open_write` is visible whole when the file is closed, or (local) under a name
+  that nobody looks at before its manifest exists.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import fsspec
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from batchpredict.storage.urls import parent
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file as it was found: `version` changes when the content does (generation, ETag or mtime)."""
+
+    url: str
+    size: int
+    version: str
+
+
+def locate(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a URL and the path it has there."""
+    fs, path = url_to_fs(url)
+    return fs, cast(str, path)
+
+
+def is_local(url: str) -> bool:
+    return isinstance(locate(url)[0], LocalFileSystem)
+
+
+def local_path(url: str) -> str:
+    """The path of a local URL in the operating system's terms."""
+    return locate(url)[1]
+
+
+def exists(url: str) -> bool:
+    fs, path = locate(url)
+    fs.invalidate_cache(parent(path))
+    return bool(fs.exists(path))
+
+
+def is_directory(url: str) -> bool:
+    fs, path = locate(url)
+    return bool(fs.isdir(path))
+
+
+def size_of(url: str) -> int:
+    """Bytes of a file. Raises FileNotFoundError."""
+    fs, path = locate(url)
+    fs.invalidate_cache(parent(path))
+    return int(fs.info(path)["size"])
+
+
+def open_read(url: str) -> IO[bytes]:
+    """Open for sequential reading in large pieces from any offset: one `read(n)` is one ranged request."""
+    fs, path = locate(url)
+    if isinstance(fs, LocalFileSystem):
+        return open(path, "rb")
+    if isinstance(fs, MemoryFileSystem):
+        # Its `open` gives every reader the one object that is the file, position and all.
+        return io.BytesIO(fs.cat_file(path))
+    return cast("IO[bytes]", fs.open(path, "rb", cache_type="none"))
+
+
+def open_write(url: str) -> IO[bytes]:
+    """Open a new file for writing; folders are made as needed. Close it with `close_durably`."""
+    fs, path = locate(url)
+    if isinstance(fs, LocalFileSystem):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "wb", buffering=1 << 20)
+    return cast("IO[bytes]", fs.open(path, "wb"))
+
+
+def close_durably(file: IO[bytes]) -> None:
+    """Close a file that was opened by `open_write`, once its bytes are on stable storage."""
+    try:
+        if isinstance(file, io.BufferedWriter):
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        file.close()
+
+
+def read_bytes(url: str) -> bytes:
+    """The whole of a small file. Raises FileNotFoundError."""
+    fs, path = locate(url)
+    return cast(bytes, fs.cat_file(path))
+
+
+def create_if_absent(url: str, data: bytes) -> bool:
+    """Create `url` with `data` unless it exists. True if this call created it.
+
+    Callers that race give distinct data, so that each can tell afterwards whose object it is.
+
+    Local files are written aside, synced and then hard-linked to their name, which is atomic and fails if the
+    name is taken. Elsewhere fsspec's `mode="create"` asks the store for it (`ifGenerationMatch=0` on Google
+    Cloud Storage, `If-None-Match: *` on S3).
+    """
+    fs, path = locate(url)
+    if isinstance(fs, LocalFileSystem):
+        return _link_if_absent(path, data)
+    try:
+        if isinstance(fs, MemoryFileSystem):
+            # It looks first and creates then, so two threads may both find nothing.
+            with _MEMORY:
+                fs.pipe_file(path, data, mode="create")
+        else:
+            fs.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return _is_ours(fs, path, data)
+    except OSError as error:
+        if "precondition" in str(error).lower() or error.errno == errno.EEXIST:
+            return _is_ours(fs, path, data)
+        raise
+    return True
+
+
+_MEMORY = threading.Lock()
+
+
+def _is_ours(fs: fsspec.AbstractFileSystem, path: str, data: bytes) -> bool:
+    """Whether the object that is in the way is the one that this call sent.
+
+    It is if the store created it, its answer was lost and the client asked again: the second answer is then
+    that it exists.
+    """
+    return not isinstance(fs, MemoryFileSystem) and cast(bytes, fs.cat_file(path)) == data
+
+
+def _link_if_absent(path: str, data: bytes) -> bool:
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
+    with open(aside, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        # Some network file systems have no hard links; an exclusive create is then the best there is.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+            raise
+        try:
+            with open(path, "xb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+        except FileExistsError:
+            return False
+    finally:
+        os.unlink(aside)
+    _sync_folder(folder)
+    return True
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_bytes(url: str, data: bytes) -> None:
+    """Write a small file, replacing what is there in one step."""
+    fs, path = locate(url)
+    if not isinstance(fs, LocalFileSystem):
+        fs.pipe_file(path, data)
+        return
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
+    with open(aside, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def move(source: str, target: str) -> None:
+    """Give `source` the name `target`, replacing what is there. Raises FileNotFoundError without a source."""
+    fs, path = locate(source)
+    _, target_path = locate(target)
+    if isinstance(fs, LocalFileSystem):
+        os.makedirs(os.path.dirname(target_path), exist_ok=True)
+        os.replace(path, target_path)
+        return
+    fs.cp_file(path, target_path)
+    fs.rm_file(path)
+
+
+def delete(url: str, *, recursive: bool = False) -> None:
+    """Delete a file or, with `recursive`, a folder; what is not there is fine."""
+    fs, path = locate(url)
+    try:
+        fs.rm(path, recursive=recursive)
+    except FileNotFoundError:
+        return
+
+
+def list_names(folder: str) -> list[str]:
+    """Names (not paths) of the files in a folder, sorted; empty if there is no such folder."""
+    fs, path = locate(folder)
+    fs.invalidate_cache(path)
+    if isinstance(fs, LocalFileSystem):
+        try:
+            with os.scandir(path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    try:
+        found: list[dict[str, Any]] = fs.ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "file")

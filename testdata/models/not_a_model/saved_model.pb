@@ -1,0 +1,1 @@
+ÿÿ This is not a SavedModel.

@@ -1,0 +1,33 @@
+"""The file systems that the contract of `batchpredict.storage` is checked on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+
+def _local(tmp_path: Path) -> Iterator[str]:
+    yield str(tmp_path / "folder")
+
+
+def _memory(_: Path) -> Iterator[str]:
+    name = f"contract-{uuid.uuid4().hex}"
+    yield f"memory://{name}"
+    fs = fsspec.filesystem("memory")
+    if fs.exists(name):
+        fs.rm(name, recursive=True)
+
+
+# Another backend is one more generator here: it yields the URL of a folder that does not exist yet, without a
+# slash at its end, and removes it afterwards.
+BACKENDS = {"local": _local, "memory": _memory}
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a folder of its own on each backend."""
+    yield from BACKENDS[request.param](tmp_path)
