@@ -13,6 +13,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from batchpredict.errors import InvalidName
 from batchpredict.job.budget import UNLIMITED, ErrorBudget
+from batchpredict.job.scalars import write_text
 from batchpredict.job.wire import (
     Count64,
     Double,
@@ -84,7 +85,7 @@ def _version_name(text: str) -> str:
 _Input = Annotated[DataFormat, AfterValidator(_for_input)]
 _Output = Annotated[DataFormat, AfterValidator(_for_output)]
 _Budget = Annotated[
-    ErrorBudget, PlainValidator(ErrorBudget.read), PlainSerializer(str, return_type=str, when_used="json")
+    ErrorBudget, PlainValidator(ErrorBudget.read), PlainSerializer(write_text, return_type=str, when_used="json")
 ]
 
 

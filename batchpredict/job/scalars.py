@@ -184,8 +184,17 @@ def _read_int32(value: Any) -> int:
     return read_integer(value, bits=32)
 
 
-_AS_TEXT = PlainSerializer(str, return_type=str, when_used="json")
-_AS_NUMBER = PlainSerializer(int, return_type=int, when_used="json")
+def _same(value: Any) -> Any:
+    return value
+
+
+def write_text(value: Any) -> str:
+    return str(value)
+
+
+# Functions of our own and not `str`: pydantic before 2.10 asks for a signature, which a builtin type has not.
+_AS_TEXT = PlainSerializer(write_text, return_type=str, when_used="json")
+_AS_NUMBER = PlainSerializer(_same, return_type=int, when_used="json")
 
 Int64 = Annotated[int, PlainValidator(read_integer), _AS_TEXT]
 Positive64 = Annotated[int, PlainValidator(read_integer), AfterValidator(at_least(1)), _AS_TEXT]
@@ -196,7 +205,7 @@ Count32 = Annotated[int, PlainValidator(_read_int32), AfterValidator(at_least(0)
 Double = Annotated[
     float, PlainValidator(read_double), PlainSerializer(write_double, return_type=Any, when_used="json")
 ]
-Bool = Annotated[bool, PlainValidator(_read_bool), PlainSerializer(bool, return_type=bool, when_used="json")]
+Bool = Annotated[bool, PlainValidator(_read_bool), PlainSerializer(_same, return_type=bool, when_used="json")]
 Timestamp = Annotated[str, PlainValidator(read_timestamp), _AS_TEXT]
 Duration = Annotated[str, PlainValidator(read_duration), _AS_TEXT]
 # A required text: proto3 cannot tell an empty one from an absent one, so neither do we.

@@ -126,6 +126,8 @@ def parse_json(payloads: Sequence[bytes]) -> tuple[list[Any], Refusals]:
                     values[row] = decode_base64(value)
                 except (ValueError, binascii.Error):
                     refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
+                except RecursionError:
+                    refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
     return values, refusals
 
 
@@ -136,13 +138,19 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals) -> Any:
         pass
     try:
         # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
-        return json.loads(payload.decode("utf-8"))
+        value = json.loads(payload.decode("utf-8"))
+        if b"\\u" in payload:
+            # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError:
+        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: an escape that is half of a surrogate pair.")
     except UnicodeDecodeError:
         refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8)
     except json.JSONDecodeError as error:
         refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
     except (RecursionError, ValueError):
-        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: nested too deeply, or a number too long.")
+        refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
     return None
 
 
@@ -250,6 +258,7 @@ def _unfit(value: Any, aliases: Sequence[str]) -> str | None:
     return None
 
 
+TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."
 NOT_UTF8 = "The line is not valid UTF-8; encode binary data as base64."
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from batchpredict.errors import FAILED_TO_RUN_MODEL, INVALID_OUTPUTS, ModelUnusable, RecordRefused
-from batchpredict.models.columns import Array, Column, dense
+from batchpredict.models.columns import Array, Column, cut, dense
 from batchpredict.models.model import Outputs
 from batchpredict.models.signature import Signature, TensorSpec, choose
 
@@ -55,6 +55,8 @@ class SavedModel:
 
     def call(self, columns: Mapping[str, Column], count: int) -> Outputs:
         fixed = self.signature.fixed_batch
+        if fixed is not None and count > fixed:
+            return self._call_in_parts(columns, count, fixed)
         feeds = {alias: dense(column) for alias, column in columns.items()}
         if fixed is not None and count != fixed:
             feeds = {alias: _padded(column, fixed) for alias, column in feeds.items()}
@@ -63,9 +65,24 @@ class SavedModel:
         check_sizes(outputs, count if fixed is None else fixed)
         return outputs if fixed is None else {alias: array[:count] for alias, array in outputs.items()}
 
+    def _call_in_parts(self, columns: Mapping[str, Column], count: int, size: int) -> Outputs:
+        """More rows than the graph was built for, in as many calls as they need."""
+        parts = []
+        for start in range(0, count, size):
+            stop = min(start + size, count)
+            parts.append(
+                self.call({name: cut(column, start, stop) for name, column in columns.items()}, stop - start)
+            )
+        return {alias: np.concatenate([part[alias] for part in parts]) for alias in parts[0]}
+
     def call_chain(self, columns: Mapping[str, Column], count: int, batch_size: int) -> Outputs:
         if self._chain is None or self._chain_batch != batch_size:
-            self._chain = self._make_chain(batch_size)
+            try:
+                self._chain = self._make_chain(batch_size)
+            except (tf.errors.OpError, ValueError, TypeError) as error:
+                # A graph of another batch size, or one whose outputs are not what its signature says.
+                self.can_chain = False
+                raise RecordRefused(FAILED_TO_RUN_MODEL, f"The model cannot be chained: {brief(error)}") from error
             self._chain_batch = batch_size
         results = self._run(self._chain, {alias: dense(column) for alias, column in columns.items()})
         outputs = {alias: np.asarray(value.numpy()) for alias, value in results.items()}
@@ -183,12 +200,20 @@ def check_sizes(outputs: Outputs, count: int) -> None:
 
 
 def brief(error: BaseException) -> str:
-    """TensorFlow's message without the names of graph nodes, which differ from call to call."""
+    """TensorFlow's message without stack traces and the names of graph nodes, which differ from call to call."""
     text = str(getattr(error, "message", None) or error)
-    text = re.split(r"\n\nCaused by op|\n\t ?\[\[|\n\nOriginal stack trace|\nDetected at node", text)[0]
+    # A failure inside a graph is told in this order: the node, a stack trace of its making, what went wrong.
+    text = _TRACE.sub("", text)
+    text = re.split(r"\n\nCaused by op|\n\t ?\[\[|\n\nOriginal stack trace", text)[0]
     text = re.sub(r"\s*\[\[\{\{node [^]]*\]\]|\s*\[Op:[^]]*\]", "", text)
-    text = re.sub(r"(?s)^Graph execution error:\s*", "", text)
+    text = re.sub(r"\b__inference_(\w+?)_\d+\b", r"\1", text)
     return " ".join(text.split()) or type(error).__name__
+
+
+_TRACE = re.compile(
+    r"^(?:Graph execution error:|Detected at node .*|<stack traces unavailable>| +File \".*\", line \d+, in .*)$",
+    re.MULTILINE,
+)
 
 
 def _rows(tensor: Any) -> Array:

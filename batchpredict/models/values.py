@@ -72,7 +72,25 @@ def _numbers(values: Any, spec: TensorSpec, *, rows: bool) -> Array:
         raise _mismatch(spec, _describe(values))
     if not _compatible(shape, spec.row_shape):
         raise _mismatch(spec, f"a value of shape {list(shape)}")
+    if array.dtype.kind == "f" and numpy_dtype(spec.dtype).kind in "iu":
+        array = _exact(array, values, spec)
     return _cast(array, spec)
+
+
+def _exact(array: Array, values: Any, spec: TensorSpec) -> Array:
+    """Whole numbers that numpy read as floats, because some of them were written so or they have no common type.
+
+    Above 2**53 that is a loss; there they are taken as Python's integers.
+    """
+    if not array.size or not (np.isfinite(array) & (np.abs(array) >= 2.0**53)).any():
+        return array
+    if not (np.isfinite(array).all() and (np.floor(array) == array).all()):
+        raise _mismatch(spec, "a number that is not whole")
+    integers = [int(value) for value in np.array(values, dtype=object).ravel()]
+    limits = np.iinfo(numpy_dtype(spec.dtype))
+    if min(integers) < limits.min or max(integers) > limits.max:
+        raise _mismatch(spec, "a number out of its range")
+    return np.array(integers, dtype=numpy_dtype(spec.dtype)).reshape(array.shape)
 
 
 def _cast(array: Array, spec: TensorSpec) -> Array:
@@ -86,10 +104,14 @@ def _cast(array: Array, spec: TensorSpec) -> Array:
         return array.astype(dtype)
     if kind in "iu":
         return _cast_integers(array, dtype, spec)
+    if array.dtype.kind in "iu":
+        # As the mixed column of another run would go, or a large integer could be rounded in two ways.
+        array = array.astype(np.float64)
     with np.errstate(over="ignore"):
         cast = array.astype(dtype)
     # bfloat16 and its kin are of kind V for numpy, so finiteness is asked of a type that numpy knows.
-    if array.dtype.kind == "f" and not np.isfinite(cast.astype(np.float64)).all() and np.isfinite(array).all():
+    finite = np.isfinite(cast.astype(np.float64))
+    if not finite.all() and (np.isfinite(array) & ~finite).any():
         raise _mismatch(spec, "a number out of its range")
     return cast
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from batchpredict.errors import BatchPredictError, JobCancelled, JobFailed
 from batchpredict.job import PredictionOutput
@@ -36,7 +36,7 @@ _CANCEL_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-def run(request: Request, observer: Observer | None = None) -> PredictionOutput:
+def run(request: Request, observer: Observer | None = None, *, beam_flags: Sequence[str] = ()) -> PredictionOutput:
     """Run a job to its end in this process and worker processes of its own.
 
     A KeyboardInterrupt stops it within seconds; every committed split stays committed.
@@ -44,6 +44,7 @@ def run(request: Request, observer: Observer | None = None) -> PredictionOutput:
     Args:
       request: the job.
       observer: told of progress and warnings.
+      beam_flags: further options of the pipeline, as Beam's command line has them.
 
     Raises:
       JobFailed: the job cannot succeed, and why.
@@ -66,7 +67,7 @@ def run(request: Request, observer: Observer | None = None) -> PredictionOutput:
         # Started before Beam is imported, so that workers load the model meanwhile.
         pool.start(len(todo))
         workers = min(request.processes, len(todo))
-        pipeline = _PipelineThread(request)
+        pipeline = _PipelineThread(request, beam_flags)
         pipeline.start()
         try:
             while pipeline.is_alive():
@@ -109,9 +110,10 @@ def _reason(request: Request, pool: WorkerPool, error: BaseException) -> BatchPr
 class _PipelineThread(threading.Thread):
     """Beam, away from the main thread, which must stay free for Ctrl-C."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, flags: Sequence[str]) -> None:
         super().__init__(name="pipeline", daemon=True)
         self._request = request
+        self._flags = [flag for flag in flags if not flag.startswith("--runner=")]
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -122,7 +124,7 @@ class _PipelineThread(threading.Thread):
 
             from batchpredict.prediction.transforms import BatchPredict
 
-            options = PipelineOptions(["--direct_num_workers=1"])
+            options = PipelineOptions(["--direct_num_workers=1", *self._flags])
             pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
             _ = pipeline | BatchPredict(self._request)
             pipeline.run().wait_until_finish()

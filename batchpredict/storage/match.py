@@ -7,6 +7,7 @@ folder means the files in it, which is how many of the service's users wrote it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import fsspec
@@ -67,6 +68,10 @@ def _url(fs: fsspec.AbstractFileSystem, path: str) -> str:
 def version_of(info: dict[str, Any]) -> str:
     """What tells two contents of one name apart, from the strongest that the file system offers."""
     for name in ("generation", "etag", "ETag", "VersionId", "md5Hash", "mtime", "LastModified", "created"):
-        if info.get(name) is not None:
-            return f"{name}={info[name]}"
+        value = info.get(name)
+        if isinstance(value, datetime):
+            # The memory file system says it as a date or as seconds, depending on how it is asked.
+            value = value.timestamp()
+        if value is not None:
+            return f"{name}={value}"
     return ""

@@ -1,0 +1,135 @@
+"""The command line: flags, help, and what is said about a wrong call.
+
+Imports nothing but the standard library, so that help and usage errors are instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from batchpredict import __version__
+
+USAGE_ERROR = 2
+
+_PREDICT = """\
+Score files with a SavedModel on this machine.
+
+The job is described by flags, by a Job resource (--job), or by both: a flag overrides the field of its name.
+Prints the PredictionOutput as JSON. A job that was interrupted goes on where it was: run the same command again.
+"""
+_INSPECT = "Show what a SavedModel takes and gives: tags, signatures, inputs, outputs, and a line of TEXT input."
+
+_EPILOG = "exit status: 0 succeeded (also with counted errors), 1 failed, 2 wrong call, 130 stopped by Ctrl-C"
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that suggests what a mistyped flag or command may have been."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\nSee '{self.prog} --help'.\n")
+
+    def flags(self) -> list[str]:
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def fields_list(text: str) -> list[str]:
+    """A comma list of gcloud's kind."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def data_format(text: str) -> str:
+    """gcloud took `tf-record` and `TF_RECORD` alike."""
+    return text.upper().replace("-", "_")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse a command line. Exits with status 2 and one message if it is wrong."""
+    parser, commands = build()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and not given[0].startswith("-") and given[0] not in commands:
+        parser.error(f"there is no command '{given[0]}'{suggestion(given[0], list(commands))}")
+    known, unknown = parser.parse_known_args(given)
+    if known.command is None:
+        parser.error("a command is missing: " + " or ".join(commands))
+    if unknown:
+        command = commands[known.command]
+        wrong = unknown[0].partition("=")[0]
+        kind = "flag" if wrong.startswith("-") else "argument"
+        command.error(f"there is no {kind} '{wrong}'{suggestion(wrong, command.flags())}")
+    return known
+
+
+def suggestion(wrong: str, known: Sequence[str]) -> str:
+    """ ", did you mean '…'?" if something known looks like it."""
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def build() -> tuple[Parser, dict[str, Parser]]:
+    """The parser, and those of its commands by name."""
+    parser = Parser(prog="batchpredict", description="Batch prediction with SavedModels.", epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"batchpredict {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    raw = argparse.RawDescriptionHelpFormatter
+    predict = commands.add_parser(
+        "predict", help="score files", description=_PREDICT, epilog=_EPILOG, formatter_class=raw
+    )
+    _add_predict(predict)
+    inspect = commands.add_parser("inspect", help="look into a SavedModel", description=_INSPECT)
+    inspect.add_argument("model_dir", metavar="MODEL_DIR", help="folder of the SavedModel, any URL")
+    inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    return parser, {"predict": predict, "inspect": inspect}
+
+
+def _add_predict(parser: Parser) -> None:
+    job = parser.add_argument_group("the job (names as in gcloud)")
+    job.add_argument("--job", metavar="FILE", help="a Job resource with predictionInput, as JSON")
+    job.add_argument("--model-dir", metavar="URL", help="folder of the SavedModel")
+    job.add_argument(
+        "--input-paths",
+        metavar="PATTERN,…",
+        type=fields_list,
+        action="extend",
+        help="input files, wildcards allowed",
+    )
+    job.add_argument(
+        "--data-format", metavar="FORMAT", type=data_format, help="TEXT, JSON, TF_RECORD, TF_RECORD_GZIP or PARQUET"
+    )
+    job.add_argument("--output-path", metavar="URL", help="folder for the results")
+    job.add_argument(
+        "--output-data-format", metavar="FORMAT", type=data_format, help="JSON (default), CSV or PARQUET"
+    )
+    job.add_argument("--batch-size", metavar="N", help="records of one model call (default 64)")
+    job.add_argument("--max-worker-count", metavar="N", help="worker processes (default: the cores)")
+    job.add_argument("--signature-name", metavar="NAME", help="default: the only one, else serving_default")
+    job.add_argument("--runtime-version", metavar="VERSION", help="accepted; the installed TensorFlow runs")
+    job.add_argument("--region", metavar="REGION", help="accepted (default: local)")
+    more = parser.add_argument_group("more")
+    more.add_argument("--key-field", metavar="NAME", help="field of an instance that comes back on its prediction")
+    more.add_argument(
+        "--include-fields", metavar="NAME,…", type=fields_list, action="extend", help="only these reach the model"
+    )
+    more.add_argument(
+        "--exclude-fields",
+        metavar="NAME,…",
+        type=fields_list,
+        action="extend",
+        help="these do not reach the model; they come back on the prediction",
+    )
+    more.add_argument("--max-errors", metavar="N|P%", help="give up after more failed records (default: never)")
+    more.add_argument("--max-record-bytes", metavar="N", help="skip and count longer records (default 64 MiB)")
+    more.add_argument("--split-bytes", metavar="N", help="size of the unit of work (default: from the inputs)")
+    run = parser.add_argument_group("this run")
+    run.add_argument("--runner", metavar="NAME", default="DirectRunner", help="DirectRunner (the only one so far)")
+    run.add_argument("--fresh", action="store_true", help="score everything again, whatever is committed")
+    run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
+    run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    run.add_argument("--json-logs", action="store_true", help="progress and messages as JSON lines on stderr")

@@ -1,0 +1,114 @@
+"""`batchpredict predict`: one job, here and now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from batchpredict.cli.document import WrongCall, read_job
+from batchpredict.cli.observers import JsonObserver, LineObserver, TerminalObserver, choose
+from batchpredict.cli.parser import USAGE_ERROR, suggestion
+from batchpredict.errors import BatchPredictError, InvalidJob
+
+if TYPE_CHECKING:
+    from batchpredict.prediction.progress import Snapshot
+    from batchpredict.prediction.session import Request
+
+_FAILURE, _INTERRUPTED, _TERMINATED = 1, 130, 143
+_RUNNERS = ("DirectRunner",)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception of the main thread."""
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Run the job that the options describe; returns the exit status."""
+    # Beam and its dependencies log what they miss, which is no news to the user of this command.
+    logging.basicConfig(level=logging.DEBUG if os.environ.get("BATCHPREDICT_DEBUG") else logging.CRITICAL)
+    try:
+        _check_runner(options.runner)
+        request = _request(options)
+    except (WrongCall, InvalidJob) as error:
+        for line in str(error).splitlines():
+            print(f"batchpredict predict: {line}", file=sys.stderr)
+        return USAGE_ERROR
+    from batchpredict.runners import direct
+
+    observer = choose(quiet=options.quiet, json_logs=options.json_logs)
+    watcher = _Resuming(observer)
+    signal.signal(signal.SIGTERM, _on_terminate)
+    try:
+        output = direct.run(request, watcher)
+    except (KeyboardInterrupt, _Terminated) as stopped:
+        # A second Ctrl-C must not cut this short: it takes no time.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        observer.error(f"stopped; {watcher.kept()}. Run the same command again to go on.")
+        observer.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Beam's thread may still hold on to something; the workers are gone, and nothing else needs an end.
+        os._exit(_INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else _TERMINATED)
+    except BatchPredictError as error:
+        observer.error(f"batchpredict predict: the job failed: {error}")
+        return USAGE_ERROR if isinstance(error, InvalidJob) else _FAILURE
+    finally:
+        observer.close()
+    print(json.dumps(output.to_wire(), indent=2))
+    return 0
+
+
+def _check_runner(name: str) -> None:
+    if name not in _RUNNERS:
+        raise WrongCall(
+            f"--runner: there is no runner '{name}' here{suggestion(name, _RUNNERS)}; "
+            "python pipelines/predict.py takes any runner of Beam"
+        )
+
+
+def _request(options: argparse.Namespace) -> Request:
+    job = read_job(options)
+    # Only a job that is right is worth the import of what runs it.
+    from batchpredict.prediction.session import Request
+    from batchpredict.prediction.spec import PredictionSpec
+
+    spec = PredictionSpec.of(job)
+    # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
+    workers = spec.max_workers if options.max_worker_count is not None else None
+    return Request(spec, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise _Terminated
+
+
+class _Resuming:
+    """Passes progress on, and says at the start what earlier runs have left."""
+
+    def __init__(self, observer: TerminalObserver | LineObserver | JsonObserver) -> None:
+        self._observer = observer
+        self._last: Snapshot | None = None
+
+    def progress(self, snapshot: Snapshot) -> None:
+        if self._last is None and snapshot.splits_done:
+            self._observer.message(
+                f"resuming: {snapshot.splits_done} of {snapshot.splits} splits are committed already "
+                f"({snapshot.tally.records:,} records)"
+            )
+        self._last = snapshot
+        self._observer.progress(snapshot)
+
+    def warning(self, message: str) -> None:
+        self._observer.warning(message)
+
+    def kept(self) -> str:
+        if self._last is None:
+            return "nothing was begun"
+        return f"{self._last.splits_done} of {self._last.splits} splits are committed and kept"

@@ -1,0 +1,1 @@
+"""Beam pipelines, to be submitted to any runner."""

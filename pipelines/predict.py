@@ -1,0 +1,69 @@
+"""Score files with a SavedModel as a Beam pipeline.
+
+    python pipelines/predict.py --job=job.json --runner=FlinkRunner --flink_master=host:8081 …
+
+`--job` is a Job resource with predictionInput; every flag that is not named here is Beam's. Prints the
+PredictionOutput as JSON when the job has ended. Without `--runner` the job runs in this process, by Beam's
+in-process runner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+# Run as a script from a checkout, Python finds the folder of this file but not the package beside it.
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from batchpredict import storage
+from batchpredict.errors import BatchPredictError, InvalidJob
+from batchpredict.job import Job
+from batchpredict.prediction.session import Request
+from batchpredict.prediction.spec import PredictionSpec
+from batchpredict.runners import beam, direct
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the pipeline and wait for it. Exit status: 0 succeeded, 1 failed, 2 wrong call, 130 interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="predict.py", description="Score files with a SavedModel.", epilog="All other flags go to Beam."
+    )
+    parser.allow_abbrev = False
+    parser.add_argument("--job", required=True, metavar="FILE", help="a Job resource with predictionInput, as JSON")
+    parser.add_argument("--fresh", action="store_true", help="score everything again, whatever is committed")
+    parser.add_argument("--overwrite", action="store_true", help="replace another job's results in the output")
+    options, beam_flags = parser.parse_known_args(arguments)
+    try:
+        spec = PredictionSpec.of(Job.submitted(storage.read_bytes(options.job)))
+        beam.check_flags(beam_flags)
+    except (OSError, InvalidJob, beam.UnknownFlag) as error:
+        print(f"predict.py: {_reason(options.job, error)}", file=sys.stderr)
+        return 2
+    request = Request(spec, overwrite=options.overwrite, fresh=options.fresh)
+    run = direct.run if beam.is_direct(beam_flags) else beam.run
+    try:
+        output = run(request, beam_flags=beam_flags)
+    except KeyboardInterrupt:
+        print("predict.py: stopped; every committed split is kept.", file=sys.stderr, flush=True)
+        os._exit(130)
+    except BatchPredictError as error:
+        print(f"predict.py: the job failed: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(output.to_wire(), indent=2))
+    return 0
+
+
+def _reason(job: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"--job: there is no file '{job}'"
+    if isinstance(error, OSError):
+        return f"--job: '{job}' cannot be read: {error}"
+    return f"{job}: {error}" if isinstance(error, InvalidJob) else str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
