@@ -208,9 +208,11 @@ def _message_at(message: type[Wire], where: Location) -> type[Wire]:
 
 
 def _message_in(annotation: Any) -> type[Wire] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Wire):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _message_in(part))), None)
+    # Parts first: on Python 3.10 `tuple[Wire, ...]` says it is a type, and issubclass does not agree.
+    parts = get_args(annotation)
+    if not parts:
+        return annotation if isinstance(annotation, type) and issubclass(annotation, Wire) else None
+    return next((found for part in parts if (found := _message_in(part))), None)
 
 
 def _broken_rules(message: Wire, where: Location) -> Iterator[tuple[Location, str]]:

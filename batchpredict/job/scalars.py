@@ -192,7 +192,7 @@ def write_text(value: Any) -> str:
     return str(value)
 
 
-# Functions of our own and not `str`: pydantic before 2.10 asks for a signature, which a builtin type has not.
+# Functions of our own and not `str`: pydantic 2.7 asks for a signature, which a builtin type has not.
 _AS_TEXT = PlainSerializer(write_text, return_type=str, when_used="json")
 _AS_NUMBER = PlainSerializer(_same, return_type=int, when_used="json")
 

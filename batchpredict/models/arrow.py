@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.models.columns import Array, Column
-from batchpredict.models.fields import FieldRule
+from batchpredict.models.fields import FieldRule, unexpected
 from batchpredict.models.signature import Signature, TensorSpec
 from batchpredict.models.values import Refusals, to_column
 
@@ -36,7 +36,7 @@ def decode_rows(
     for spec in signature.inputs:
         column, refused = _column(table.column(spec.alias), spec)
         columns[spec.alias] = column
-        refusals.update(refused)
+        refusals = {**refused, **refusals}
     carried = None
     if rule:
         past = sorted((name for name in names if not rule.goes_in(name)), key=lambda name: name != rule.key)
@@ -48,6 +48,8 @@ def _unfit(goes_in: list[str], names: list[str], signature: Signature, rule: Fie
     aliases = [spec.alias for spec in signature.inputs]
     if rule.key is not None and rule.key not in names:
         return f"The key field {rule.key} is missing from the instance."
+    if len(aliases) == 1 and goes_in != aliases:
+        return unexpected(aliases[0], goes_in)
     for name in goes_in:
         if name not in aliases:
             return f"Unexpected tensor name: {name}"

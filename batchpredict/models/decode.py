@@ -23,7 +23,7 @@ import orjson
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.formats.records import Rows, Run
 from batchpredict.models.columns import Column, take
-from batchpredict.models.fields import ExampleFields, FieldRule
+from batchpredict.models.fields import ExampleFields, FieldRule, unexpected
 from batchpredict.models.instances import Instances, Origin
 from batchpredict.models.signature import Signature
 from batchpredict.models.values import Refusals, to_column
@@ -138,7 +138,7 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals) -> Any:
         pass
     try:
         # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
-        value = json.loads(payload.decode("utf-8"))
+        value = json.loads(payload.decode("utf-8"), parse_int=_integer)
         if b"\\u" in payload:
             # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -152,6 +152,12 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals) -> Any:
     except (RecursionError, ValueError):
         refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
     return None
+
+
+def _integer(text: str) -> int | float:
+    """A whole number as orjson reads it: of more than 64 bits only as a float."""
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else float(text)
 
 
 def decode_base64(value: Any) -> Any:
@@ -221,9 +227,7 @@ def _single(row: int, value: Any, alias: str, refusals: Refusals) -> Any:
     if type(value) is not dict or row in refusals:
         return value
     if len(value) != 1 or alias not in value:
-        got = ", ".join(map(str, value)) or "none"
-        message = f"Expected tensor name: {alias}, got tensor name: {got}."
-        refusals[row] = RecordRefused(INVALID_INPUTS, message)
+        refusals[row] = RecordRefused(INVALID_INPUTS, unexpected(alias, value))
         return None
     return value[alias]
 

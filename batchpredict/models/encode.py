@@ -19,6 +19,9 @@ from batchpredict.models.values import Refusals
 
 BYTES_SUFFIX = "_bytes"
 
+# orjson writes 254 levels and no more.
+_DEEPEST = 200
+
 
 def is_bytes(alias: str) -> bool:
     """Whether a string output holds bytes rather than text: told by its name alone."""
@@ -87,8 +90,14 @@ def base64_object(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode("ascii")}
 
 
-def to_json_value(value: Any) -> Any:
-    """A field that was carried past the model (or an instance) as JSON can hold it."""
+def to_json_value(value: Any, deepest: int = _DEEPEST) -> Any:
+    """A field that was carried past the model (or an instance) as JSON can hold it.
+
+    Raises:
+      ValueError: it is nested in more than `deepest` levels.
+    """
+    if deepest < 0:
+        raise ValueError("nested too deeply")
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
@@ -97,9 +106,9 @@ def to_json_value(value: Any) -> Any:
     if isinstance(value, float):
         return _spelled(value)
     if isinstance(value, dict):
-        return {str(name): to_json_value(inner) for name, inner in value.items()}
+        return {str(name): to_json_value(inner, deepest - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json_value(inner) for inner in value]
+        return [to_json_value(inner, deepest - 1) for inner in value]
     if value is None or isinstance(value, str | int):
         return value
     return str(value)

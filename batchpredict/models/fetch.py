@@ -24,22 +24,29 @@ def model_files(uri: str) -> list[tuple[str, int, str]]:
     Raises:
       ModelUnusable: there is no SavedModel at `uri`.
     """
-    fs, root = locate(uri)
     try:
+        fs, root = locate(uri)
         fs.invalidate_cache()
+        prefix = root.rstrip("/") + "/"
         found: dict[str, dict[str, Any]] = fs.find(root, detail=True)
-    except OSError as error:
+        # A listing over HTTP is a page of links: it knows names and nothing else.
+        details = {
+            path[len(prefix) :]: fs.info(path) if info["size"] is None else info
+            for path, info in found.items()
+            if path.startswith(prefix)
+        }
+    except Exception as error:
+        # Clients of object stores have exceptions of their own for what was refused or lost on the way.
         raise ModelUnusable(f"uri: the model at '{uri}' cannot be read: {error}") from error
-    prefix = root.rstrip("/") + "/"
-    files = sorted(
-        (path[len(prefix) :], int(info["size"]), version_of(info))
-        for path, info in found.items()
-        if path.startswith(prefix)
-    )
+    files = sorted((name, int(info["size"] or 0), _version(info)) for name, info in details.items())
     if not any(name in _NAMES for name, _, _ in files):
         there = "there is no saved_model.pb in that folder" if files else "there is no such folder"
         raise ModelUnusable(f"uri: '{uri}' is not a SavedModel: {there}.")
     return files
+
+
+def _version(info: dict[str, Any]) -> str:
+    return version_of(info) or str(info.get("Last-Modified", ""))
 
 
 def cache_folder() -> str:
@@ -61,7 +68,7 @@ def fetch_model(uri: str, cache: str | None = None) -> str:
     Raises:
       ModelUnusable: there is no SavedModel at `uri`, or it cannot be read.
     """
-    if storage.is_local(uri):
+    if _is_local(uri):
         return storage.local_path(uri)
     files = model_files(uri)
     digest = hashlib.sha256(repr((uri, files)).encode()).hexdigest()[:32]
@@ -83,6 +90,14 @@ def fetch_model(uri: str, cache: str | None = None) -> str:
     return target
 
 
+def _is_local(uri: str) -> bool:
+    try:
+        return storage.is_local(uri)
+    except (ImportError, ValueError) as error:
+        # No such protocol, or its package is not installed.
+        raise ModelUnusable(f"uri: the model at '{uri}' cannot be read: {error}") from error
+
+
 def _copy(uri: str, names: list[str], target: str) -> None:
     aside = f"{target}.{uuid.uuid4().hex[:8]}"
     fs, root = locate(uri)
@@ -94,7 +109,7 @@ def _copy(uri: str, names: list[str], target: str) -> None:
         # A SavedModel without variables need not have the folder, and some stores keep no empty ones.
         os.makedirs(os.path.join(aside, "variables"), exist_ok=True)
         os.rename(aside, target)
-    except OSError as error:
+    except Exception as error:
         raise ModelUnusable(f"uri: the model at '{uri}' cannot be read: {error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

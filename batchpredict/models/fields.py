@@ -7,7 +7,7 @@ comes back on the prediction under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,11 @@ class FieldRule:
             else:
                 carried[name] = value
         return goes_in, carried
+
+
+def unexpected(alias: str, names: Iterable[str]) -> str:
+    """The service's words for an instance whose fields are not the one that a single input asks for."""
+    return f"Expected tensor name: {alias}, got tensor name: {', '.join(names) or 'none'}."
 
 
 class ExampleFields:

@@ -199,6 +199,9 @@ def _describe(value: Any) -> str:
         return "base64 data"
     if isinstance(value, dict):
         return "an object"
+    if not isinstance(value, list | tuple | np.ndarray):
+        # Dates and decimals, which a column of a file can hold and JSON cannot.
+        return f"a {type(value).__name__}"
     try:
         array = np.array(value)
     except ValueError:

@@ -57,7 +57,7 @@ class ErrorLog:
         entry["code"], entry["message"] = refused.code, refused.message[:_MESSAGE_LIMIT]
         entry["instance"] = shown(run, row)
         if self._key_field is not None:
-            entry["key"] = to_json_value(key) if key is not None else _key_of(run, row, self._key_field)
+            entry["key"] = _plain(key if key is not None else _key_of(run, row, self._key_field))
         self._add(path, place, entry)
 
     def damaged(self, path: str, segment: int, damage: Damage) -> None:
@@ -130,11 +130,18 @@ def shown(run: Run | Rows, row: int) -> Any:
         return base64_object(head)
 
 
+def _plain(key: Any) -> Any:
+    try:
+        return to_json_value(key)
+    except ValueError:
+        return None
+
+
 def _key_of(run: Run | Rows, row: int, key_field: str) -> Any:
     """The key of a record that never became an instance, where it can be had."""
     if isinstance(run, Rows):
         names = run.table.schema.names
-        return to_json_value(run.table.column(key_field)[row].as_py()) if key_field in names else None
+        return run.table.column(key_field)[row].as_py() if key_field in names else None
     try:
         fields = orjson.loads(run.payloads[row])
     except orjson.JSONDecodeError:

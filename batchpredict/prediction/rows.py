@@ -73,7 +73,8 @@ class Results:
                 refused.update(wrong)
             carried = None
             if group.carried is not None:
-                carried = [to_json_value(group.carried[row]) for row in piece.rows]
+                carried, wrong = _carried([group.carried[row] for row in piece.rows])
+                refused.update(wrong)
                 if self._may_clash:
                     refused.update(self._clashes(carried))
             if refused:
@@ -95,6 +96,19 @@ class Results:
                 text = f"The field {name} is also an output of the model, so it cannot come back."
                 clashes[at] = RecordRefused(INVALID_OUTPUTS, text)
         return clashes
+
+
+def _carried(fields: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, RecordRefused]]:
+    plain: list[dict[str, Any]] = []
+    refused: dict[int, RecordRefused] = {}
+    for at, values in enumerate(fields):
+        try:
+            plain.append(to_json_value(values))
+        except ValueError:
+            text = "A field that comes back on the prediction is nested too deeply."
+            refused[at] = RecordRefused(INVALID_OUTPUTS, text)
+            plain.append({})
+    return plain, refused
 
 
 def _same(value: bytes) -> bytes:
