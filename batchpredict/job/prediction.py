@@ -85,7 +85,9 @@ def _version_name(text: str) -> str:
 _Input = Annotated[DataFormat, AfterValidator(_for_input)]
 _Output = Annotated[DataFormat, AfterValidator(_for_output)]
 _Budget = Annotated[
-    ErrorBudget, PlainValidator(ErrorBudget.read), PlainSerializer(write_text, return_type=str, when_used="json")
+    ErrorBudget,
+    PlainValidator(ErrorBudget.read),
+    PlainSerializer(write_text, return_type=str, when_used="json"),
 ]
 
 

@@ -180,8 +180,13 @@ def _trimmed(value: str) -> str:
     return value.strip()
 
 
+# One argument each: pydantic 2.7 passes its ValidationInfo to whatever can take a second.
 def _read_int32(value: Any) -> int:
     return read_integer(value, bits=32)
+
+
+def _read_int64(value: Any) -> int:
+    return read_integer(value, bits=64)
 
 
 def _same(value: Any) -> Any:
@@ -196,9 +201,9 @@ def write_text(value: Any) -> str:
 _AS_TEXT = PlainSerializer(write_text, return_type=str, when_used="json")
 _AS_NUMBER = PlainSerializer(_same, return_type=int, when_used="json")
 
-Int64 = Annotated[int, PlainValidator(read_integer), _AS_TEXT]
-Positive64 = Annotated[int, PlainValidator(read_integer), AfterValidator(at_least(1)), _AS_TEXT]
-Count64 = Annotated[int, PlainValidator(read_integer), AfterValidator(at_least(0)), _AS_TEXT]
+Int64 = Annotated[int, PlainValidator(_read_int64), _AS_TEXT]
+Positive64 = Annotated[int, PlainValidator(_read_int64), AfterValidator(at_least(1)), _AS_TEXT]
+Count64 = Annotated[int, PlainValidator(_read_int64), AfterValidator(at_least(0)), _AS_TEXT]
 Int32 = Annotated[int, PlainValidator(_read_int32), _AS_NUMBER]
 Positive32 = Annotated[int, PlainValidator(_read_int32), AfterValidator(at_least(1)), _AS_NUMBER]
 Count32 = Annotated[int, PlainValidator(_read_int32), AfterValidator(at_least(0)), _AS_NUMBER]

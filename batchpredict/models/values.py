@@ -153,7 +153,10 @@ def _strings(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column, R
     for row, value in enumerate(values):
         try:
             rows.append(_string_array(value, spec))
-        except (ValueError, RecordRefused):
+        except RecordRefused as refused:
+            rows.append(None)
+            refusals[row] = refused
+        except ValueError:
             rows.append(None)
             refusals[row] = _mismatch(spec, _describe(value))
     return _assemble(rows), refusals

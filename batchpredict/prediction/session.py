@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchpredict.errors import BatchPredictError
 from batchpredict.formats import Split
@@ -36,12 +36,14 @@ class Request:
       workers: worker processes on this machine; None for as many as there are cores, at most maxWorkerCount.
       overwrite: results of another job in the output folder may be replaced.
       fresh: forget what earlier runs of this job had committed.
+      fingerprint: of the plan that whoever submits the job has stored; None if the pipeline is to plan it.
     """
 
     spec: PredictionSpec
     workers: int | None = None
     overwrite: bool = False
     fresh: bool = False
+    fingerprint: str | None = None
 
     @property
     def processes(self) -> int:
@@ -67,6 +69,10 @@ class Prepared:
     staging: Staging
     splits: tuple[Split, ...]
     done: PredictionOutput | None
+
+    def submitted(self) -> Request:
+        """The request for the pipeline, which then uses this plan and does not forget anything again."""
+        return replace(self.request, fresh=False, fingerprint=self.plan.fingerprint)
 
     def todo(self) -> list[Split]:
         """The splits that nobody has committed yet."""

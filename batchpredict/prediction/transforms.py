@@ -8,7 +8,7 @@ for the runners' own pages, and over-count where a runner retries.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,6 +21,7 @@ from batchpredict.errors import BatchPredictError, JobCancelled
 from batchpredict.formats import Split
 from batchpredict.job import Job
 from batchpredict.prediction.manifest import Manifest
+from batchpredict.prediction.plan import load_plan
 from batchpredict.prediction.pool import WorkerPool
 from batchpredict.prediction.session import (
     Request,
@@ -82,17 +83,25 @@ def decode_request(text: str) -> Request:
 
 
 class PlanSplits(beam.DoFn):  # type: ignore[misc]
-    """Request -> (fingerprint, split) for every split of the job: matches the inputs, cuts and packs them."""
+    """Request -> (fingerprint, split) for every split: of the stored plan, or matched, cut and packed here."""
 
     def process(self, element: str) -> Iterator[tuple[str, str]]:
         request = decode_request(element)
         with noting_failure(request.spec):
-            prepared = prepare(request)
-        if prepared.done is None:
-            for split in prepared.splits:
-                yield prepared.plan.fingerprint, split.to_json()
-        else:
-            yield prepared.plan.fingerprint, ""
+            fingerprint, splits = _plan(request)
+        if not splits:
+            # Finished already; the last step answers with the output that is there.
+            yield fingerprint, ""
+        for split in splits:
+            yield fingerprint, split.to_json()
+
+
+def _plan(request: Request) -> tuple[str, Sequence[Split]]:
+    if request.fingerprint is not None:
+        _, splits = load_plan(Staging(request.spec.output_path, request.fingerprint))
+        return request.fingerprint, list(splits)
+    prepared = prepare(request)
+    return prepared.plan.fingerprint, prepared.splits if prepared.done is None else ()
 
 
 class PredictSplits(beam.DoFn):  # type: ignore[misc]

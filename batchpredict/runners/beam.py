@@ -68,7 +68,7 @@ def run(request: Request, *, beam_flags: Sequence[str]) -> PredictionOutput:
         return prepared.done
     if not prepared.todo():
         return publish_job(request, prepared.plan, prepared.staging)
-    state = _run_pipeline(request, beam_flags)
+    state = _run_pipeline(prepared.submitted(), beam_flags)
     output = finished_output(prepared.staging)
     if output is None:
         raise JobFailed(f"The pipeline ended in state {state} without publishing the results.")

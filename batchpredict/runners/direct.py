@@ -67,7 +67,7 @@ def run(request: Request, observer: Observer | None = None, *, beam_flags: Seque
         # Started before Beam is imported, so that workers load the model meanwhile.
         pool.start(len(todo))
         workers = min(request.processes, len(todo))
-        pipeline = _PipelineThread(request, beam_flags)
+        pipeline = _PipelineThread(prepared.submitted(), beam_flags)
         pipeline.start()
         try:
             while pipeline.is_alive():
