@@ -207,6 +207,6 @@ def _streamed_data_holds(window: Window, at: int, length: int) -> bool:
         crc = google_crc32c.extend(crc, piece)
         left -= len(piece)
     stream.seek(at + HEADER + length)
-    footer = stream.read()[:FOOTER]
+    footer = stream.read(FOOTER)[:FOOTER]
     stream.seek(position)
     return left == 0 and framing.mask(crc) == int.from_bytes(footer, "little")

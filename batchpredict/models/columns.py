@@ -51,11 +51,9 @@ def join(columns: Sequence[Column]) -> Column:
     return joined
 
 
-def shape_groups(columns: Sequence[Column], count: int) -> list[list[int]] | None:
-    """Rows that may share a model call: those whose values have equal shapes. None if all may."""
+def shape_groups(columns: Sequence[Column], count: int) -> list[list[int]]:
+    """Rows that may share a model call: those whose values have equal shapes, in every column."""
     ragged = [column for column in columns if isinstance(column, Ragged)]
-    if not ragged:
-        return None
     groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
     for row in range(count):
         groups.setdefault(tuple(column[row].shape for column in ragged), []).append(row)

@@ -25,7 +25,7 @@ from batchpredict.models.model import Model
 from batchpredict.prediction.errorlog import ErrorLog
 from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.prediction.rows import Results
-from batchpredict.prediction.scoring import CallStats, Scorer
+from batchpredict.prediction.scoring import Scorer
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging, worker_name
 from batchpredict.prediction.task import Task, Unwatched, Watch
@@ -120,8 +120,8 @@ class _Attempt:
     def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
         task, split = self.task, self.task.split.index
         started = clock()
-        self.scorer.stats = stats = CallStats()
-        self.scorer.chaining = not task.careful
+        self.scorer.begin(chaining=not task.careful)
+        stats = self.scorer.stats
         self.condemned = frozenset(task.condemned)
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
         name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchpredict.errors import RecordRefused
-from batchpredict.models.columns import Column, cut, shape_groups, take
+from batchpredict.models.columns import Column, Ragged, cut, shape_groups, take
 from batchpredict.models.model import Model, Outputs
 
 Refusals = dict[int, RecordRefused]
@@ -78,6 +78,16 @@ class Scorer:
     _failed_whole: int = 0
     _announced: bool = False
 
+    def begin(self, *, chaining: bool) -> None:
+        """A new split: counts start again, and so does what decides how rows are called together.
+
+        A retried split must make the same calls as the first attempt did, whatever this worker met before: a
+        model may give another last bit to a row in another batch. (Chains may differ: they do not change bits.)
+        """
+        self.stats = CallStats()
+        self.chaining = chaining
+        self._failed_whole = 0
+
     @property
     def group_size(self) -> int:
         """Rows that the next group should have: as many batches as one crossing takes."""
@@ -89,21 +99,28 @@ class Scorer:
         """Predictions for all rows that the model accepts, and its reasons for the others."""
         pieces: list[Piece] = []
         refusals: Refusals = {}
-        groups = shape_groups(list(columns.values()), count)
-        if groups is None:
-            self._score_rows(columns, range(count), pieces, refusals)
+        if any(isinstance(column, Ragged) for column in columns.values()):
+            for start in range(0, count, self.batch_size):
+                self._score_ragged(columns, start, min(start + self.batch_size, count), pieces, refusals)
         else:
-            for rows in groups:
-                picked = {alias: take(column, rows) for alias, column in columns.items()}
-                self._score_rows(picked, rows, pieces, refusals)
+            self._score_rows(columns, range(count), pieces, refusals)
         if self._cautious:
             self._cautious -= 1
         return pieces, refusals
 
+    def _score_ragged(
+        self, columns: Mapping[str, Column], start: int, stop: int, pieces: list[Piece], refusals: Refusals
+    ) -> None:
+        """Score a batch whose rows differ in shape: a call for each shape."""
+        batch = _cut_all(columns, start, stop)
+        for rows in shape_groups(list(batch.values()), stop - start):
+            picked = {alias: take(column, rows) for alias, column in batch.items()}
+            self._score_batch(picked, [start + row for row in rows], pieces, refusals)
+
     def _score_rows(
         self, columns: Mapping[str, Column], rows: Sequence[int], pieces: list[Piece], refusals: Refusals
     ) -> None:
-        """Score rows of one shape; `rows` are their numbers in the group."""
+        """Score rows of one shape in batches, several to a chain; `rows` are their numbers in the group."""
         whole = len(rows) // self.batch_size
         if whole > 1 and self.chaining and self.model.can_chain:
             size = whole * self.batch_size
