@@ -117,7 +117,8 @@ def find_headers(data: bytes, start: int, stop: int, longest: int) -> Iterator[i
 
 
 def _masked(crc: _Uint32) -> _Uint32:
-    return (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(_MASK_DELTA)
+    masked: _Uint32 = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(_MASK_DELTA)
+    return masked
 
 
 def _crcs_of(numbers: npt.NDArray[np.uint64]) -> _Uint32:

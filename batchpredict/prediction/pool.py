@@ -128,6 +128,7 @@ class WorkerPool:
             except Died as death:
                 self._drop(process)
                 self._raise_failure()
+                self._on_warning(f"a worker process {death.cause}; split {task.split.index} is tried again")
                 task = self._after(death, task, inquest)
             except BudgetSpent as error:
                 self._drop(process)

@@ -140,6 +140,7 @@ class Scorer:
             # Whose fault it is will be found batch by batch.
             self._cautious = _CAUTIOUS_GROUPS
             return None
+        self._failed_whole = 0
         batches = count // self.batch_size
         self._note(batches, self.batch_size, self.clock() - started)
         return outputs

@@ -76,6 +76,9 @@ def run(request: Request, observer: Observer | None = None, *, beam_flags: Seque
         except BaseException:
             pool.cancel()
             pipeline.join(_CANCEL_SECONDS)
+            # What was committed up to the last moment is kept, and whoever asked for the end is told how much.
+            with contextlib.suppress(BatchPredictError, OSError):
+                watcher.progress(feed.poll())
             raise
     if pipeline.error is not None:
         raise _reason(request, pool, pipeline.error) from pipeline.error
