@@ -64,19 +64,26 @@ class _Gzip:
 
     def step(self, data: bytes) -> tuple[bytes, int]:
         # A call that fails gives nothing of what it decoded before. So it is done again from the same state
-        # with half the bytes, down to the one byte that fails.
+        # with half the bytes, down to none at all: the state may hold output that did not fit the last call.
+        reason = ""
         while True:
             before = self._zlib.copy()
             try:
                 output = self._zlib.decompress(data, _OUTPUT)
-                break
             except zlib.error as error:
                 self._zlib = before
-                if len(data) <= 1:
-                    raise _Corrupt(str(error).rpartition(": ")[2]) from error
+                reason = reason or str(error).rpartition(": ")[2]
+                if not data:
+                    raise _Corrupt(reason) from error
                 data = data[: len(data) // 2]
+            else:
+                break
+        if reason and not data and not output:
+            raise _Corrupt(reason)
         self.eof = self._zlib.eof
-        return output, len(data) - len(self._zlib.unconsumed_tail) - len(self._zlib.unused_data)
+        # At the end of a member zlib may give the bytes behind it as its unconsumed tail as well.
+        left = self._zlib.unused_data if self.eof else self._zlib.unconsumed_tail
+        return output, len(data) - len(left)
 
 
 class _Bzip2:

@@ -98,7 +98,7 @@ def _mean_record_bytes(files: Sequence[storage.Input], data_format: str, max_rec
 
 def _refuse_own_output(spec: PredictionSpec) -> None:
     for pattern in spec.inputs:
-        if owns(spec.output_path, pattern):
+        if owns(spec.output_path, pattern, spec.output_format):
             raise OutputRefused(
                 f"outputPath: '{spec.output_path}' is where the pattern '{pattern}' of inputPaths looks for its "
                 "files, so the next run would read the results of this one. Choose another folder."

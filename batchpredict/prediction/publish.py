@@ -125,6 +125,10 @@ def publish(
         take_over(staging, found)
         _move_all(spec, staging, shelf, output)
     except FileNotFoundError as error:
+        # Two published at once, and the other has finished and cleaned up.
+        done = finished_output(staging)
+        if done is not None:
+            return done
         raise StagingDamaged(f"A committed part is gone ({error}); run the job again with --fresh.") from error
     except OSError as error:
         raise OutputRefused(f"outputPath: cannot write to '{spec.output_path}': {error}") from error

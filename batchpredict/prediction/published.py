@@ -14,6 +14,7 @@ from batchpredict import storage
 from batchpredict.errors import OutputRefused
 from batchpredict.prediction.staging import FOLDER, Staging
 from batchpredict.storage.files import locate
+from batchpredict.storage.urls import name_of
 
 SUCCESS = "_SUCCESS"
 STATS = "prediction.errors_stats-00000-of-00001"
@@ -36,16 +37,18 @@ def is_result(name: str) -> bool:
     return name == SUCCESS or name.startswith(_PREFIXES)
 
 
-def owns(output_path: str, pattern: str) -> bool:
-    """Whether an input pattern with wildcards would match results in an output folder."""
+def owns(output_path: str, pattern: str, output_format: str) -> bool:
+    """Whether an input pattern, or an input's plain path, would match results in an output folder."""
     fs, path = locate(pattern)
     _, folder = locate(output_path)
     if fs.isdir(path) or pattern.endswith("/"):
         return path.rstrip("/") == folder.rstrip("/")
-    own = storage.join(folder, results_name(0, 1, "JSON"))
+    if not any(sign in path for sign in "*?["):
+        return is_result(name_of(path)) and path == storage.join(folder, name_of(path))
+    own = [storage.join(folder, name) for name in (results_name(0, 1, output_format), errors_name(0, 1), STATS)]
     # fnmatch lets an asterisk cross folders; only patterns of the same depth match a file of this folder.
-    same_depth = path.count("/") == own.count("/") or "**" in path
-    return any(sign in path for sign in "*?[") and same_depth and fnmatch.fnmatchcase(own, path)
+    same_depth = path.count("/") == own[0].count("/") or "**" in path
+    return same_depth and any(fnmatch.fnmatchcase(name, path) for name in own)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,12 @@ def take_over(staging: Staging, found: Occupancy) -> None:
     repeated = found.complete and not storage.exists(staging.output)
     if found.owner != staging.fingerprint or repeated:
         # The mark of success goes first: nobody may take half of the old results for all of them.
-        for name in sorted(found.names, key=lambda name: name != SUCCESS):
+        if found.complete:
+            storage.delete(storage.join(staging.output_path, SUCCESS))
+        if found.owner is not None and found.owner != staging.fingerprint:
+            # Its manifests promise parts that have become the results which go now.
+            storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
+        for name in sorted(found.names - {SUCCESS}):
             storage.delete(storage.join(staging.output_path, name))
     text = json.dumps({"fingerprint": staging.fingerprint})
     storage.replace_bytes(_owner(staging.output_path), text.encode())

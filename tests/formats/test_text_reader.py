@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tracemalloc
 from pathlib import Path
@@ -70,9 +71,7 @@ def test_any_piece_size_gives_the_same(data: bytes, piece: int, rows: int) -> No
 
 @settings(max_examples=500, deadline=None)
 @given(data=TEXTS, cuts=CUTS, piece=PIECES, longest=st.sampled_from([3, 8, 1000]))
-def test_any_cut_gives_what_the_whole_file_gives(
-    data: bytes, cuts: list[int], piece: int, longest: int
-) -> None:
+def test_any_cut_gives_what_the_whole_file_gives(data: bytes, cuts: list[int], piece: int, longest: int) -> None:
     whole = read_whole(read_text, data, longest=longest).positions()
     with pieces_of(piece):
         assert read_chained(read_text, data, cuts, longest=longest) == whole
@@ -84,7 +83,7 @@ def test_ranges_of_text_never_need_a_redo(data: bytes, cuts: list[int]) -> None:
     url = memory_file(data)
     borders = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     after = 0
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in itertools.pairwise(borders):
         segment = Segment(url, start, end, len(data))
         border = read(read_text, segment).border
         assert fits(after, segment, border)
@@ -193,6 +192,6 @@ def test_a_large_file_on_disk(tmp_path: Path) -> None:
     path.write_bytes(data)
     borders = [0, 1 << 20, (1 << 20) + 1, 2_500_000, len(data)]
     found: list[bytes] = []
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in itertools.pairwise(borders):
         found += read(read_text, Segment(str(path), start, end, len(data)), rows=100).payloads
     assert found == lines

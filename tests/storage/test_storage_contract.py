@@ -92,9 +92,7 @@ def _race(folder: str, number: int, rounds: int, start, results) -> None:  # typ
     won = []
     for round_ in range(rounds):
         start.wait()
-        won.append(
-            storage.create_if_absent(storage.join(folder, f"{round_}.json"), bytes([number]) * 100_000)
-        )
+        won.append(storage.create_if_absent(storage.join(folder, f"{round_}.json"), bytes([number]) * 100_000))
     results.put((number, won))
 
 
