@@ -1,0 +1,25 @@
+"""Fixtures of the tests of whole jobs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+
+@pytest.fixture
+def out(tmp_path) -> str:
+    """An output folder that is not there yet."""
+    return str(tmp_path / "out")
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """A folder in memory, gone when the test ends."""
+    folder = uuid.uuid4().hex
+    yield f"memory://{folder}"
+    # Its own `rm` walks every folder for every file.
+    for path in [path for path in MemoryFileSystem.store if path.startswith(f"/{folder}/")]:
+        del MemoryFileSystem.store[path]
