@@ -91,10 +91,7 @@ class SavedModel:
 
     def _run(self, function: Callable[..., Any], feeds: Mapping[str, Any]) -> Any:
         try:
-            tensors = {
-                spec.alias: tf.constant(feeds[spec.alias], dtype=spec.dtype) for spec in self.signature.inputs
-            }
-            return function(**tensors)
+            return function(**{spec.alias: _tensor(feeds[spec.alias], spec) for spec in self.signature.inputs})
         except (tf.errors.OpError, ValueError, TypeError) as error:
             message = f"Exception during running the graph: {brief(error)}"
             raise RecordRefused(FAILED_TO_RUN_MODEL, message) from error
@@ -214,6 +211,15 @@ _TRACE = re.compile(
     r"^(?:Graph execution error:|Detected at node .*|<stack traces unavailable>| +File \".*\", line \d+, in .*)$",
     re.MULTILINE,
 )
+
+
+def _tensor(column: list[bytes] | Array, spec: TensorSpec) -> Any:
+    """A column as the tensor that the signature takes."""
+    tensor = tf.constant(column, dtype=spec.dtype)
+    if isinstance(column, list) and spec.row_shape and all(size in (1, None) for size in spec.row_shape):
+        # A record is one string, and Keras likes its string inputs as [batch, 1].
+        return tf.reshape(tensor, [len(column)] + [1] * len(spec.row_shape))
+    return tensor
 
 
 def _rows(tensor: Any) -> Array:

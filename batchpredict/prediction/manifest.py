@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from batchpredict.errors import StagingDamaged
 
@@ -114,11 +114,19 @@ class Manifest:
             raise StagingDamaged(text) from error
 
 
+_T = TypeVar("_T")
+
+
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: fields[name] for name in Manifest.__dataclass_fields__}
     known["columns"] = tuple(known["columns"])
-    known["results"] = PartFile(**known["results"])
-    known["errors"] = None if known["errors"] is None else PartFile(**known["errors"])
-    known["segments"] = tuple(SegmentReport(**segment) for segment in known["segments"])
+    known["results"] = _read(PartFile, known["results"])
+    known["errors"] = None if known["errors"] is None else _read(PartFile, known["errors"])
+    known["segments"] = tuple(_read(SegmentReport, segment) for segment in known["segments"])
     known["error_stats"] = tuple((message, count) for message, count in known["error_stats"])
     return known
+
+
+def _read(kind: type[_T], fields: Mapping[str, Any]) -> _T:
+    names: Mapping[str, Any] = vars(kind)["__dataclass_fields__"]
+    return kind(**{name: fields[name] for name in names})

@@ -67,7 +67,17 @@ def _url(fs: fsspec.AbstractFileSystem, path: str) -> str:
 
 def version_of(info: dict[str, Any]) -> str:
     """What tells two contents of one name apart, from the strongest that the file system offers."""
-    for name in ("generation", "etag", "ETag", "VersionId", "md5Hash", "mtime", "LastModified", "created"):
+    for name in (
+        "generation",
+        "etag",
+        "ETag",
+        "VersionId",
+        "md5Hash",
+        "mtime",
+        "LastModified",
+        "Last-Modified",
+        "created",
+    ):
         value = info.get(name)
         if isinstance(value, datetime):
             # The memory file system says it as a date or as seconds, depending on how it is asked.
