@@ -14,8 +14,11 @@ from typing import IO, Any, Protocol
 
 import orjson
 
-# Rows of a Parquet row group: large enough to compress and scan well, small enough to hold.
+# Rows of a Parquet row group: large enough to compress and scan well, small enough to hold. Fewer where rows are
+# large. The cuts fall on multiples of the step, wherever the writes end, so that equal rows make equal files.
 _ROW_GROUP_ROWS = 65_536
+_ROW_GROUP_BYTES = 64 << 20
+_STEP = 1024
 
 
 class ResultWriter(Protocol):
@@ -140,7 +143,7 @@ def _cell(value: Any) -> str:
 
 
 class ParquetResults:
-    """Parquet with one column per field; row groups of 65,536 rows.
+    """Parquet with one column per field; row groups of 65,536 rows, fewer where they are large.
 
     Args:
       file: where to write.
@@ -154,8 +157,10 @@ class ParquetResults:
         self._pa = pa
         self._schema = pa.schema(list(types.items()))
         self._writer = pq.ParquetWriter(file, self._schema)
+        self._loose: list[Any] = []
+        self._loose_rows = 0
         self._held: list[Any] = []
-        self._rows = 0
+        self._held_rows = self._held_bytes = 0
 
     def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
         count = len(next(iter(columns.values())))
@@ -166,17 +171,30 @@ class ParquetResults:
             else:
                 values = [_text(carried[row].get(field.name)) if carried else None for row in range(count)]
             arrays.append(self._pa.array(values, type=field.type))
-        self._held.append(self._pa.record_batch(arrays, schema=self._schema))
-        self._rows += count
-        if self._rows >= _ROW_GROUP_ROWS:
+        self._loose.append(self._pa.record_batch(arrays, schema=self._schema))
+        self._loose_rows += count
+        while self._loose_rows >= _STEP:
+            self._hold(_STEP)
+
+    def _hold(self, count: int) -> None:
+        """Move rows from the loose ones to the next row group, and write that if it is large enough."""
+        table = self._pa.Table.from_batches(self._loose)
+        step, rest = table.slice(0, count).combine_chunks(), table.slice(count)
+        self._loose, self._loose_rows = rest.to_batches(), self._loose_rows - count
+        self._held.append(step)
+        self._held_rows += count
+        self._held_bytes += step.nbytes
+        if self._held_rows >= _ROW_GROUP_ROWS or self._held_bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
-            self._writer.write_table(self._pa.Table.from_batches(self._held))
-        self._held, self._rows = [], 0
+            self._writer.write_table(self._pa.concat_tables(self._held).combine_chunks())
+        self._held, self._held_rows, self._held_bytes = [], 0, 0
 
     def finish(self) -> None:
+        if self._loose_rows:
+            self._hold(self._loose_rows)
         self._flush()
         self._writer.close()
 

@@ -49,6 +49,15 @@ def _version(info: dict[str, Any]) -> str:
     return version_of(info) or str(info.get("Last-Modified", ""))
 
 
+def model_digest(uri: str) -> str:
+    """What tells two contents of a model's folder apart: a hash of the names, sizes and versions of its files.
+
+    Raises:
+      ModelUnusable: there is no SavedModel at `uri`.
+    """
+    return hashlib.sha256(repr(model_files(uri)).encode()).hexdigest()
+
+
 def cache_folder() -> str:
     """Where fetched models are kept: $BATCHPREDICT_CACHE, else the user's cache folder."""
     named = os.environ.get("BATCHPREDICT_CACHE")

@@ -9,7 +9,7 @@ from batchpredict.job import ErrorBudget
 
 # A percentage is of all the job's records, whose number is known only at the end. Before that it is taken from
 # the bytes, and held against the job only by a margin: record sizes differ within a job.
-_MARGIN = 1.25
+_MARGIN = 2.0
 # Fewer errors than this say nothing about a percentage yet.
 _FEWEST = 20
 
@@ -49,7 +49,7 @@ def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, firs
     """The verdict over what has been read so far of a job of `total_bytes`.
 
     Raises:
-      BudgetSpent: whatever is still to come, the budget will not do.
+      BudgetSpent: the budget will not do, for a percentage by all appearance.
     """
     if budget is None:
         return

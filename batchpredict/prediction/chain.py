@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from batchpredict.errors import StagingDamaged
 from batchpredict.formats import Border, Segment, Split, fits
 from batchpredict.prediction.manifest import Manifest, SegmentReport
 from batchpredict.prediction.staging import Staging
+
+Redo: TypeAlias = "Callable[[Split, int | None], None]"
+"""Has a split scored and committed: from the byte where it must begin, or as it was planned."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Link:
     bases: tuple[int, ...]
 
 
-def links(staging: Staging, splits: int, redo: Callable[[Split, int], None]) -> Iterator[Link]:
+def links(staging: Staging, splits: int, redo: Redo) -> Iterator[Link]:
     """The proven manifests of a job, in the order of its splits.
 
     Args:
@@ -47,11 +51,13 @@ def links(staging: Staging, splits: int, redo: Callable[[Split, int], None]) -> 
         raise StagingDamaged(f"{len(missing)} of {splits} splits are not committed, the first is {min(missing)}.")
     again = {key for key in keys if key[1] is not None}
     path = ""
-    border = records = 0
+    border = records = size = 0
     for manifest in staging.read_all(planned[:splits]):
         bases = []
         for report in manifest.segments:
             if report.path != path:
+                _check_end(path, border, size)
+                size = report.size
                 path, border, records = report.path, 0, 0
             if not _fits(border, report):
                 manifest = _read_again(staging, report, manifest.split, border, again, redo)
@@ -60,6 +66,14 @@ def links(staging: Staging, splits: int, redo: Callable[[Split, int], None]) -> 
             records += report.records
             border = max(border, report.next)
         yield Link(manifest, tuple(bases))
+    _check_end(path, border, size)
+
+
+def _check_end(path: str, border: int, size: int) -> None:
+    if border < size:
+        raise StagingDamaged(
+            f"The splits of '{path}' end at byte {border} of {size}; run the job again with --fresh."
+        )
 
 
 def _read_again(
@@ -68,19 +82,20 @@ def _read_again(
     split: int,
     start: int,
     again: set[tuple[int, int | None]],
-    redo: Callable[[Split, int], None],
+    redo: Redo,
 ) -> Manifest:
     if (split, start) not in again:
-        redo(Split(split, (_segment(report),)), start)
+        redo(Split(split, (segment_of(report),)), start)
     manifest = staging.read(split, start)
     if len(manifest.segments) != 1 or not _fits(start, manifest.segments[0]):
         raise StagingDamaged(f"Split {split} of '{report.path}' was read again from byte {start} and does not fit.")
     return manifest
 
 
-def _segment(report: SegmentReport) -> Segment:
+def segment_of(report: SegmentReport) -> Segment:
+    """The segment that was read, as planned."""
     return Segment(report.path, report.start, report.end, report.size, report.exact)
 
 
 def _fits(border: int, report: SegmentReport) -> bool:
-    return fits(border, _segment(report), Border(report.begin, report.next, report.records))
+    return fits(border, segment_of(report), Border(report.begin, report.next, report.records))

@@ -30,6 +30,7 @@ _STATS_REST = "other errors"
 # Errors are sorted by record while they wait for the model's verdict on records before them. When this many
 # wait, they are written as they are: memory is worth more than order here.
 _PENDING_LIMIT = 20_000
+_MANY_PENDING = 1_000
 
 
 class ErrorLog:
@@ -44,7 +45,7 @@ class ErrorLog:
         self._key_field = key_field
         self._file: Any = None
         self._bytes = 0
-        self._pending: list[tuple[Place, bytes]] = []
+        self._pending: list[tuple[Place, str, bytes]] = []
         self._stats: Counter[str] = Counter()
         self.count = 0
         self.first: str | None = None
@@ -70,11 +71,15 @@ class ErrorLog:
         if self.first is None:
             self.first = f"{path} at byte {entry['offset']}: {message}"
         self.count += 1
-        self._count(message[:_STATS_MESSAGE_LIMIT])
         line = orjson.dumps({"segment": place.segment, "index": place.record, **entry})
-        bisect.insort(self._pending, (place, line))
+        bisect.insort(self._pending, (place, message, line))
         if len(self._pending) > _PENDING_LIMIT:
             self._write(len(self._pending))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether many errors wait for the verdict on records before them."""
+        return len(self._pending) > _MANY_PENDING
 
     def _count(self, message: str) -> None:
         if message not in self._stats and len(self._stats) >= _STATS_LIMIT:
@@ -90,7 +95,10 @@ class ErrorLog:
             return
         if self._file is None:
             self._file = storage.open_write(self._staging.part(self._name))
-        block = b"".join(line + b"\n" for _, line in self._pending[:count])
+        for _, message, _ in self._pending[:count]:
+            # Here and not when they are found: which messages are counted must not depend on the order of work.
+            self._count(message[:_STATS_MESSAGE_LIMIT])
+        block = b"".join(line + b"\n" for _, _, line in self._pending[:count])
         del self._pending[:count]
         self._file.write(block)
         self._bytes += len(block)
@@ -109,8 +117,8 @@ class ErrorLog:
             self._staging.discard(self._name)
 
     def stats(self) -> tuple[tuple[str, int], ...]:
-        """The messages with their counts, the most frequent first."""
-        return tuple(self._stats.most_common())
+        """The messages with their counts, the most frequent first. Complete once the log is closed."""
+        return tuple(sorted(self._stats.items(), key=lambda item: (-item[1], item[0])))
 
 
 def shown(run: Run | Rows, row: int) -> Any:

@@ -8,6 +8,7 @@ alone. Everything is done for many records at a time; only errors are handled on
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from batchpredict.prediction.rows import Results
 from batchpredict.prediction.scoring import Scorer
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging, worker_name
-from batchpredict.prediction.task import Task, Unwatched, Watch
+from batchpredict.prediction.task import Range, Task, Unwatched, Watch
 from batchpredict.storage.files import close_durably
 
 SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
@@ -119,7 +120,7 @@ class _Attempt:
 
     def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
         task, split = self.task, self.task.split.index
-        started = clock()
+        started, began = clock(), time.perf_counter()
         self.scorer.begin(chaining=not task.careful)
         stats = self.scorer.stats
         self.condemned = frozenset(task.condemned)
@@ -137,15 +138,15 @@ class _Attempt:
             finally:
                 close_durably(file)
             errors = self.errors.close()
-            ended = clock()
+            seconds = time.perf_counter() - began
             manifest = Manifest(
                 fingerprint=self.staging.fingerprint,
                 split=split,
                 forced_start=task.forced_start,
                 worker=worker_name(),
                 start_time=round(started, 3),
-                end_time=round(ended, 3),
-                node_seconds=round(ended - started + load_seconds, 6),
+                end_time=round(clock(), 3),
+                node_seconds=round(seconds + load_seconds, 6),
                 columns=self.results.names,
                 results=PartFile(name, size),
                 errors=errors,
@@ -160,6 +161,8 @@ class _Attempt:
                 call_seconds=round(stats.seconds, 6),
                 load_seconds=round(load_seconds, 6),
             )
+            # Should the commit raise, it may have taken effect all the same: then the part must stay.
+            kept = True
             kept = self.staging.commit(manifest)
             return manifest if kept else None
         except OSError as error:
@@ -192,7 +195,9 @@ class _Attempt:
     def _ready(self, regrouper: Regrouper) -> Iterator[Instances]:
         """Groups as large as the scorer wants them, which changes from one to the next."""
         while True:
-            size = self.scorer.group_size
+            # While many errors wait for the verdict on records before them, groups are as small as they get: what
+            # is held back, and so the order in which it is written, must not depend on how long chains are today.
+            size = self.spec.batch_size if self.errors.waiting else self.scorer.group_size
             group = next(regrouper.groups(size), None)
             if group is None:
                 return
@@ -224,19 +229,31 @@ class _Attempt:
 
     def _score_group(self, group: Instances, writer: ResultWriter) -> None:
         last = group.place(group.count - 1)
-        suspected = [
-            row
-            for row in range(group.count if self.task.suspects else 0)
-            if any(suspect.holds(group.place(row)) for suspect in self.task.suspects)
-        ]
-        if suspected:
+        if self._rows_in(group, self.task.alone):
             for row in range(group.count):
                 self._call(group.cut(row, row + 1), writer)
         else:
+            for row in self._rows_in(group, self.task.suspects):
+                self._probe(group.cut(row, row + 1))
             self._call(group, writer)
         self.errors.settle(last)
         self._check_budget()
         self.watch.scored(self.predictions, self.errors.count, self._position(group, last), self.errors.first)
+
+    def _rows_in(self, group: Instances, ranges: tuple[Range, ...]) -> list[int]:
+        if not ranges:
+            return []
+        return [row for row in range(group.count) if any(one.holds(group.place(row)) for one in ranges)]
+
+    def _probe(self, lone: Instances) -> None:
+        """Call the model with one record to see whether the process survives it.
+
+        The outputs are not kept: in its batch the record may get another last bit.
+        """
+        self.watch.calling(lone.place(0), lone.place(0))
+        with contextlib.suppress(RecordRefused):
+            self.scorer.model.call(lone.columns, 1)
+        self.watch.called()
 
     def _call(self, group: Instances, writer: ResultWriter) -> None:
         self.watch.calling(group.place(0), group.place(group.count - 1))

@@ -15,10 +15,11 @@ from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
 from batchpredict.formats import Split, can_cut, cut, reader_of
 from batchpredict.formats.records import Run, Segment
-from batchpredict.models.fetch import model_files
+from batchpredict.models.fetch import model_digest
 from batchpredict.prediction.published import owns
 from batchpredict.prediction.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.prediction.staging import Staging
+from batchpredict.storage.files import locate
 
 # A job is cut into about this many splits, which is what one that is killed loses a few of.
 _SPLITS = 64
@@ -41,6 +42,7 @@ class Plan:
       files: input files.
       bytes: input bytes.
       split_bytes: the size that large files are cut to.
+      model: digest of the model's files.
     """
 
     fingerprint: str
@@ -48,6 +50,7 @@ class Plan:
     files: int
     bytes: int
     split_bytes: int
+    model: str
 
 
 def make_plan(spec: PredictionSpec) -> tuple[Plan, list[Split]]:
@@ -58,20 +61,24 @@ def make_plan(spec: PredictionSpec) -> tuple[Plan, list[Split]]:
       OutputRefused: a pattern would match the job's own results.
       ModelUnusable: there is no SavedModel at the model's URI.
     """
-    model = model_files(spec.model_uri)
+    model = model_digest(spec.model_uri)
+    _refuse_unknown_places(spec)
     _refuse_own_output(spec)
     files = list(storage.match(spec.inputs))
     total = sum(file.size for file in files)
-    fingerprint = hashlib.sha256()
-    for part in (FORMAT_VERSION, spec.options(), model, [(file.url, file.size, file.version) for file in files]):
-        fingerprint.update(json.dumps(part, sort_keys=True).encode())
     split_bytes = spec.split_bytes or choose_split_bytes(
         total, spec.batch_size, _mean_record_bytes(files, spec.data_format, spec.max_record_bytes)
     )
     splits = list(cut(files, split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))) or [
         Split(0, ())
     ]
-    return Plan(fingerprint.hexdigest()[:16], len(splits), len(files), total, split_bytes), splits
+    # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
+    fingerprint = hashlib.sha256()
+    versions = [(file.url, file.size, file.version) for file in files]
+    for part in (FORMAT_VERSION, spec.options(), model, versions, split_bytes, len(splits)):
+        fingerprint.update(json.dumps(part, sort_keys=True).encode())
+    plan = Plan(fingerprint.hexdigest()[:16], len(splits), len(files), total, split_bytes, model)
+    return plan, splits
 
 
 def choose_split_bytes(total: int, batch_size: int, record_bytes: float) -> int:
@@ -94,6 +101,19 @@ def _mean_record_bytes(files: Sequence[storage.Input], data_format: str, max_rec
     except OSError as error:
         raise NoInput(f"inputPaths: '{first.url}' cannot be read: {error}") from error
     return sum(map(len, run.payloads)) / len(run) if run else 0.0
+
+
+def _refuse_unknown_places(spec: PredictionSpec) -> None:
+    """Refuse a URL whose protocol nobody here speaks, or whose package is not installed."""
+    for kind, field, urls in (
+        (NoInput, "inputPaths", spec.inputs),
+        (OutputRefused, "outputPath", (spec.output_path,)),
+    ):
+        for url in urls:
+            try:
+                locate(url)
+            except (ValueError, ImportError) as error:
+                raise kind(f"{field}: '{url}' cannot be used: {error}") from error
 
 
 def _refuse_own_output(spec: PredictionSpec) -> None:

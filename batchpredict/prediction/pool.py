@@ -23,6 +23,8 @@ from batchpredict.prediction.task import Task
 
 # Processes that die one after the other before they have loaded the model.
 _FAILED_STARTS = 3
+# The same when others have loaded it before: then it is more likely the machine that is short of memory.
+_FAILED_RESTARTS = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class WorkerPool:
       setup: what each process must know.
       size: most processes at a time.
       allowance: the error budget; when it is spent the pool fails.
-      on_warning: told what the job's user should hear now.
+      on_warning: told what the job's user should hear now; from any of the pool's threads.
+      exact_cuts: files are never cut at guessed borders.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class WorkerPool:
         *,
         allowance: Allowance | None = None,
         on_warning: Callable[[str], None] | None = None,
+        exact_cuts: bool = True,
     ) -> None:
         self._setup = setup
         self._size = size
@@ -70,6 +74,9 @@ class WorkerPool:
         self._first_error: str | None = None
         self._failure: BatchPredictError | None = None
         self._failed_starts = 0
+        self._ever_ready = False
+        self._exact_cuts = exact_cuts
+        self._warned: set[str] = set()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="split")
 
     def start(self, count: int) -> None:
@@ -81,9 +88,15 @@ class WorkerPool:
     def submit(self, task: Task) -> Future[Manifest | None]:
         """Have a split scored. The result is its manifest, or None if another attempt had committed it.
 
-        The future raises JobFailed or InvalidJob for what ends the whole job, JobCancelled after `cancel`.
+        The future raises JobFailed or InvalidJob for what ends the whole job, JobCancelled after `cancel`; so
+        does this method once the job has ended that way.
         """
-        return self._threads.submit(self._attend, task)
+        try:
+            return self._threads.submit(self._attend, task)
+        except RuntimeError:
+            # The pool has ended; why it did is what the caller wants to hear.
+            self._raise_failure()
+            raise
 
     def under_way(self) -> Tally:
         """What the splits that are being scored at this moment have come to."""
@@ -138,27 +151,25 @@ class WorkerPool:
                 raise self._fail(error) from error
             else:
                 self._give_back(process)
-                self._book(manifest)
+                self._book(task, manifest)
                 return manifest
 
     def _run(self, process: WorkerProcess, task: Task) -> Manifest | None:
         split = task.split.index
-        limited = replace(task, error_limit=self._errors_left())
+        limited = replace(task, error_limit=self._errors_left() if self._final(task) else None)
         try:
-            return process.run(limited, lambda progress: self._progress(split, progress), self._on_warning)
+            return process.run(limited, lambda progress: self._progress(task, progress), self._warn)
         finally:
             with self._lock:
                 self._under_way.pop(split, None)
 
     def _after(self, death: Died, task: Task, inquest: Inquest) -> Task:
         with self._lock:
-            if death.ready:
-                self._failed_starts = 0
-            else:
-                self._failed_starts += 1
+            self._failed_starts = 0 if death.ready else self._failed_starts + 1
             failed = self._failed_starts
+            patience = _FAILED_RESTARTS if self._ever_ready else _FAILED_STARTS
         if not death.ready:
-            if failed < _FAILED_STARTS:
+            if failed < patience:
                 return task
             said = f" It had written: {death.tail}" if death.tail else ""
             lost = WorkerLost(f"A worker process {death.cause} before it had loaded the model.{said}")
@@ -178,6 +189,7 @@ class WorkerPool:
     def _give_back(self, process: WorkerProcess) -> None:
         with self._lock:
             self._failed_starts = 0
+            self._ever_ready = True
             self._busy.discard(process)
             self._idle.append(process)
 
@@ -196,6 +208,15 @@ class WorkerPool:
         assert self._failure is not None
         return self._failure
 
+    def _warn(self, message: str) -> None:
+        """Pass a warning on, unless another process has given it already, with other particulars perhaps."""
+        kind = message.partition(":")[0]
+        with self._lock:
+            known = kind in self._warned
+            self._warned.add(kind)
+        if not known:
+            self._on_warning(message)
+
     def _errors_left(self) -> int | None:
         budget = self._allowance.budget
         if budget is None or budget.is_percentage:
@@ -203,17 +224,29 @@ class WorkerPool:
         with self._lock:
             return max(int(budget.limit) - self._committed.errors, 0)
 
-    def _progress(self, split: int, progress: Progress) -> None:
+    def _final(self, task: Task) -> bool:
+        """Whether the errors of an attempt may be held against the job.
+
+        A TFRecord file is cut at guessed borders, and a wrong guess finds errors that are none. They are counted
+        when the job is published, once the ends of its splits have been chained.
+        """
+        return self._exact_cuts or task.certain
+
+    def _progress(self, task: Task, progress: Progress) -> None:
+        if not self._final(task):
+            progress = replace(progress, errors=0, first_error=None)
         with self._lock:
-            self._under_way[split] = progress
+            self._under_way[task.split.index] = progress
             self._first_error = self._first_error or progress.first_error
         self._check_budget()
 
-    def _book(self, manifest: Manifest | None) -> None:
-        if manifest is None:
+    def _book(self, task: Task, manifest: Manifest | None) -> None:
+        # A split that is read again has been counted once.
+        if manifest is None or task.forced_start is not None:
             return
+        errors = manifest.error_count if self._final(task) else 0
         with self._lock:
-            self._committed += Tally(manifest.predictions, manifest.error_count, manifest.bytes_read)
+            self._committed += Tally(manifest.predictions, errors, manifest.bytes_read)
             if manifest.error_stats:
                 self._first_error = self._first_error or manifest.error_stats[0][0]
         self._check_budget()

@@ -19,6 +19,7 @@ from batchpredict.prediction.supervise import cause_of
 from batchpredict.prediction.task import Range, Task
 
 _MAIN = "from batchpredict.prediction.worker import main; main()"
+_OUTPUT_BYTES = 1 << 20  # of a worker's output that are kept from one split to the next
 _TAIL_BYTES = 2000  # of a dead worker's stderr, for the message
 
 
@@ -87,36 +88,58 @@ class WorkerProcess:
           Died: the process ended before it answered.
           JobFailed: it could not load the model, or cannot go on with the job.
         """
+        self._await_ready()
+        self._forget_output()
+        self._crumb.clear()
+        self._send(task)
+        while True:
+            message = self._receive()
+            if isinstance(message, Progress):
+                on_progress(message)
+            elif isinstance(message, Warned):
+                on_warning(message.message)
+            elif isinstance(message, Done):
+                return message.manifest
+            else:
+                raise self._failure(message)
+
+    def _await_ready(self) -> None:
+        if not self._ready:
+            message = self._receive()
+            if not isinstance(message, Ready):
+                raise self._failure(message)
+            self._ready = True
+
+    def _send(self, task: Task) -> None:
         try:
-            if not self._ready:
-                self._answer(self._connection.recv())
-                self._ready = True
-            self._crumb.clear()
             self._connection.send(task)
-            while True:
-                message = self._connection.recv()
-                if isinstance(message, Progress):
-                    on_progress(message)
-                elif isinstance(message, Warned):
-                    on_warning(message.message)
-                else:
-                    return self._answer(message)
-        except (EOFError, OSError) as error:
+        except OSError as error:
             raise self._died() from error
 
-    def _answer(self, message: object) -> Manifest | None:
-        if isinstance(message, Ready):
-            return None
-        if isinstance(message, Done):
-            return message.manifest
-        assert isinstance(message, Failed)
+    def _receive(self) -> object:
+        try:
+            message: object = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+        return message
+
+    def _failure(self, message: object) -> BatchPredictError:
+        """What a worker's `Failed` stands for."""
+        if not isinstance(message, Failed):
+            return JobFailed(f"A worker said what it should not have: {message!r}")
         kind = getattr(errors, message.error or "", None)
-        if kind is errors.InvalidJob:
-            field, _, text = message.message.partition(" Error: ")
-            raise errors.InvalidJob([errors.Violation(field.removeprefix("Field: "), text)])
+        if message.violations:
+            return errors.InvalidJob(message.violations)
         if isinstance(kind, type) and issubclass(kind, BatchPredictError):
-            raise kind(message.message)
-        raise JobFailed(f"A worker failed: {message.message}{self._quoted_tail()}")
+            return kind(message.message)
+        return JobFailed(f"A worker failed: {message.message}{self._quoted_tail()}")
+
+    def _forget_output(self) -> None:
+        """Start the file of the worker's output anew: a model may print a line for every batch."""
+        handle = self._stderr.fileno()
+        if os.fstat(handle).st_size > _OUTPUT_BYTES:
+            os.ftruncate(handle, 0)
+            os.lseek(handle, 0, os.SEEK_SET)
 
     def _died(self) -> Died:
         # The pipe closes a moment before the process can be waited for.

@@ -31,7 +31,7 @@ class Snapshot:
 
 
 class Observer(Protocol):
-    """Whoever watches a job run. Called from one thread at a time."""
+    """Whoever watches a job run. Warnings come from any thread, progress from the one that waits for the job."""
 
     def progress(self, snapshot: Snapshot) -> None: ...
 

@@ -11,6 +11,7 @@ import os
 import struct
 from dataclasses import dataclass
 
+from batchpredict.errors import Violation
 from batchpredict.models.instances import Place
 from batchpredict.prediction.manifest import Manifest
 from batchpredict.prediction.task import Range
@@ -24,11 +25,13 @@ class Setup:
       spec: the job, as JSON.
       fingerprint: names its staging folder.
       threads: threads that one operation of the model may use.
+      model: digest of the model's files as the job was planned with them; None for whatever is there.
     """
 
     spec: str
     fingerprint: str
     threads: int
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Failed:
 
     error: str | None
     message: str
+    violations: tuple[Violation, ...] = ()
 
 
 _CRUMB = struct.Struct("<B4q")

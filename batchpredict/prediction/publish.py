@@ -6,6 +6,7 @@ last, and whoever finds a publish half done goes on with it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +21,8 @@ from batchpredict.formats import Split
 from batchpredict.formats.results import csv_lines
 from batchpredict.job import PredictionOutput
 from batchpredict.prediction.budget import Tally, check, parse_budget
-from batchpredict.prediction.chain import Link, links
-from batchpredict.prediction.manifest import PartFile, SegmentReport
+from batchpredict.prediction.chain import Link, Redo, links, segment_of
+from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.prediction.published import (
     CSV_HEADER,
     STATS,
@@ -41,6 +42,8 @@ from batchpredict.storage.files import close_durably
 _MOVERS = 16
 # Distinct messages in the statistics of a job.
 _STATS_LIMIT = 10_000
+# Rounds of scoring splits again whose parts are gone.
+_REPAIRS = 3
 
 
 @dataclass
@@ -89,7 +92,7 @@ def finished_output(staging: Staging) -> PredictionOutput | None:
 
 
 def publish(
-    spec: PredictionSpec, staging: Staging, splits: int, *, overwrite: bool, redo: Callable[[Split, int], None]
+    spec: PredictionSpec, staging: Staging, splits: int, *, overwrite: bool, redo: Redo
 ) -> PredictionOutput:
     """Publish a job whose splits are all committed.
 
@@ -108,9 +111,7 @@ def publish(
     done = finished_output(staging)
     if done is not None:
         return done
-    shelf = _Shelf()
-    for link in links(staging, splits, redo):
-        shelf.add(link)
+    shelf = _gather(staging, splits, redo)
     first = next(iter(shelf.stats), None)
     check(parse_budget(spec.max_errors), shelf.tally, first)
     found = occupancy(staging.output_path)
@@ -135,6 +136,34 @@ def publish(
     return output
 
 
+def _gather(staging: Staging, splits: int, redo: Redo) -> _Shelf:
+    """The proven links of a job, each with its part; a split whose part is gone is scored again.
+
+    That happens when a manifest was created although its creator was told that it was not, or when staging was
+    cleared while an attempt was under way.
+    """
+    parts = set(storage.list_names(staging.parts))
+    published = storage.exists(staging.output) or occupancy(staging.output_path).owner == staging.fingerprint
+    for _ in range(_REPAIRS):
+        shelf = _Shelf()
+        lost: list[Manifest] = []
+        for link in links(staging, splits, redo):
+            shelf.add(link)
+            files = [link.manifest.results, *([link.manifest.errors] if link.manifest.errors else [])]
+            if not published and any(file.name not in parts for file in files):
+                lost.append(link.manifest)
+        # What a redo has just written is not in the listing that was made before it.
+        parts = set(storage.list_names(staging.parts)) if lost else parts
+        lost = [manifest for manifest in lost if manifest.results.name not in parts]
+        if not lost:
+            break
+        for manifest in lost:
+            staging.forget(manifest)
+            redo(Split(manifest.split, tuple(map(segment_of, manifest.segments))), manifest.forced_start)
+        parts = set(storage.list_names(staging.parts))
+    return shelf
+
+
 def _move_all(spec: PredictionSpec, staging: Staging, shelf: _Shelf, output: PredictionOutput) -> None:
     shards = len(shelf.results)
     results = [(part, results_name(shard, shards, spec.output_format)) for shard, part in enumerate(shelf.results)]
@@ -157,12 +186,15 @@ def _move_all(spec: PredictionSpec, staging: Staging, shelf: _Shelf, output: Pre
     names = {name for _, name in results} | set(errors) | set(small)
     for name in storage.list_names(staging.output_path):
         # Left by a publish of this job that was interrupted when it had other errors.
-        if is_result(name) and name not in names:
+        if is_result(name) and name not in names | {SUCCESS}:
             storage.delete(storage.join(staging.output_path, name))
     stored = {"predictionOutput": output.to_wire(), "files": sorted(names)}
     storage.replace_bytes(staging.output, json.dumps(stored, indent=1).encode())
+    refuse_others(staging, occupancy(staging.output_path), overwrite=False)
     storage.replace_bytes(storage.join(staging.output_path, SUCCESS), b"")
-    storage.delete(staging.parts, recursive=True)
+    with contextlib.suppress(OSError):
+        # The job has succeeded; parts of attempts that came too late are only litter.
+        storage.delete(staging.parts, recursive=True)
 
 
 def _each(staging: Staging, step: Callable[..., None], items: Iterable[object]) -> None:
@@ -228,4 +260,5 @@ def _located(
 
 def _stats(stats: Counter[str]) -> bytes:
     """A line for each message as the service wrote it, the repr of a pair; the count is of instances."""
-    return "".join(f"{pair!r}\n" for pair in stats.most_common()).encode("utf-8", "backslashreplace")
+    pairs = sorted(stats.items(), key=lambda pair: (-pair[1], pair[0]))
+    return "".join(f"{pair!r}\n" for pair in pairs).encode("utf-8", "backslashreplace")

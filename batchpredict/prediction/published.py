@@ -25,11 +25,17 @@ _SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
 
 
 def results_name(shard: int, shards: int, output_format: str) -> str:
-    return f"prediction.results-{shard:05d}-of-{shards:05d}{_SUFFIXES[output_format]}"
+    return f"prediction.results-{_sharded(shard, shards)}{_SUFFIXES[output_format]}"
 
 
 def errors_name(shard: int, shards: int) -> str:
-    return f"prediction.errors-{shard:05d}-of-{shards:05d}"
+    return f"prediction.errors-{_sharded(shard, shards)}"
+
+
+def _sharded(shard: int, shards: int) -> str:
+    """Five digits, as the service had it; more where there are more shards, so that names sort as numbers do."""
+    width = max(5, len(str(shards)))
+    return f"{shard:0{width}d}-of-{shards:0{width}d}"
 
 
 def is_result(name: str) -> bool:
@@ -120,5 +126,11 @@ def take_over(staging: Staging, found: Occupancy) -> None:
             storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
         for name in sorted(found.names - {SUCCESS}):
             storage.delete(storage.join(staging.output_path, name))
-    text = json.dumps({"fingerprint": staging.fingerprint})
-    storage.replace_bytes(_owner(staging.output_path), text.encode())
+    text = json.dumps({"fingerprint": staging.fingerprint}).encode()
+    if found.owner is not None:
+        storage.replace_bytes(_owner(staging.output_path), text)
+    elif not storage.create_if_absent(_owner(staging.output_path), text):
+        # Another job has begun to publish into the same empty folder since we looked.
+        refuse_others(
+            staging, Occupancy(occupancy(staging.output_path).owner, frozenset({SUCCESS})), overwrite=False
+        )

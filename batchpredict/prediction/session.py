@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from batchpredict.errors import BatchPredictError
 from batchpredict.formats import Split
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.budget import Tally, parse_budget
+from batchpredict.prediction.budget import Tally, check, parse_budget
 from batchpredict.prediction.plan import Plan, load_plan, make_plan, store_plan
 from batchpredict.prediction.pool import Allowance, WorkerPool
 from batchpredict.prediction.protocol import Setup
@@ -48,7 +48,8 @@ class Request:
     @property
     def processes(self) -> int:
         """Worker processes of this machine."""
-        return max(1, min(self.workers or cores(), self.spec.max_workers))
+        wanted = self.workers or cores()
+        return max(1, min(wanted, self.spec.max_workers or wanted))
 
 
 def cores() -> int:
@@ -93,7 +94,11 @@ def prepare(request: Request) -> Prepared:
     if request.fresh:
         staging.clear()
     done = finished_output(staging)
-    if done is None:
+    if done is not None:
+        # The budget is no part of what makes a job this job, so it may be tighter than it was.
+        tally = Tally(done.prediction_count or 0, done.error_count or 0)
+        check(parse_budget(spec.max_errors), tally, None)
+    else:
         store_plan(staging, plan, splits)
     return Prepared(request, plan, staging, tuple(splits), done)
 
@@ -130,17 +135,25 @@ def take_failure(spec: PredictionSpec) -> BatchPredictError | None:
 
 
 _pools: dict[str, WorkerPool] = {}
+# The staging folders of those that no runner has offered: nobody else would end their processes.
+_own: set[str] = set()
 _pools_lock = threading.Lock()
 
 
 def make_pool(
-    request: Request, plan: Plan, before: Tally, on_warning: Callable[[str], None] | None = None
+    request: Request,
+    plan: Plan,
+    before: Tally,
+    on_warning: Callable[[str], None] | None = None,
+    *,
+    most: int | None = None,
 ) -> WorkerPool:
-    """A pool for a job; nothing is started yet."""
-    processes = request.processes
-    setup = Setup(request.spec.to_json(), plan.fingerprint, max(1, cores() // processes))
+    """A pool for a job; nothing is started yet. `most` bounds its processes: a job of one split needs one."""
+    processes = min(request.processes, most or request.processes)
+    setup = Setup(request.spec.to_json(), plan.fingerprint, max(1, cores() // processes), plan.model)
     allowance = Allowance(parse_budget(request.spec.max_errors), plan.bytes, before)
-    return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning)
+    exact = request.spec.data_format != "TF_RECORD"
+    return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning, exact_cuts=exact)
 
 
 def offer_pool(staging: Staging, pool: WorkerPool) -> None:
@@ -149,9 +162,11 @@ def offer_pool(staging: Staging, pool: WorkerPool) -> None:
         _pools[staging.root] = pool
 
 
-def withdraw_pool(staging: Staging) -> None:
+def withdraw_pool(staging: Staging, pool: WorkerPool) -> None:
+    """Undo `offer_pool`, unless somebody else has offered another one since."""
     with _pools_lock:
-        _pools.pop(staging.root, None)
+        if _pools.get(staging.root) is pool:
+            del _pools[staging.root]
 
 
 def pool_of(request: Request, plan: Plan, staging: Staging) -> WorkerPool:
@@ -161,7 +176,17 @@ def pool_of(request: Request, plan: Plan, staging: Staging) -> WorkerPool:
         if pool is None:
             before = committed_tally(staging) if request.spec.max_errors else Tally()
             pool = _pools[staging.root] = make_pool(request, plan, before)
+            _own.add(staging.root)
         return pool
+
+
+def end_pool(staging: Staging) -> None:
+    """End the processes that `pool_of` has started in this process for a job; a later attempt gets new ones."""
+    with _pools_lock:
+        pool = _pools.pop(staging.root) if staging.root in _own else None
+        _own.discard(staging.root)
+    if pool is not None:
+        pool.close()
 
 
 def stored_plan(request: Request, fingerprint: str) -> tuple[Plan, Staging]:
@@ -174,7 +199,7 @@ def stored_plan(request: Request, fingerprint: str) -> tuple[Plan, Staging]:
 def publish_job(request: Request, plan: Plan, staging: Staging) -> PredictionOutput:
     """Publish a job whose splits are committed, reading again those whose guessed border was wrong."""
 
-    def redo(split: Split, start: int) -> None:
+    def redo(split: Split, start: int | None) -> None:
         pool_of(request, plan, staging).submit(Task(split, forced_start=start)).result()
 
     return publish(request.spec, staging, plan.splits, overwrite=request.overwrite, redo=redo)

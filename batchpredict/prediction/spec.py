@@ -29,7 +29,7 @@ class PredictionSpec:
       model_uri: folder of the SavedModel.
       signature_name: the signature asked for; None for the default rule.
       batch_size: rows of one model call.
-      max_workers: most worker processes at a time.
+      max_workers: most worker processes at a time; None to leave it to the runner.
       key_field, included_fields, excluded_fields: which fields of an instance go past the model.
       max_errors: the error budget as its user wrote it; None for no limit.
       max_record_bytes: a longer record is skipped and counted as an error.
@@ -43,7 +43,7 @@ class PredictionSpec:
     model_uri: str
     signature_name: str | None
     batch_size: int
-    max_workers: int
+    max_workers: int | None
     key_field: str | None
     included_fields: tuple[str, ...]
     excluded_fields: tuple[str, ...]
@@ -68,12 +68,12 @@ class PredictionSpec:
         return cls(
             inputs=tuple(source.input_paths),
             data_format="TEXT" if text else source.data_format.value,
-            output_path=source.output_path.rstrip("/") or "/",
+            output_path=source.output_path,
             output_format=source.effective_output_data_format.value,
             model_uri=source.uri,
             signature_name=source.signature_name or None,
             batch_size=source.effective_batch_size,
-            max_workers=source.effective_max_worker_count,
+            max_workers=source.max_worker_count,
             key_field=config.key_field or None,
             included_fields=config.included_fields,
             excluded_fields=config.excluded_fields,

@@ -13,6 +13,7 @@ A name that begins with an underscore is passed over by Hadoop, Spark and Beam r
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import uuid
@@ -85,8 +86,16 @@ class Staging:
         if storage.is_local(self.root):
             yield from (self.read(*key) for key in keys)
             return
+        waiting = iter(keys)
         with ThreadPoolExecutor(_READERS) as pool:
-            yield from pool.map(lambda key: self.read(*key), keys)
+            # Executor.map takes all of its input at once; a job may have a million manifests.
+            while some := list(itertools.islice(waiting, 4 * _READERS)):
+                yield from pool.map(lambda key: self.read(*key), some)
+
+    def forget(self, manifest: Manifest) -> None:
+        """Undo a commit whose part is gone."""
+        name = manifest_name(manifest.split, manifest.forced_start)
+        storage.delete(storage.join(self.manifests, name))
 
     def clear(self) -> None:
         """Forget every committed split of this job."""

@@ -4,8 +4,9 @@ A death may be the machine's fault (memory, a kill) or a record's: a model that 
 is as wrong about it as one that refuses it, and a retry would only crash again. So:
 
 * the first death is held against nobody: the same attempt is made again, model calls announced one by one;
-* a second death over the same records makes them suspects: they are called alone;
-* a record whose lone call kills the process is condemned: it is reported and left out.
+* a second death over the same records makes them suspects: each is called alone before its batch is;
+* a record whose lone call kills the process is condemned: it is reported and left out;
+* records that survive alone and die together again (memory, perhaps) are only called alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from dataclasses import dataclass, field, replace
 from batchpredict.errors import WorkerLost
 from batchpredict.prediction.task import Range, Task
 
-# Deaths in a row with no model call under way: it is not a record's doing.
-_IDLE_DEATHS = 3
-# Deaths over one split, whatever the reason. A record that crashes the model costs three.
-_ALL_DEATHS = 30
+# Deaths in a row with no model call under way: it is not a record's doing, and a kill now and then is bad luck.
+_IDLE_DEATHS = 10
+# Deaths over one split that condemned no record.
+_VAIN_DEATHS = 30
+# Records of one split that crash the model, each at the price of a process, before the model is held to be broken.
+_MOST_CONDEMNED = 100
 
 
 @dataclass
@@ -41,28 +44,28 @@ class Inquest:
         Raises:
           WorkerLost: no further attempt makes sense.
         """
-        self.total += 1
+        split = task.split.index
         if calling is None:
             self.idle += 1
             if self.idle >= _IDLE_DEATHS:
                 raise WorkerLost(
-                    f"A worker process {cause} {self.idle} times over split {task.split.index}, "
-                    "each time outside the model."
+                    f"A worker process {cause} {self.idle} times over split {split}, always outside the model."
                 )
             return replace(task, careful=True)
         self.idle = 0
-        if self.total >= _ALL_DEATHS:
-            raise WorkerLost(
-                f"Worker processes died {self.total} times over split {task.split.index}; the last {cause}."
-            )
-        alone = calling.first == calling.last
-        if alone and any(suspect.holds(calling.first) for suspect in task.suspects):
-            rest = tuple(suspect for suspect in task.suspects if not suspect.holds(calling.first))
-            self.deaths = [death for death in self.deaths if not death.holds(calling.first)]
+        suspected = any(suspect.holds(calling.first) for suspect in task.suspects)
+        if suspected and calling.first == calling.last:
+            if len(task.condemned) >= _MOST_CONDEMNED:
+                raise WorkerLost(
+                    f"The model crashed its process on more than {_MOST_CONDEMNED} records of split {split}."
+                )
             obituary = f"The model crashed its process: it {cause} when it was given this record alone."
-            return replace(
-                task, careful=True, suspects=rest, condemned=(*task.condemned, calling.first), obituary=obituary
-            )
+            return replace(task, careful=True, condemned=(*task.condemned, calling.first), obituary=obituary)
+        self.total += 1
+        if self.total >= _VAIN_DEATHS:
+            raise WorkerLost(f"Worker processes died {self.total} times over split {split}; the last one {cause}.")
+        if suspected:
+            return replace(task, careful=True, alone=(*task.alone, calling))
         if any(death.meets(calling) for death in self.deaths):
             return replace(task, careful=True, suspects=(*task.suspects, calling))
         self.deaths.append(calling)

@@ -32,7 +32,9 @@ class Task:
       split: what to read.
       forced_start: byte at which to begin instead, where a guessed border was wrong.
       careful: an earlier attempt died; every model call is announced alone.
-      suspects: ranges in which an earlier attempt died twice: their records are called one by one.
+      suspects: ranges over which attempts have died twice: before its batch, each of their records is called
+        alone, to see whether the process survives it.
+      alone: ranges whose records survive alone and not together: they are only called alone.
       condemned: records that killed their process when called alone: refused without a call.
       obituary: what to say of them.
       error_limit: errors that this split may still have; None for no limit.
@@ -42,9 +44,15 @@ class Task:
     forced_start: int | None = None
     careful: bool = False
     suspects: tuple[Range, ...] = ()
+    alone: tuple[Range, ...] = ()
     condemned: tuple[Place, ...] = ()
     obituary: str = ""
     error_limit: int | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether what this attempt finds is final: its first border is known, not guessed."""
+        return all(segment.certain for segment in self.segments)
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -7,10 +7,11 @@ for the runners' own pages, and over-count where a runner retries.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import apache_beam as beam
@@ -25,6 +26,7 @@ from batchpredict.prediction.plan import load_plan
 from batchpredict.prediction.pool import WorkerPool
 from batchpredict.prediction.session import (
     Request,
+    end_pool,
     note_failure,
     noting_failure,
     pool_of,
@@ -57,10 +59,13 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     def __init__(self, job: Job | Request, *, overwrite: bool = False) -> None:
         super().__init__()
         self._request = job if isinstance(job, Request) else Request(PredictionSpec.of(job), overwrite=overwrite)
+        if self._request.fresh:
+            raise ValueError(
+                "a runner may repeat any step, so forgetting what was committed is not one: see `prepare`"
+            )
 
     def expand(self, begin: Any) -> Any:
-        # Forgetting what was committed is done once, by whoever submits; a runner may repeat any step here.
-        request = encode_request(replace(self._request, fresh=False))
+        request = encode_request(self._request)
         return (
             begin
             | "Job" >> beam.Create([request])
@@ -132,24 +137,34 @@ class PredictSplits(beam.DoFn):  # type: ignore[misc]
         request = decode_request(self._request)
         split = Split.from_json(encoded)
         plan, staging = _stored(request, self._fingerprint)
+        self._staging = staging
         if staging.is_committed(split.index):
             return
         pool = pool_of(request, plan, staging)
-        self._pending.append((pool, pool.submit(Task(split))))
+        with self._ending_pool():
+            self._pending.append((pool, pool.submit(Task(split))))
 
     def finish_bundle(self) -> Iterator[Any]:
-        for pool, future in self._pending:
-            try:
-                manifest = future.result()
-            except CancelledError:
-                raise pool.failure or JobCancelled("The job was cancelled.") from None
-            except BatchPredictError as error:
-                note_failure(decode_request(self._request).spec, error)
-                raise
-            if manifest is not None:
-                self._count(manifest)
+        with self._ending_pool():
+            for pool, future in self._pending:
+                try:
+                    manifest = future.result()
+                except CancelledError:
+                    raise pool.failure or JobCancelled("The job was cancelled.") from None
+                if manifest is not None:
+                    self._count(manifest)
         if self._fingerprint:
             yield GlobalWindows.windowed_value(self._fingerprint)
+
+    @contextlib.contextmanager
+    def _ending_pool(self) -> Iterator[None]:
+        """Note what fails the job, and leave no pool behind that has ended."""
+        try:
+            yield
+        except BatchPredictError as error:
+            note_failure(decode_request(self._request).spec, error)
+            end_pool(self._staging)
+            raise
 
     def _count(self, manifest: Manifest) -> None:
         self._records.inc(manifest.predictions + manifest.error_count)
@@ -167,10 +182,9 @@ _plans: dict[tuple[str, str], Any] = {}
 def _stored(request: Request, fingerprint: str) -> tuple[Any, Staging]:
     """The stored plan, read once in a process."""
     key = request.spec.output_path, fingerprint
-    if key not in _plans:
-        _plans.clear()
-        _plans[key] = stored_plan(request, fingerprint)
-    found: tuple[Any, Staging] = _plans[key]
+    found: tuple[Any, Staging] | None = _plans.get(key)
+    if found is None:
+        found = _plans[key] = stored_plan(request, fingerprint)
     return found
 
 
@@ -200,5 +214,8 @@ class Publish(beam.DoFn):  # type: ignore[misc]
         request = decode_request(self._request)
         with noting_failure(request.spec):
             plan, staging = stored_plan(request, element)
-            output = publish_job(request, plan, staging)
+            try:
+                output = publish_job(request, plan, staging)
+            finally:
+                end_pool(staging)
         yield output.to_wire()

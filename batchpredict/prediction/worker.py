@@ -14,7 +14,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
-from batchpredict.errors import BatchPredictError
+from batchpredict.errors import BatchPredictError, InvalidJob, ModelUnusable
 from batchpredict.models.instances import Place
 from batchpredict.prediction.devices import claim, visible_gpus
 from batchpredict.prediction.hotpath import SplitPredictor
@@ -62,6 +62,8 @@ def _serve(connection: Connection, crumb: Crumb) -> None:
 
 
 def _failure(error: Exception) -> Failed:
+    if isinstance(error, InvalidJob):
+        return Failed(type(error).__name__, str(error), error.violations)
     if isinstance(error, BatchPredictError):
         return Failed(type(error).__name__, str(error))
     traceback.print_exc()
@@ -78,12 +80,14 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
 
     import tensorflow as tf
 
-    from batchpredict.models.fetch import fetch_model
+    from batchpredict.models.fetch import fetch_model, model_digest
     from batchpredict.models.saved_model import SavedModel
 
     tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
     tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     spec = PredictionSpec.from_json(setup.spec)
+    if setup.model is not None and model_digest(spec.model_uri) != setup.model:
+        raise ModelUnusable(f"uri: the model at '{spec.model_uri}' has changed since the job was planned.")
     model = SavedModel(fetch_model(spec.model_uri), spec.signature_name)
     # The collector would walk TensorFlow's million objects again and again, for the lists of rows that come
     # and go; measured at batch 1024: half of the time.

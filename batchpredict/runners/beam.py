@@ -85,7 +85,11 @@ def _run_pipeline(request: Request, flags: Sequence[str]) -> Any:
     _ = pipeline | BatchPredict(request)
     try:
         result = pipeline.run()
-        return result.wait_until_finish()
+        try:
+            return result.wait_until_finish()
+        except KeyboardInterrupt:
+            result.cancel()
+            raise
     except BatchPredictError:
         raise
     except Exception as error:

@@ -58,9 +58,9 @@ def run(request: Request, observer: Observer | None = None, *, beam_flags: Seque
     feed = ManifestFeed(prepared.staging, prepared.plan)
     first = feed.poll()
     watcher.progress(first)
-    pool = make_pool(request, prepared.plan, first.resumed, watcher.warning)
+    todo = prepared.todo()
+    pool = make_pool(request, prepared.plan, first.resumed, watcher.warning, most=len(todo) or None)
     with _offered(prepared, pool):
-        todo = prepared.todo()
         if not todo:
             # Nothing to score: an interrupted publish, perhaps. No need for Beam and TensorFlow.
             return publish_job(request, prepared.plan, prepared.staging)
@@ -72,7 +72,9 @@ def run(request: Request, observer: Observer | None = None, *, beam_flags: Seque
         try:
             while pipeline.is_alive():
                 pipeline.join(_POLL_SECONDS)
-                watcher.progress(feed.poll(pool.under_way(), workers))
+                # What cannot be read now may be read the next time; if not, publishing will say so.
+                with contextlib.suppress(BatchPredictError, OSError):
+                    watcher.progress(feed.poll(pool.under_way(), workers))
         except BaseException:
             pool.cancel()
             pipeline.join(_CANCEL_SECONDS)
@@ -80,8 +82,8 @@ def run(request: Request, observer: Observer | None = None, *, beam_flags: Seque
             with contextlib.suppress(BatchPredictError, OSError):
                 watcher.progress(feed.poll())
             raise
-    if pipeline.error is not None:
-        raise _reason(request, pool, pipeline.error) from pipeline.error
+        if pipeline.error is not None:
+            raise _reason(request, pool, pipeline.error) from pipeline.error
     output = finished_output(prepared.staging)
     if output is None:
         raise JobFailed("The pipeline ended without publishing the results.")
@@ -95,8 +97,12 @@ def _offered(prepared: Prepared, pool: WorkerPool) -> Iterator[None]:
     offer_pool(prepared.staging, pool)
     try:
         yield
+    except BaseException:
+        # Whatever it was, splits that are still waiting must not be scored for a job that has ended.
+        pool.cancel()
+        raise
     finally:
-        withdraw_pool(prepared.staging)
+        withdraw_pool(prepared.staging, pool)
         pool.close()
 
 

@@ -96,6 +96,7 @@ def close_durably(file: IO[bytes]) -> None:
         if isinstance(file, io.BufferedWriter):
             file.flush()
             os.fsync(file.fileno())
+            _sync_folder(os.path.dirname(file.name))
     finally:
         file.close()
 
@@ -178,6 +179,10 @@ def _sync_folder(folder: str) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Not every file system syncs folders; those that do not have nothing better to offer.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(handle)
 
@@ -213,6 +218,7 @@ def move(source: str, target: str) -> None:
 def delete(url: str, *, recursive: bool = False) -> None:
     """Delete a file or, with `recursive`, a folder; what is not there is fine."""
     fs, path = locate(url)
+    fs.invalidate_cache()
     try:
         fs.rm(path, recursive=recursive)
     except FileNotFoundError:

@@ -62,16 +62,16 @@ class TestEarlyPercentage:
         assert spent_early("1%", Tally(0, 20, 1000))
 
     def test_records_to_come_are_reckoned_by_bytes_and_a_margin(self) -> None:
-        # A tenth is read, 40 records: 400 in all, 500 with the margin, of which 10 % may fail.
+        # A tenth is read, 40 records: 400 in all, 800 with the margin, of which 10 % may fail.
         assert not spent_early("10%", Tally(0, 40, 100))
         assert not spent_early("10%", Tally(450, 50, 1000))
         assert not spent_early("10%", Tally(340, 60, 500))
         assert spent_early("10%", Tally(0, 126, 1000))
 
-    def test_the_margin_is_a_quarter(self) -> None:
-        # All is read, 1,000 records: up to 125 errors may still be the reckoning's fault.
-        assert not spent_early("10%", Tally(875, 125, 1000))
-        assert spent_early("10%", Tally(874, 126, 1000))
+    def test_the_margin_is_as_much_again(self) -> None:
+        # All is read, 1,000 records: up to 200 errors may still be the reckoning's fault.
+        assert not spent_early("10%", Tally(800, 200, 1000))
+        assert spent_early("10%", Tally(799, 201, 1000))
 
     def test_before_a_byte_is_known_to_be_read_nothing_is_said(self) -> None:
         assert not spent_early("1%", Tally(0, 100, 0))

@@ -61,7 +61,7 @@ class TestRecords:
         task = inquest.after_death(task, rows(10, 19), KILLED)
         task = inquest.after_death(task, rows(13, 13), KILLED)
         assert task.condemned == (Place(0, 13),)
-        assert task.suspects == ()
+        assert task.suspects == (rows(10, 19),), "a further one among them should cost one death, not three"
         assert task.obituary == (
             "The model crashed its process: it was killed by SIGABRT when it was given this record alone."
         )
@@ -89,12 +89,14 @@ class TestRecords:
         assert task.condemned == ()
         assert task.suspects == (rows(10, 19),)
 
-    def test_suspects_that_die_together_condemn_none_of_them(self) -> None:
+    def test_suspects_that_die_together_are_only_called_alone_from_then_on(self) -> None:
         inquest = Inquest()
         task = inquest.after_death(TASK, rows(10, 19), KILLED)
         task = inquest.after_death(task, rows(10, 19), KILLED)
+        assert task.alone == ()
         task = inquest.after_death(task, rows(10, 19), KILLED)
         assert task.condemned == ()
+        assert task.alone == (rows(10, 19),)
 
     def test_the_same_index_in_another_segment_is_another_record(self) -> None:
         inquest = Inquest()
@@ -114,31 +116,42 @@ class TestRecords:
 
 
 class TestGivingUp:
-    def test_three_deaths_outside_of_the_model(self) -> None:
+    def test_ten_deaths_outside_of_the_model(self) -> None:
         inquest = Inquest()
-        task = inquest.after_death(TASK, None, KILLED)
-        assert task.careful
-        task = inquest.after_death(task, None, KILLED)
+        task = TASK
+        for _ in range(9):
+            task = inquest.after_death(task, None, KILLED)
+            assert task.careful
         with pytest.raises(WorkerLost) as caught:
             inquest.after_death(task, None, "exited with status 3")
         assert str(caught.value) == (
-            "A worker process exited with status 3 3 times over split 4, each time outside the model."
+            "A worker process exited with status 3 10 times over split 4, always outside the model."
         )
 
     def test_only_in_a_row(self) -> None:
         inquest = Inquest()
         for start in range(5):
-            inquest.after_death(TASK, None, KILLED)
-            inquest.after_death(TASK, None, KILLED)
+            for _ in range(9):
+                inquest.after_death(TASK, None, KILLED)
             inquest.after_death(TASK, rows(start, start), KILLED)
 
-    def test_thirty_deaths_whatever_the_reason(self) -> None:
+    def test_a_hundred_records_that_crash_the_model(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(0, 200), KILLED)
+        task = inquest.after_death(task, rows(0, 200), KILLED)
+        for record in range(100):
+            task = inquest.after_death(task, rows(record, record), KILLED)
+        assert len(task.condemned) == 100
+        with pytest.raises(WorkerLost, match=r"^The model crashed its process on more than 100 records of split 4\.$"):
+            inquest.after_death(task, rows(100, 100), KILLED)
+
+    def test_thirty_deaths_that_led_nowhere(self) -> None:
         inquest = Inquest()
         for start in range(29):
             inquest.after_death(TASK, rows(start, start), KILLED)
         with pytest.raises(WorkerLost) as caught:
             inquest.after_death(TASK, rows(90, 90), KILLED)
-        assert str(caught.value) == ("Worker processes died 30 times over split 4; the last was killed by SIGABRT.")
+        assert str(caught.value) == ("Worker processes died 30 times over split 4; the last one was killed by SIGABRT.")
 
 
 @pytest.mark.parametrize(

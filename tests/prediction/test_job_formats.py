@@ -1,0 +1,310 @@
+"""Predictions equal a direct call of the signature: every format, splits of every size, every batch size."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import support
+from support import DIGITS_MODEL, ROWS, digits, score_in_process
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """The 1,797 rows in the order of their ids."""
+    with open(digits("keyed", "digits.json")) as file:
+        return np.array([json.loads(line)["pixels"] for line in file], np.float32)
+
+
+@pytest.fixture(scope="module")
+def direct(pixels):
+    """What the signature gives for some rows, in calls of `batch` rows each."""
+
+    def call(rows: np.ndarray = pixels, batch: int = ROWS) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        score = support.signature(DIGITS_MODEL)
+        parts = [score(pixels=tf.constant(rows[start : start + batch])) for start in range(0, len(rows), batch)]
+        return {alias: np.concatenate([part[alias] for part in parts]) for alias in parts[0]}
+
+    return call
+
+
+def assert_equal(results: list[dict], expected: dict[str, np.ndarray]) -> None:
+    assert [one["digit"] for one in results] == expected["digit"].tolist()
+    found = np.array([one["probabilities"] for one in results], np.float32)
+    np.testing.assert_allclose(found, expected["probabilities"], rtol=1e-5, atol=1e-7)
+
+
+@pytest.fixture
+def text_gz(tmp_path) -> str:
+    for part in range(3):
+        with open(digits("text", f"part-{part}.json"), "rb") as file:
+            support.write(tmp_path / "gz" / f"part-{part}.json.gz", gzip.compress(file.read()))
+    return str(tmp_path / "gz" / "*")
+
+
+EXAMPLES = {"signatureName": "serving_examples"}
+
+
+@pytest.mark.parametrize(
+    ("data_format", "pattern", "fields"),
+    [
+        ("TEXT", digits("text", "*"), {}),
+        ("JSON", digits("text"), {}),
+        ("TF_RECORD", digits("tfrecord", "part-?.tfrecord"), EXAMPLES),
+        ("TF_RECORD", digits("tfrecord_gzip", "*"), EXAMPLES),
+        ("TF_RECORD_GZIP", digits("tfrecord_gzip", "*"), EXAMPLES),
+        ("PARQUET", digits("parquet", "*.parquet"), {}),
+    ],
+    ids=["text", "json", "tfrecord", "tfrecord-by-name", "tfrecord-gzip", "parquet"],
+)
+def test_every_format_gives_what_the_signature_gives_in_input_order(data_format, pattern, fields, memory, direct):
+    output = score_in_process(support.job(DIGITS_MODEL, pattern, memory, data_format, **fields))
+    assert support.counts(output) == (ROWS, 0)
+    assert_equal(support.results(memory), direct())
+
+
+def test_compressed_text_is_known_by_its_name(text_gz, memory, direct):
+    score_in_process(support.job(DIGITS_MODEL, text_gz, memory))
+    assert_equal(support.results(memory), direct())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1024, 5000])
+def test_results_are_bit_for_bit_those_of_calls_of_the_same_batch_size(batch, memory, direct):
+    document = support.job(
+        DIGITS_MODEL, digits("keyed", "digits.json"), memory, batchSize=batch, splitBytes=2**30,
+        instanceConfig={"keyField": "id"},
+    )  # fmt: skip
+    score_in_process(document)
+    found = support.results(memory)
+    expected = direct(batch=batch)
+    assert [one["id"] for one in found] == list(range(ROWS))
+    assert [one["digit"] for one in found] == expected["digit"].tolist()
+    probabilities = np.array([one["probabilities"] for one in found], np.float32)
+    assert probabilities.tobytes() == expected["probabilities"].tobytes()
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1024])
+def test_batches_have_the_size_that_was_asked_for_except_the_last(batch, memory):
+    document = support.job(DIGITS_MODEL, digits("text", "*"), memory, batchSize=batch, splitBytes=100_000)
+    score_in_process(document)
+    for manifest in support.manifests(document):
+        rows, calls = manifest.batch_rows, manifest.batch_calls
+        assert rows == manifest.predictions
+        assert calls == -(-rows // batch)
+        assert manifest.batch_max == min(batch, rows)
+        assert manifest.batch_min in (rows % batch or batch, batch)
+
+
+@pytest.mark.parametrize("split_bytes", [997, 4096, 30_000, 94_874, 100_000, 10**9])
+@pytest.mark.parametrize(
+    ("data_format", "pattern", "fields"),
+    [("TEXT", digits("text", "*"), {}), ("TF_RECORD", digits("tfrecord", "*"), EXAMPLES)],
+    ids=["text", "tfrecord"],
+)
+def test_the_size_of_splits_changes_nothing(data_format, pattern, fields, split_bytes, memory, direct):
+    document = support.job(DIGITS_MODEL, pattern, memory, data_format, splitBytes=split_bytes, **fields)
+    output = score_in_process(document)
+    assert support.counts(output) == (ROWS, 0)
+    assert_equal(support.results(memory), direct())
+
+
+@pytest.mark.parametrize("split_bytes", [1, 2, 3, 13])
+def test_splits_of_a_few_bytes_of_text(split_bytes, tmp_path, memory):
+    rows = [b'{"x": 1}', b"2", b"", b'{"x": 3.5}\r', b"oops", b"4", b"\xff", b"5"]
+    source = support.write(tmp_path / "rows.json", b"\xef\xbb\xbf" + b"\n".join(rows))
+    score_in_process(support.job(support.model("double"), source, memory, splitBytes=split_bytes))
+    assert support.results(memory) == [{"y": 2.0}, {"y": 4.0}, {"y": 7.0}, {"y": 8.0}, {"y": 10.0}]
+    found = [(one["line"], one["index"], one["offset"]) for one in support.errors(memory)]
+    assert found == [(3, 2, 14), (5, 4, 27), (7, 6, 34)]
+
+
+@pytest.mark.parametrize("split_bytes", [1, 2, 5, 311, 312])
+def test_splits_of_a_few_bytes_of_tfrecords(split_bytes, tmp_path, memory, pixels, direct):
+    with open(digits("tfrecord", "part-0.tfrecord"), "rb") as file:
+        data = file.read(4000)
+    at, rows = 0, 0
+    while rows < 5:
+        at, rows = at + 16 + int.from_bytes(data[at : at + 8], "little"), rows + 1
+    source = support.write(tmp_path / "five.tfrecord", data[:at])
+    document = support.job(DIGITS_MODEL, source, memory, "TF_RECORD", splitBytes=split_bytes, **EXAMPLES)
+    score_in_process(document)
+    assert_equal(support.results(memory), direct(pixels[:5]))
+
+
+def test_order_in_which_splits_are_done_changes_nothing(memory):
+    def run(name, order):
+        output = f"{memory}/{name}"
+        score_in_process(support.job(DIGITS_MODEL, digits("text", "*"), output, splitBytes=9000), order=order)
+        return support.published(output)
+
+    forwards = run("forwards", list)
+    assert len(support.result_names(f"{memory}/forwards")) == 33
+    assert run("backwards", lambda splits: splits[::-1]) == forwards
+    assert run("halves", lambda splits: splits[1::2] + splits[::2]) == forwards
+
+
+def test_inputs_and_outputs_in_memory(memory, direct):
+    with open(digits("parquet", "digits.parquet"), "rb") as file:
+        support.write(f"{memory}/in/digits.parquet", file.read())
+    output = f"{memory}/out"
+    score_in_process(support.job(DIGITS_MODEL, f"{memory}/in/*", output, "PARQUET", splitBytes=5000))
+    assert_equal(support.results(output), direct())
+    assert len(support.result_names(output)) > 3
+
+
+def test_many_small_files_are_packed_into_few_splits(tmp_path, memory):
+    for number in range(300):
+        support.write(tmp_path / "in" / f"{number:04}.json", f"{number}\n" if number % 10 else "")
+    document = support.job(support.model("double"), str(tmp_path / "in" / "*"), memory, splitBytes=100)
+    output = score_in_process(document)
+    numbers = [number for number in range(300) if number % 10]
+    assert support.results(memory) == [{"y": 2.0 * number} for number in numbers]
+    assert support.counts(output) == (270, 0)
+    assert 10 <= len(support.result_names(memory)) <= 15
+
+
+def test_a_batch_goes_on_over_the_files_of_a_split(tmp_path, memory):
+    for number in range(100):
+        support.write(tmp_path / "in" / f"{number:04}.json", f"{number}\n")
+    document = support.job(support.model("double"), str(tmp_path / "in"), memory, batchSize=50)
+    score_in_process(document)
+    (manifest,) = support.manifests(document)
+    assert (manifest.batch_calls, manifest.batch_min, manifest.batch_max) == (2, 50, 50)
+
+
+def test_inputs_without_a_record_succeed_with_empty_results(tmp_path, memory):
+    support.write(tmp_path / "in" / "a", b"")
+    support.write(tmp_path / "in" / "b", b"")
+    output = score_in_process(support.job(support.model("double"), str(tmp_path / "in" / "*"), memory))
+    assert support.counts(output) == (0, 0)
+    assert support.published(memory) == {
+        "_SUCCESS": b"",
+        "prediction.errors-00000-of-00001": b"",
+        "prediction.errors_stats-00000-of-00001": b"",
+        "prediction.results-00000-of-00001": b"",
+    }
+
+
+def test_files_come_in_the_order_of_the_patterns_and_once_each(tmp_path, memory):
+    for name, value in (("a", 1), ("b", 2), ("c", 3)):
+        support.write(tmp_path / name, f"{value}\n")
+    patterns = [str(tmp_path / "c"), str(tmp_path / "[ab]"), str(tmp_path / "*")]
+    score_in_process(support.job(support.model("double"), patterns, memory))
+    assert [one["y"] for one in support.results(memory)] == [6.0, 2.0, 4.0]
+
+
+# Output formats -------------------------------------------------------------------------------------------------
+
+
+def test_csv_has_its_header_in_a_file_of_its_own(memory, direct, pixels):
+    document = support.job(
+        DIGITS_MODEL, digits("keyed", "*"), memory, outputDataFormat="CSV", splitBytes=100_000,
+        instanceConfig={"keyField": "id"},
+    )  # fmt: skip
+    score_in_process(document)
+    shards = support.result_names(memory)
+    assert shards == [f"prediction.results-{shard:05}-of-00003.csv" for shard in range(3)]
+    header = support.read(memory, "prediction.results_header.csv")
+    assert header == b"id,digit,probabilities\n"
+    text = b"".join(support.read(memory, name) for name in shards).decode()
+    rows = list(csv.DictReader(io.StringIO(header.decode() + text)))
+    assert [int(row["id"]) for row in rows] == list(range(ROWS))
+    parsed = [{"digit": int(row["digit"]), "probabilities": json.loads(row["probabilities"])} for row in rows]
+    assert_equal(parsed, direct())
+
+
+def test_parquet_output_has_typed_columns(memory, tmp_path, direct):
+    output = str(tmp_path / "out")
+    document = support.job(
+        DIGITS_MODEL, digits("keyed", "*"), output, outputDataFormat="PARQUET", splitBytes=100_000,
+        instanceConfig={"keyField": "id"},
+    )  # fmt: skip
+    score_in_process(document)
+    shards = support.result_names(output)
+    assert shards == [f"prediction.results-{shard:05}-of-00003.parquet" for shard in range(3)]
+    tables = [pq.read_table(os.path.join(output, shard)) for shard in shards]
+    types = {field.name: str(field.type) for field in tables[0].schema}
+    assert types["digit"] == "int64"
+    assert types["probabilities"].startswith("list<") and "float" in types["probabilities"]
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert [row["id"] for row in rows] == [str(number) for number in range(ROWS)]
+    assert_equal(rows, direct())
+
+
+def test_parquet_of_no_rows_can_be_read(tmp_path):
+    output = str(tmp_path / "out")
+    support.write(tmp_path / "empty.json", b"")
+    score_in_process(
+        support.job(support.model("double"), str(tmp_path / "empty.json"), output, outputDataFormat="PARQUET")
+    )
+    table = pq.read_table(os.path.join(output, "prediction.results-00000-of-00001.parquet"))
+    assert (table.num_rows, table.column_names) == (0, ["y"])
+
+
+def test_csv_of_no_rows_has_a_header(tmp_path, memory):
+    support.write(tmp_path / "empty.json", b"")
+    score_in_process(
+        support.job(support.model("double"), str(tmp_path / "empty.json"), memory, outputDataFormat="CSV")
+    )
+    assert support.read(memory, "prediction.results_header.csv") == b"y\n"
+
+
+# Fields that go past the model ----------------------------------------------------------------------------------
+
+
+ROW = {"id": "r1", "note": {"n": [1, None]}, "a": [1, 2], "b": 3}
+
+
+def score_one(row: dict, memory: str, tmp_path, **config) -> list[dict]:
+    source = support.write(tmp_path / "row.json", [json.dumps(row)])
+    score_in_process(support.job(support.model("two_inputs"), source, memory, instanceConfig=config))
+    return support.results(memory)
+
+
+def test_a_key_comes_back_on_its_prediction(tmp_path, memory):
+    row = {name: value for name, value in ROW.items() if name != "note"}
+    assert score_one(row, memory, tmp_path, keyField="id") == [{"id": "r1", "sum": 6.0}]
+
+
+def test_included_fields_reach_the_model_and_the_others_come_back(tmp_path, memory):
+    (found,) = score_one(ROW, memory, tmp_path, includedFields=["a", "b"])
+    assert found == {"id": "r1", "note": {"n": [1, None]}, "sum": 6.0}
+
+
+def test_excluded_fields_come_back(tmp_path, memory):
+    (found,) = score_one(ROW, memory, tmp_path, keyField="id", excludedFields=["note"])
+    assert found == {"id": "r1", "note": {"n": [1, None]}, "sum": 6.0}
+
+
+def test_a_field_that_the_model_does_not_know_is_one_error(tmp_path, memory):
+    assert score_one(ROW, memory, tmp_path, keyField="id") == []
+    (error,) = support.errors(memory)
+    assert (error["message"], error["key"]) == ("Unexpected tensor name: note", "r1")
+
+
+def test_a_key_is_read_from_a_tf_example(memory, direct):
+    document = support.job(
+        DIGITS_MODEL, digits("tfrecord", "*"), memory, "TF_RECORD", instanceConfig={"keyField": "id"}, **EXAMPLES
+    )
+    score_in_process(document)
+    found = support.results(memory)
+    assert [one["id"] for one in found] == list(range(ROWS))
+    assert_equal(found, direct())
+
+
+def test_infinities_and_nan_are_the_strings_of_the_protobuf_mapping(tmp_path, memory):
+    source = support.write(tmp_path / "x.json", ["0", "-1", "1"])
+    score_in_process(support.job(support.model("nonfinite"), source, memory))
+    assert support.results(memory) == [
+        {"log": "-Infinity", "y": "Infinity"},
+        {"log": "NaN", "y": -1.0},
+        {"log": 0.0, "y": 1.0},
+    ]
