@@ -81,9 +81,7 @@ def example(row: int, pixels: np.ndarray) -> bytes:
         "pixels": tf.train.Feature(float_list=tf.train.FloatList(value=pixels)),
     }
     # Two features are a map, whose order is open unless asked for.
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
-        deterministic=True
-    )
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
 
 
 def write_json_lines(path: str, objects: Iterable[dict]) -> None:

@@ -227,7 +227,7 @@ def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     return running
 
 
-# What a job has published ------------------------------------------------------------------------------------------
+# What a job has published
 
 
 def names(output: str, prefix: str = "") -> list[str]:
@@ -287,7 +287,7 @@ def counts(output: PredictionOutput | Document) -> tuple[int, int]:
     return int(output["predictionCount"]), int(output["errorCount"])
 
 
-# Inputs --------------------------------------------------------------------------------------------------------------
+# Inputs
 
 
 def write(path: Any, data: bytes | str | Iterable[str]) -> str:

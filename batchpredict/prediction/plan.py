@@ -42,7 +42,7 @@ class Plan:
       files: input files.
       bytes: input bytes.
       split_bytes: the size that large files are cut to.
-      model: digest of the model's files.
+      model: digest of the model's files; None in a plan that was stored before there was one.
     """
 
     fingerprint: str
@@ -50,7 +50,7 @@ class Plan:
     files: int
     bytes: int
     split_bytes: int
-    model: str
+    model: str | None = None
 
 
 def make_plan(spec: PredictionSpec) -> tuple[Plan, list[Split]]:

@@ -78,7 +78,7 @@ def test_the_published_output(golden):
 
 def test_a_published_output_that_lost_a_file(golden):
     os.remove(os.path.join(golden.output_path, "prediction.results-00001-of-00002"))
-    with pytest.raises(StagingDamaged, match="prediction.results-00001-of-00002 is gone"):
+    with pytest.raises(StagingDamaged, match=r"prediction\.results-00001-of-00002 is gone"):
         finished_output(golden)
 
 

@@ -233,7 +233,8 @@ def test_parquet_output_has_typed_columns(memory, tmp_path, direct):
     tables = [pq.read_table(os.path.join(output, shard)) for shard in shards]
     types = {field.name: str(field.type) for field in tables[0].schema}
     assert types["digit"] == "int64"
-    assert types["probabilities"].startswith("list<") and "float" in types["probabilities"]
+    assert types["probabilities"].startswith("list<")
+    assert "float" in types["probabilities"]
     rows = [row for table in tables for row in table.to_pylist()]
     assert [row["id"] for row in rows] == [str(number) for number in range(ROWS)]
     assert_equal(rows, direct())

@@ -1,4 +1,4 @@
-"""TFRecords whose payloads are TFRecords: every guess of a split about where it begins can be wrong, no result is."""
+"""TFRecords whose payloads are TFRecords: every guess about where a split begins can be wrong, no result is."""
 
 from __future__ import annotations
 

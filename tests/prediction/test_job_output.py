@@ -276,7 +276,7 @@ def test_another_id_or_worker_count_is_the_same_job(source, out):
 def test_results_of_another_job_are_refused(source, out):
     score_in_process(three_splits(source, out))
     before = support.published(out)
-    with pytest.raises(OutputRefused, match="holds the results of another job.*--overwrite"):
+    with pytest.raises(OutputRefused, match=r"holds the results of another job.*--overwrite"):
         score_in_process(three_splits(source, out, batchSize=7))
     assert support.published(out) == before
 

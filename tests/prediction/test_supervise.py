@@ -142,7 +142,9 @@ class TestGivingUp:
         for record in range(100):
             task = inquest.after_death(task, rows(record, record), KILLED)
         assert len(task.condemned) == 100
-        with pytest.raises(WorkerLost, match=r"^The model crashed its process on more than 100 records of split 4\.$"):
+        with pytest.raises(
+            WorkerLost, match=r"^The model crashed its process on more than 100 records of split 4\.$"
+        ):
             inquest.after_death(task, rows(100, 100), KILLED)
 
     def test_thirty_deaths_that_led_nowhere(self) -> None:
@@ -151,7 +153,9 @@ class TestGivingUp:
             inquest.after_death(TASK, rows(start, start), KILLED)
         with pytest.raises(WorkerLost) as caught:
             inquest.after_death(TASK, rows(90, 90), KILLED)
-        assert str(caught.value) == ("Worker processes died 30 times over split 4; the last one was killed by SIGABRT.")
+        assert str(caught.value) == (
+            "Worker processes died 30 times over split 4; the last one was killed by SIGABRT."
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,239 @@
+"""How the command is called: help, version, and one clear message for each wrong call. Nothing is scored here."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import support
+from support import run_cli
+
+from batchpredict.cli import main
+
+HEAVY = ("tensorflow", "apache_beam", "keras", "pyarrow", "rich")
+
+RIGHT = {
+    "--model-dir": support.model("double"),
+    "--input-paths": support.digits("text", "*"),
+    "--data-format": "TEXT",
+    "--output-path": "out",
+}
+
+
+def call(**changes: str | None) -> list[str]:
+    """A right call with some flags changed; None leaves one out."""
+    flags = {**RIGHT, **{f"--{name.replace('_', '-')}": value for name, value in changes.items()}}
+    return ["predict", *(f"{name}={value}" for name, value in flags.items() if value is not None)]
+
+
+INSTANT = {
+    "help": (["--help"], 0),
+    "help of a command": (["predict", "--help"], 0),
+    "version": (["--version"], 0),
+    "no command": ([], 2),
+    "unknown flag": (["predict", "--batch-sise", "3"], 2),
+    "missing flag": (["predict", "--model-dir", "x"], 2),
+    "wrong value": (call(batch_size="0"), 2),
+    "no job file": (["predict", "--job", "nowhere.json"], 2),
+}
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_help_and_wrong_calls_answer_at_once(name, tmp_path):
+    arguments, status = INSTANT[name]
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert run_cli(*arguments, cwd=tmp_path).returncode == status
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("name", INSTANT)
+def test_help_and_wrong_calls_import_nothing_heavy(name, tmp_path):
+    arguments, status = INSTANT[name]
+    child = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "batchpredict", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    imported = set(re.findall(r"\| +([a-z_]+)$", child.stderr, re.MULTILINE))
+    assert child.returncode == status
+    assert "argparse" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = f"import sys, batchpredict, batchpredict.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_version():
+    from batchpredict import __version__
+
+    found = run_cli("--version")
+    assert (found.stdout, found.stderr) == (f"batchpredict {__version__}\n", "")
+
+
+def test_the_installed_command_is_the_module():
+    found = subprocess.run(["batchpredict", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout == run_cli("--version").stdout
+
+
+def test_help_names_every_flag():
+    text = run_cli("predict", "--help").stdout
+    named = (
+        "job model-dir input-paths data-format output-path output-data-format batch-size max-worker-count "
+        "signature-name runtime-version region key-field include-fields exclude-fields max-errors max-record-bytes "
+        "split-bytes fresh overwrite quiet json-logs"
+    )
+    for flag in named.split():
+        assert f"--{flag}" in text
+    assert "130" in text
+
+
+WRONG = {
+    "no command": ([], "batchpredict: a command is missing: predict or inspect"),
+    "unknown command": (["predit"], "there is no command 'predit'; did you mean 'predict'?"),
+    "unknown flag": ([*call(), "--batch-sise=3"], "there is no flag '--batch-sise'; did you mean '--batch-size'?"),
+    "abbreviated flag": ([*call(), "--batch=3"], "there is no flag '--batch'"),
+    "stray argument": ([*call(), "more"], "there is no argument 'more'"),
+    "flag without a value": (["predict", "--model-dir"], "--model-dir: expected one argument"),
+    "no model": (call(model_dir=None), "--model-dir: This field is required."),
+    "no input": (call(input_paths=None), "--input-paths: "),
+    "empty input": (call(input_paths=","), "--input-paths: "),
+    "no output": (call(output_path=None), "--output-path: "),
+    "no format": (call(data_format=None), "--data-format: "),
+    "unknown format": (call(data_format="AVRO"), "--data-format: .*AVRO"),
+    "output format as input": (call(data_format="CSV"), "--data-format: CSV is not a format of input files"),
+    "unknown output format": (call(output_data_format="XML"), "--output-data-format: .*XML"),
+    "batch of none": (call(batch_size="0"), "--batch-size: "),
+    "batch of words": (call(batch_size="many"), "--batch-size: .*many"),
+    "workers": (call(max_worker_count="-1"), "--max-worker-count: "),
+    "split": (call(split_bytes="0"), "--split-bytes: "),
+    "record": (call(max_record_bytes="x"), "--max-record-bytes: "),
+    "budget": (call(max_errors="-3"), "--max-errors: Expected a number of records like"),
+    "budget percentage": (call(max_errors="101%"), "--max-errors: "),
+    "both field lists": (call(include_fields="a", exclude_fields="b"), "--exclude-fields: At most one of"),
+    "key among the fields": (call(key_field="a", exclude_fields="a"), '--key-field: "a" cannot also be'),
+    "table of unknown columns": (call(include_fields="a", output_data_format="CSV"), "--include-fields: Cannot be"),
+    "runner": (call(runner="FlinkRunner"), "--runner: there is no runner 'FlinkRunner' here.*pipelines/predict.py"),
+    "no job file": (["predict", "--job=nowhere.json"], "--job: there is no file 'nowhere.json'"),
+    "job folder": (["predict", "--job=."], r"--job: '\.' cannot be read"),
+    "inspect nothing": (["inspect"], "the following arguments are required: MODEL_DIR"),
+    "inspect as": (["inspect", "x", "--format=xml"], "--format: invalid choice: 'xml'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_call_says_what_is_wrong(name, tmp_path):
+    arguments, message = WRONG[name]
+    found = run_cli(*arguments, cwd=tmp_path)
+    assert re.search(message, found.stderr), found.stderr
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "Traceback" not in found.stderr
+    assert len(found.stderr.splitlines()) <= 2
+
+
+def test_several_mistakes_are_named_together(tmp_path):
+    found = run_cli(*call(batch_size="x", data_format="AVRO", output_path=None), cwd=tmp_path)
+    for flag in ("--batch-size", "--data-format", "--output-path"):
+        assert f"batchpredict predict: {flag}: " in found.stderr
+    assert found.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a Job: it must be a JSON object"),
+        ('{"jobId": "a", "predictionInput": 3}', "prediction_input"),
+        ('{"jobId": "a", "colour": 3}', "colour"),
+        ('{"jobId": "a-b"}', "job_id|prediction_input"),
+    ],
+)
+def test_a_wrong_job_file_is_named(document, message, tmp_path):
+    support.write(tmp_path / "job.json", document)
+    found = run_cli("predict", "--job=job.json", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "job.json" in found.stderr
+    assert re.search(message, found.stderr)
+    assert "Traceback" not in found.stderr
+
+
+def test_a_field_of_the_job_file_and_a_flag_are_each_called_by_their_own_name(tmp_path):
+    document = support.job(support.model("double"), "in", "out", batchSize="none", maxErrors="many")
+    support.write_json(tmp_path / "job.json", document)
+    found = run_cli("predict", "--job=job.json", "--max-errors=lots", cwd=tmp_path)
+    assert "job.json: Field: prediction_input.batch_size Error: " in found.stderr
+    assert "--max-errors: " in found.stderr
+    assert "many" not in found.stderr
+
+
+def test_a_model_of_a_registry_needs_one(tmp_path):
+    document = support.job("x", "in", "out")
+    del document["predictionInput"]["uri"]
+    document["predictionInput"]["modelName"] = "projects/p/models/m"
+    support.write_json(tmp_path / "job.json", document)
+    found = run_cli("predict", "--job=job.json", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "There is no model registry here" in found.stderr
+
+
+FAILING = {
+    "no input": (call(input_paths="nothing/*"), "inputPaths: 'nothing/*' matches no file"),
+    "no model": (call(model_dir="nowhere"), "uri: 'nowhere' is not a SavedModel: there is no such folder."),
+    "no SavedModel": (call(model_dir=support.digits("text")), "there is no saved_model.pb in that folder"),
+    "file as output": (call(output_path=support.digits("labels.json")), "is a file; it must be a folder"),
+    "own output": (call(output_path=support.digits("text")), "is where the pattern"),
+    "input of no known protocol": (call(input_paths="nope://x/*"), "inputPaths: 'nope://x/*' cannot be used: "),
+    "output of no known protocol": (call(output_path="nope://x"), "outputPath: 'nope://x' cannot be used: "),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_job_that_cannot_run_fails_with_one_line(name, tmp_path):
+    arguments, message = FAILING[name]
+    found = run_cli(*arguments, cwd=tmp_path)
+    assert found.returncode == 1, found.stderr
+    (line,) = found.stderr.splitlines()
+    assert line.startswith("batchpredict predict: the job failed: ")
+    assert message in line
+    assert found.stdout == ""
+
+
+def test_inspect_prints_for_people():
+    found = run_cli("inspect", support.DIGITS_MODEL)
+    assert (found.returncode, found.stderr) == (0, "")
+    for part in (
+        "tags: serve",
+        "signature serving_default (used unless --signature-name says otherwise)",
+        "signature serving_examples\n",
+        "pixels  float32 [?, 64]",
+        "probabilities  float32 [?, 10]",
+        "a line of TEXT input:",
+    ):
+        assert part in found.stdout
+
+
+def test_inspect_prints_for_programs(capsys):
+    assert main(["inspect", support.model("two_inputs"), "--format=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["tags"] == ["serve"]
+    assert found["defaultSignature"] == "serving_default"
+    signature = found["signatures"]["serving_default"]
+    assert signature["inputs"]["a"] == {"dtype": "float32", "shape": [None, 2]}
+    assert json.loads(signature["exampleLine"]) == {"a": [0.0, 0.0], "b": 0}
+
+
+@pytest.mark.parametrize(("name", "message"), [("not_a_model", "saved_model.pb"), ("nowhere", "no such folder")])
+def test_inspect_of_what_is_no_model(name, message, capsys):
+    assert main(["inspect", support.model(name)]) == 1
+    found = capsys.readouterr()
+    (line,) = found.err.splitlines()
+    assert line.startswith("batchpredict inspect: ")
+    assert message in line
+    assert found.out == ""
