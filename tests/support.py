@@ -140,7 +140,7 @@ def manifests(document: Document) -> list[Manifest]:
     return list(staging.read_all(staging.committed()))
 
 
-# The command ----------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------------------
 
 
 def command(*arguments: str) -> list[str]:

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 # Seconds between two lines where there is no terminal.
 _LINE_SECONDS = 10.0
+_JSON_SECONDS = 2.0
 
 
 def choose(*, quiet: bool, json_logs: bool) -> TerminalObserver | LineObserver | JsonObserver:
     """The observer that fits stderr and the flags."""
     if json_logs:
-        return JsonObserver(sys.stderr, quiet=quiet)
+        return JsonObserver(sys.stderr, quiet=quiet, seconds=_JSON_SECONDS)
     if sys.stderr.isatty() and not quiet:
         return TerminalObserver()
-    return LineObserver(sys.stderr, quiet=quiet)
+    return LineObserver(sys.stderr, quiet=quiet, seconds=_LINE_SECONDS)
 
 
 class Rate:
@@ -95,12 +96,21 @@ class TerminalObserver:
         self._bar.stop()
 
 
-class LineObserver:
-    """A line of text now and then."""
+class _StreamObserver:
+    """What observers share that write lines to a stream: when it is time for the next one, and at what rate.
 
-    def __init__(self, stream: IO[str], *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+      stream: where to write.
+      quiet: only warnings and errors.
+      seconds: between two lines of progress.
+    """
+
+    def __init__(
+        self, stream: IO[str], *, quiet: bool, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._seconds = seconds
         self._clock = clock
         self._last = clock()
         self._rate = Rate(clock)
@@ -108,10 +118,23 @@ class LineObserver:
     def progress(self, snapshot: Snapshot) -> None:
         rate, left = self._rate.update(snapshot)
         now = self._clock()
-        if not self._quiet and now - self._last >= _LINE_SECONDS:
+        if not self._quiet and now - self._last >= self._seconds:
             self._last = now
-            share = snapshot.tally.bytes / max(snapshot.total_bytes, 1)
-            self.message(f"{min(share, 1):4.0%}  {describe(snapshot, rate, left)}")
+            self._write_progress(snapshot, rate, left)
+
+    def _write_progress(self, snapshot: Snapshot, rate: float, left: float | None) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+class LineObserver(_StreamObserver):
+    """A line of text now and then."""
+
+    def _write_progress(self, snapshot: Snapshot, rate: float, left: float | None) -> None:
+        share = snapshot.tally.bytes / max(snapshot.total_bytes, 1)
+        self.message(f"{min(share, 1):4.0%}  {describe(snapshot, rate, left)}")
 
     def warning(self, message: str) -> None:
         print(f"warning: {message}", file=self._stream, flush=True)
@@ -123,38 +146,24 @@ class LineObserver:
     def error(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
-    def close(self) -> None:
-        pass
 
-
-class JsonObserver:
+class JsonObserver(_StreamObserver):
     """JSON lines with the field names of structured logs: time, severity, message, and the counts."""
 
-    def __init__(self, stream: IO[str], *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._quiet = quiet
-        self._clock = clock
-        self._last = clock()
-        self._rate = Rate(clock)
-
-    def progress(self, snapshot: Snapshot) -> None:
-        rate, left = self._rate.update(snapshot)
-        now = self._clock()
-        if not self._quiet and now - self._last >= _LINE_SECONDS / 5:
-            self._last = now
-            self._write(
-                "INFO",
-                "progress",
-                predictionCount=str(snapshot.tally.predictions),
-                errorCount=str(snapshot.tally.errors),
-                recordsPerSecond=round(rate, 1),
-                secondsLeft=None if left is None else round(left, 1),
-                bytesRead=str(snapshot.tally.bytes),
-                totalBytes=str(snapshot.total_bytes),
-                splitsDone=snapshot.splits_done,
-                splits=snapshot.splits,
-                workers=snapshot.workers,
-            )
+    def _write_progress(self, snapshot: Snapshot, rate: float, left: float | None) -> None:
+        self._write(
+            "INFO",
+            "progress",
+            predictionCount=str(snapshot.tally.predictions),
+            errorCount=str(snapshot.tally.errors),
+            recordsPerSecond=round(rate, 1),
+            secondsLeft=None if left is None else round(left, 1),
+            bytesRead=str(snapshot.tally.bytes),
+            totalBytes=str(snapshot.total_bytes),
+            splitsDone=snapshot.splits_done,
+            splits=snapshot.splits,
+            workers=snapshot.workers,
+        )
 
     def _write(self, severity: str, message: str, **fields: Any) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -170,9 +179,6 @@ class JsonObserver:
 
     def error(self, text: str) -> None:
         self._write("ERROR", text)
-
-    def close(self) -> None:
-        pass
 
 
 def describe(snapshot: Snapshot, rate: float, left: float | None) -> str:

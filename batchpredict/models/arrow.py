@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.models.columns import Array, Column
-from batchpredict.models.fields import FieldRule, unexpected
+from batchpredict.models.fields import FieldRule, unfit
 from batchpredict.models.signature import Signature, TensorSpec
 from batchpredict.models.values import Refusals, to_column
 
@@ -29,7 +29,10 @@ def decode_rows(
     names = table.schema.names
     refusals: Refusals = {}
     goes_in = [name for name in names if not rule or rule.goes_in(name)]
-    reason = _unfit(goes_in, names, signature, rule)
+    if rule.key is not None and rule.key not in names:
+        reason: str | None = f"The key field {rule.key} is missing from the instance."
+    else:
+        reason = unfit(goes_in, [spec.alias for spec in signature.inputs])
     if reason:
         return {}, None, {row: RecordRefused(INVALID_INPUTS, reason) for row in range(table.num_rows)}
     columns: dict[str, Column] = {}
@@ -42,21 +45,6 @@ def decode_rows(
         past = sorted((name for name in names if not rule.goes_in(name)), key=lambda name: name != rule.key)
         carried = table.select(past).to_pylist()
     return columns, carried, refusals
-
-
-def _unfit(goes_in: list[str], names: list[str], signature: Signature, rule: FieldRule) -> str | None:
-    aliases = [spec.alias for spec in signature.inputs]
-    if rule.key is not None and rule.key not in names:
-        return f"The key field {rule.key} is missing from the instance."
-    if len(aliases) == 1 and goes_in != aliases:
-        return unexpected(aliases[0], goes_in)
-    for name in goes_in:
-        if name not in aliases:
-            return f"Unexpected tensor name: {name}"
-    for alias in aliases:
-        if alias not in goes_in:
-            return f"Input {alias} was missing in at least one input instance."
-    return None
 
 
 def _column(array: Any, spec: TensorSpec) -> tuple[Column, Refusals]:

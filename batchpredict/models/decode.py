@@ -23,7 +23,7 @@ import orjson
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.formats.records import Rows, Run
 from batchpredict.models.columns import Column, take
-from batchpredict.models.fields import ExampleFields, FieldRule, unexpected
+from batchpredict.models.fields import ExampleFields, FieldRule, unexpected, unfit
 from batchpredict.models.instances import Instances, Origin
 from batchpredict.models.signature import Signature
 from batchpredict.models.values import Refusals, to_column
@@ -253,13 +253,7 @@ def _several(values: Sequence[Any], signature: Signature, refusals: Refusals) ->
 def _unfit(value: Any, aliases: Sequence[str]) -> str | None:
     if not isinstance(value, Mapping):
         return f"Input mismatch: the instance must be an object with the fields {', '.join(aliases)}."
-    for name in value:
-        if name not in aliases:
-            return f"Unexpected tensor name: {name}"
-    for alias in aliases:
-        if alias not in value:
-            return f"Input {alias} was missing in at least one input instance."
-    return None
+    return unfit(value, aliases)
 
 
 TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."

@@ -7,7 +7,7 @@ comes back on the prediction under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,19 @@ class FieldRule:
 def unexpected(alias: str, names: Iterable[str]) -> str:
     """The service's words for an instance whose fields are not the one that a single input asks for."""
     return f"Expected tensor name: {alias}, got tensor name: {', '.join(names) or 'none'}."
+
+
+def unfit(names: Collection[str], aliases: Sequence[str]) -> str | None:
+    """The service's words for fields that are not just the inputs of a signature; None if they are."""
+    if len(aliases) == 1 and list(names) != list(aliases):
+        return unexpected(aliases[0], names)
+    for name in names:
+        if name not in aliases:
+            return f"Unexpected tensor name: {name}"
+    for alias in aliases:
+        if alias not in names:
+            return f"Input {alias} was missing in at least one input instance."
+    return None
 
 
 class ExampleFields:

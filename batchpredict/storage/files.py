@@ -148,13 +148,7 @@ def _is_ours(fs: fsspec.AbstractFileSystem, path: str, data: bytes) -> bool:
 
 
 def _link_if_absent(path: str, data: bytes) -> bool:
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
-    with open(aside, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    aside = _written_aside(path, data)
     try:
         os.link(aside, path)
     except FileExistsError:
@@ -171,8 +165,20 @@ def _link_if_absent(path: str, data: bytes) -> bool:
             return False
     finally:
         os.unlink(aside)
-    _sync_folder(folder)
+    _sync_folder(os.path.dirname(path))
     return True
+
+
+def _written_aside(path: str, data: bytes) -> str:
+    """A synced file of another name in the folder of `path`, to be given its name in one step."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
+    with open(aside, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return aside
 
 
 def _sync_folder(folder: str) -> None:
@@ -193,14 +199,8 @@ def replace_bytes(url: str, data: bytes) -> None:
     if not isinstance(fs, LocalFileSystem):
         fs.pipe_file(path, data)
         return
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
-    with open(aside, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    os.replace(_written_aside(path, data), path)
+    _sync_folder(os.path.dirname(path))
 
 
 def move(source: str, target: str) -> None:

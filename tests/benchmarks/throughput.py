@@ -102,8 +102,8 @@ def _finalists(bench: Bench, data_format: str, batch: int, table: Table) -> dict
     inputs = bench.inputs(data_format, bench.records // 5)
     trial = {}
     for loop in references.ways(data_format, bench.cores):
-        bench.say(f"bare loop, {data_format}, batch {batch}: {loop}")
         trial[loop] = inputs.records / _bare(bench, loop, inputs, batch).said["loop_seconds"]
+        bench.say(f"bare loop, {data_format}, batch {batch}: {loop}: {speed(trial[loop])}")
     found = "; ".join(f"{loop}: {speed(rate)}" for loop, rate in trial.items())
     table.notes.append(f"{data_format}, batch {batch}, short trials: {found}")
     rates = {}

@@ -204,7 +204,7 @@ def test_files_come_in_the_order_of_the_patterns_and_once_each(tmp_path, memory)
 # Output formats -------------------------------------------------------------------------------------------------
 
 
-def test_csv_has_its_header_in_a_file_of_its_own(memory, direct, pixels):
+def test_csv_has_its_header_in_a_file_of_its_own(memory, direct):
     document = support.job(
         DIGITS_MODEL, digits("keyed", "*"), memory, outputDataFormat="CSV", splitBytes=100_000,
         instanceConfig={"keyField": "id"},
@@ -221,7 +221,7 @@ def test_csv_has_its_header_in_a_file_of_its_own(memory, direct, pixels):
     assert_equal(parsed, direct())
 
 
-def test_parquet_output_has_typed_columns(memory, tmp_path, direct):
+def test_parquet_output_has_typed_columns(tmp_path, direct):
     output = str(tmp_path / "out")
     document = support.job(
         DIGITS_MODEL, digits("keyed", "*"), output, outputDataFormat="PARQUET", splitBytes=100_000,

@@ -80,7 +80,7 @@ def test_counts_are_of_the_proven_splits_only(nested, uncut, memory):
     assert sum(one.predictions for one in first_attempts) != len(uncut[0])
 
 
-def test_errors_of_a_cut_file_say_where_in_the_whole_file(nested, uncut, memory):
+def test_errors_of_a_cut_file_say_where_in_the_whole_file(nested, memory):
     score(nested, memory, 40)
     with open(nested, "rb") as file:
         data = file.read()

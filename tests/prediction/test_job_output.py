@@ -60,7 +60,7 @@ def test_more_shards_than_five_digits_of_work_sort_by_name(tmp_path, memory):
     assert [one["y"] for one in support.results(memory)] == [2.0 * number for number in range(100, 230)]
 
 
-def test_an_output_path_may_end_in_a_slash(source, tmp_path, out):
+def test_an_output_path_may_end_in_a_slash(source, out):
     score_in_process(three_splits(source, out + "/"))
     assert support.names(out) == NAMES
 
@@ -226,7 +226,7 @@ def test_a_move_that_was_interrupted_between_copy_and_delete(source, memory, mon
     prepared = scored(document)
     with monkeypatch.context() as patched:
 
-        def gone(self, path):
+        def gone(*_):
             raise Interrupted
 
         patched.setattr(MemoryFileSystem, "rm_file", gone)
