@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 import support
@@ -81,7 +83,9 @@ def test_version():
 
 
 def test_the_installed_command_is_the_module():
-    found = subprocess.run(["batchpredict", "--version"], capture_output=True, text=True, check=True)
+    # Beside the interpreter, which is where an environment has its commands, on the PATH or not.
+    command = os.path.join(sysconfig.get_path("scripts"), "batchpredict")
+    found = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert found.stdout == run_cli("--version").stdout
 
 
