@@ -59,7 +59,7 @@ def main(version: str) -> None:
     predict = hotpath.SplitPredictor(spec, staging, SavedModel(fetch_model(spec.model_uri)), load_seconds=1.25)
     for split in prepared.todo():
         predict(Task(split))
-    publish(spec, staging, prepared.plan.splits, overwrite=False, redo=lambda *_: None)
+    publish(spec, staging, prepared.plan.splits, overwrite=False, redo=needless)
     for path in memory.find("/golden/out"):
         file = os.path.join(target, os.path.relpath(path, "/golden"))
         os.makedirs(os.path.dirname(file), exist_ok=True)

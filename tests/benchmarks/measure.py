@@ -24,6 +24,8 @@ _SAMPLE_SECONDS = 0.05
 # Nothing here takes ten minutes; what does hangs.
 _HUNG_SECONDS = 600.0
 _TAIL_BYTES = 1500
+# Starts differ by half a second from one to the next; a slope over less than this says nothing.
+_SLOPE_SECONDS = 1.0
 
 
 class BenchmarkFailed(Exception):
@@ -155,8 +157,8 @@ def rate(seconds_of: Callable[[int], float], small: int, large: int, repeats: in
       repeats: times that each is run, by turns, so that a slow minute of the machine meets both.
 
     Returns:
-      The rate; nan if the jobs are so small that the larger one was not slower.
+      The rate; nan if the jobs are too small to tell their times apart.
     """
     pairs = [(seconds_of(small), seconds_of(large)) for _ in range(repeats)]
     seconds = median([pair[1] for pair in pairs]) - median([pair[0] for pair in pairs])
-    return (large - small) / seconds if seconds > 0 else math.nan
+    return (large - small) / seconds if seconds >= _SLOPE_SECONDS else math.nan

@@ -77,7 +77,8 @@ def scaling(bench: Bench) -> Table:
 
 
 def _best(rates: Mapping[_Way, float]) -> tuple[float, _Way]:
-    way = max(rates, key=lambda way: 0.0 if math.isnan(rates[way]) else rates[way])
+    """The fastest way; if one of them could not be measured, that one, as it might be the fastest."""
+    way = max(rates, key=lambda way: math.inf if math.isnan(rates[way]) else rates[way])
     return rates[way], way
 
 
