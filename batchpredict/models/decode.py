@@ -198,7 +198,13 @@ def columnarize(values: Sequence[Any], signature: Signature, refusals: Refusals)
     """Instances as one column per input. Adds to `refusals` the rows that do not fit the signature."""
     single = signature.inputs[0].alias if len(signature.inputs) == 1 else None
     if single is not None:
-        gathered = {single: [_single(row, value, single, refusals) for row, value in enumerate(values)]}
+        # Most instances are bare values; to see that none is an object is a tenth of the cost of asking each.
+        bare = dict not in set(map(type, values))
+        gathered = {
+            single: list(values)
+            if bare
+            else [_single(row, value, single, refusals) for row, value in enumerate(values)]
+        }
     else:
         gathered = _several(values, signature, refusals)
     columns: dict[str, Column] = {}
