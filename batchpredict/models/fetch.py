@@ -38,15 +38,11 @@ def model_files(uri: str) -> list[tuple[str, int, str]]:
     except Exception as error:
         # Clients of object stores have exceptions of their own for what was refused or lost on the way.
         raise ModelUnusable(f"uri: the model at '{uri}' cannot be read: {error}") from error
-    files = sorted((name, int(info["size"] or 0), _version(info)) for name, info in details.items())
+    files = sorted((name, int(info["size"] or 0), version_of(info)) for name, info in details.items())
     if not any(name in _NAMES for name, _, _ in files):
         there = "there is no saved_model.pb in that folder" if files else "there is no such folder"
         raise ModelUnusable(f"uri: '{uri}' is not a SavedModel: {there}.")
     return files
-
-
-def _version(info: dict[str, Any]) -> str:
-    return version_of(info) or str(info.get("Last-Modified", ""))
 
 
 def model_digest(uri: str) -> str:

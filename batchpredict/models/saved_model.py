@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +37,6 @@ class SavedModel:
     """
 
     def __init__(self, path: str, signature_name: str | None = None) -> None:
-        started = time.monotonic()
         loaded = load(path)
         # The signatures do not keep the variables of the model alive; the loaded object does.
         self._loaded = loaded
@@ -51,7 +49,6 @@ class SavedModel:
         self.can_chain = self.signature.fixed_rows
         self._chain: Callable[..., Any] | None = None
         self._chain_batch = 0
-        self.load_seconds = time.monotonic() - started
 
     def call(self, columns: Mapping[str, Column], count: int) -> Outputs:
         fixed = self.signature.fixed_batch

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from batchpredict.errors import BudgetSpent
 from batchpredict.job import ErrorBudget
+from batchpredict.prediction.manifest import Manifest
 
 # A percentage is of all the job's records, whose number is known only at the end. Before that it is taken from
 # the bytes, and held against the job only by a margin: record sizes differ within a job.
@@ -25,6 +26,11 @@ class Tally:
     @property
     def records(self) -> int:
         return self.predictions + self.errors
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Tally:
+        """What one committed split came to."""
+        return cls(manifest.predictions, manifest.error_count, manifest.bytes_read)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.predictions + other.predictions, self.errors + other.errors, self.bytes + other.bytes)

@@ -67,7 +67,7 @@ class ManifestFeed:
         new = [key for key in self._staging.committed() if key[1] is None and key[0] not in self._seen]
         for manifest in self._staging.read_all(new):
             self._seen.add(manifest.split)
-            self._tally += Tally(manifest.predictions, manifest.error_count, manifest.bytes_read)
+            self._tally += Tally.of(manifest)
         if self._resumed is None:
             self._resumed = self._tally
         return Snapshot(

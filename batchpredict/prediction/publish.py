@@ -59,7 +59,7 @@ class _Shelf:
 
     def add(self, link: Link) -> None:
         manifest = link.manifest
-        self.tally += Tally(manifest.predictions, manifest.error_count, manifest.bytes_read)
+        self.tally += Tally.of(manifest)
         self.node_seconds += manifest.node_seconds
         self.columns = manifest.columns
         self.results.append(manifest.results)

@@ -107,7 +107,7 @@ def committed_tally(staging: Staging) -> Tally:
     """What the manifests of a job come to so far."""
     planned = [key for key in staging.committed() if key[1] is None]
     manifests = staging.read_all(planned)
-    return sum((Tally(one.predictions, one.error_count, one.bytes_read) for one in manifests), Tally())
+    return sum(map(Tally.of, manifests), Tally())
 
 
 # Beam wraps what a transform raises in messages of its own; whoever runs the pipeline in this process finds the
