@@ -22,6 +22,7 @@ import orjson
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.formats.records import Rows, Run
+from batchpredict.models.bulk import BulkParser
 from batchpredict.models.columns import Column, take
 from batchpredict.models.fields import ExampleFields, FieldRule, unexpected, unfit
 from batchpredict.models.instances import Instances, Origin
@@ -44,10 +45,15 @@ class Decoder:
         self._signature = signature
         self._rule = rule
         self._text = text
+        self._bulk: BulkParser | None = None
         self._decode = self._choose()
 
     def _choose(self) -> Callable[[list[bytes]], tuple[dict[str, Column], Carried | None, Refusals]]:
         if self._signature.single_string_input is None:
+            inputs = self._signature.inputs
+            if len(inputs) == 1 and not self._rule and BulkParser.takes(inputs[0]):
+                self._bulk = BulkParser(inputs[0])
+                return self._decode_numbers
             return self._decode_json
         if not self._rule:
             return self._decode_raw
@@ -98,6 +104,16 @@ class Decoder:
             kept.append(example)
             carried.append(fields)
         return {self._signature.inputs[0].alias: kept}, carried, refusals
+
+    def _decode_numbers(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+        """For one numeric input: all at once if the texts allow it."""
+        assert self._bulk is not None
+        array = self._bulk(payloads)
+        if array is None:
+            return self._decode_json(payloads)
+        (spec,) = self._signature.inputs
+        column, refusals = to_column(array, spec)
+        return {spec.alias: column}, None, refusals
 
     def _decode_json(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
         values, refusals = parse_json(payloads)

@@ -70,7 +70,7 @@ def _numbers(values: Any, spec: TensorSpec, *, rows: bool) -> Array:
     shape = array.shape[1:] if rows else array.shape
     if array.size and array.dtype.kind not in "biuf":
         raise _mismatch(spec, _describe(values))
-    if not _compatible(shape, spec.row_shape):
+    if not compatible(shape, spec.row_shape):
         raise _mismatch(spec, f"a value of shape {list(shape)}")
     if array.dtype.kind == "f" and numpy_dtype(spec.dtype).kind in "iu":
         array = _exact(array, values, spec)
@@ -127,7 +127,8 @@ def _cast_integers(array: Array, dtype: np.dtype[Any], spec: TensorSpec) -> Arra
     return array.astype(dtype)
 
 
-def _compatible(shape: tuple[int, ...], wanted: tuple[int | None, ...] | None) -> bool:
+def compatible(shape: tuple[int, ...], wanted: tuple[int | None, ...] | None) -> bool:
+    """Whether a value of this shape fits where `wanted` is asked for, in which None stands for any size."""
     if wanted is None:
         return True
     return len(shape) == len(wanted) and all(
@@ -164,7 +165,7 @@ def _strings(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column, R
 
 def _string_array(value: Any, spec: TensorSpec) -> Array:
     array = np.array(value, dtype=object)
-    if not _compatible(array.shape, spec.row_shape):
+    if not compatible(array.shape, spec.row_shape):
         raise _mismatch(spec, f"a value of shape {list(array.shape)}")
     for position, element in np.ndenumerate(array):
         if type(element) is str:
