@@ -35,6 +35,9 @@ _between = struct.Struct("<IQI").unpack_from
 # Positions that are searched at once. numpy is as fast on this as on more, and it stays in the cache.
 _STRETCH = 1 << 18
 
+# Frames of one length that are worth taking together.
+_FEW = 16
+
 # No record is longer than 1 TiB; a buffer of arbitrary bytes is full of larger numbers.
 _ABSURD = 1 << 40
 
@@ -74,6 +77,36 @@ def take(data: bytes, start: int, stop: int, most: int) -> list[bytes]:
     last = min(len(data) - FRAMING, stop - 1)
     if start > last:
         return []
+    payloads, stored = _equally_long(data, start, last, most)
+    if not payloads:
+        payloads, stored = _one_by_one(data, start, last, most)
+    found: _Uint32 = np.fromiter(map(crc32c, payloads), np.uint32, len(payloads))
+    bad = _masked(found) != stored
+    if bad.any():
+        del payloads[int(bad.argmax()) :]
+    return payloads
+
+
+def _equally_long(data: bytes, start: int, last: int, most: int) -> tuple[list[bytes], _Uint32]:
+    """Payloads and their checksums as long as frames are as long as the first; none if few are.
+
+    Records of numbers often are. No Python code runs for each of them then.
+    """
+    (length,) = _length_at(data, start)
+    frame = length + FRAMING
+    # The payload of the last one ends at `last`, like any other that is looked at.
+    count = min((last - start - HEADER - length) // frame + 1, most)
+    if length and count >= _FEW:
+        lengths: npt.NDArray[np.uint64] = np.ndarray(count, "<u8", data, start, (frame,))
+        other = lengths != length
+        count = int(other.argmax()) if other.any() else count
+    if not length or count < _FEW:
+        return [], np.empty(0, np.uint32)
+    payloads: list[bytes] = np.ndarray(count, f"V{length}", data, start + HEADER, (frame,)).tolist()
+    return payloads, np.ndarray(count, "<u4", data, start + HEADER + length, (frame,))
+
+
+def _one_by_one(data: bytes, start: int, last: int, most: int) -> tuple[list[bytes], _Uint32]:
     payloads: list[bytes] = []
     stored: list[int] = []
     (length,) = _length_at(data, start)
@@ -86,11 +119,7 @@ def take(data: bytes, start: int, stop: int, most: int) -> list[bytes]:
         crc, length, _ = _between(data, end)
         stored.append(crc)
         begin = end + FRAMING
-    found: _Uint32 = np.fromiter(map(crc32c, payloads), np.uint32, len(payloads))
-    bad = _masked(found) != np.array(stored, np.uint32)
-    if bad.any():
-        del payloads[int(bad.argmax()) :]
-    return payloads
+    return payloads, np.array(stored, np.uint32)
 
 
 def find_headers(data: bytes, start: int, stop: int, longest: int) -> Iterator[int]:

@@ -10,8 +10,10 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
 # Rows of a Parquet row group: large enough to compress and scan well, small enough to hold. Fewer where rows are
@@ -21,11 +23,15 @@ _ROW_GROUP_BYTES = 64 << 20
 _STEP = 1024
 
 
+Values: TypeAlias = "list[Any] | npt.NDArray[Any]"
+"""The values of one output, a row each. Arrays, of numbers that JSON has, are for `JsonResults` only."""
+
+
 class ResultWriter(Protocol):
     """Writes results of one part, in order, into a file that its caller opened and will close."""
 
-    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
-        """Append rows: a list of values per output, and the fields that were carried past the model."""
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
+        """Append rows: the values of each output, and the fields that were carried past the model."""
         ...
 
     def finish(self) -> None:
@@ -43,7 +49,7 @@ class JsonResults:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
         if carried is None and len(columns) == 1:
             # What stands between the values of a lone column is always the same.
             ((name, values),) = columns.items()
@@ -68,25 +74,34 @@ class JsonResults:
         pass
 
 
-def _fragments(values: list[Any]) -> tuple[bytes, list[bytes], bytes]:
+def _fragments(values: Values) -> tuple[bytes, list[bytes], bytes]:
     """JSON of each value, less what all of them begin and end with, which is returned beside it."""
-    depth = 0
-    innermost = values[0]
-    while isinstance(innermost, list) and innermost:
-        innermost = innermost[0]
-        depth += 1
-    if not isinstance(innermost, str | dict | list):
-        data = orjson.dumps(values)
+    if isinstance(values, np.ndarray):
+        depth, plain, values = values.ndim - 1, True, np.ascontiguousarray(values)
+    else:
+        depth, plain = _depth(values)
+    if plain:
+        data = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
         # Between the rows there are as many brackets as the values are deep, within them there are fewer; only
         # a string could look like a border.
         if b'"' not in data:
             rows = data[1 + depth : len(data) - 1 - depth].split(b"]" * depth + b"," + b"[" * depth)
             if len(rows) == len(values):
                 return b"[" * depth, rows, b"]" * depth
-    return b"", [orjson.dumps(value) for value in values], b""
+    return b"", [orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY) for value in values], b""
 
 
-def _opening(fields: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> bytes:
+def _depth(values: list[Any]) -> tuple[int, bool]:
+    """How deep values are nested, by the first of them, and whether what is nested is neither text nor empty."""
+    depth = 0
+    innermost = values[0]
+    while isinstance(innermost, list) and innermost:
+        innermost = innermost[0]
+        depth += 1
+    return depth, not isinstance(innermost, str | dict | list)
+
+
+def _opening(fields: Mapping[str, Any], columns: Mapping[str, Values]) -> bytes:
     """Carried fields as the beginning of an object that more fields follow."""
     if not fields:
         return b""
@@ -111,7 +126,7 @@ class CsvResults:
         self._file = file
         self._names = tuple(names)
 
-    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
         count = len(next(iter(columns.values())))
         cells = [
             [_cell(value) for value in columns[name]]
@@ -162,7 +177,7 @@ class ParquetResults:
         self._held: list[Any] = []
         self._held_rows = self._held_bytes = 0
 
-    def write(self, columns: Mapping[str, list[Any]], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
         count = len(next(iter(columns.values())))
         arrays = []
         for field in self._schema:

@@ -57,16 +57,19 @@ class BulkParser:
         joined = b"\n".join(payloads)
         border = right + closing + b"\n" + opening + left
         whole = joined.startswith(opening + left) and joined.endswith(right + closing)
-        if not whole or not joined.count(border) == joined.count(b"\n") == count - 1:
+        if not whole or joined.count(b"\n") != count - 1:
             return None
         inner = joined[len(opening) : len(joined) - len(closing)]
+        # Every newline has to be part of a border: those that are not are left, and the structure is another.
         document = b"[" + inner.replace(border, right + b"," + left) + b"]"
         shape = (count, *row)
         if document.translate(None, _NUMBERS) != self._skeleton_of(shape):
             return None
         try:
             # The parsed array is let go of at once: the parser cannot be used again before.
-            buffer = cast("simdjson.Array", self._parser.parse(document)).as_buffer(of_type="i" if self._integers else "d")
+            buffer = cast("simdjson.Array", self._parser.parse(document)).as_buffer(
+                of_type="i" if self._integers else "d"
+            )
             return np.frombuffer(buffer, np.int64 if self._integers else np.float64).reshape(shape)
         except (ValueError, TypeError, RuntimeError):
             # No number after all, or none of this type.

@@ -29,8 +29,8 @@ def is_bytes(alias: str) -> bool:
 
 
 def to_values(
-    alias: str, array: Array, *, strict_json: bool, b64: Callable[[bytes], Any]
-) -> tuple[list[Any], Refusals]:
+    alias: str, array: Array, *, strict_json: bool, b64: Callable[[bytes], Any], arrays: bool = False
+) -> tuple[list[Any] | Array, Refusals]:
     """One output as a Python value per row, nested lists for more than one dimension.
 
     Args:
@@ -38,6 +38,7 @@ def to_values(
       array: rows along the first dimension; numbers, booleans, or an object array of bytes.
       strict_json: replace floats that JSON does not have.
       b64: what to make of the bytes of a `_bytes` output.
+      arrays: numbers may stay an array, of float64 where they are floats.
     """
     kind = array.dtype.kind
     if kind == "O" or kind == "S":
@@ -46,10 +47,12 @@ def to_values(
         # bfloat16 and the float8 types have no Python form of their own; float32 holds each of them exactly.
         array = array.astype(np.float32)
         kind = "f"
-    values: list[Any] = array.tolist()
     if strict_json and kind == "f" and not np.isfinite(array).all():
-        return [_spelled(value) for value in values], {}
-    return values, {}
+        return [_spelled(value) for value in array.tolist()], {}
+    if arrays:
+        # The digits of a float32 are those of the float64 that it is, as Python would write them.
+        return array.astype(np.float64) if kind == "f" else array, {}
+    return array.tolist(), {}
 
 
 def _spelled(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import IO, Any
 
 from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
-from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults, ResultWriter, arrow_type
+from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults, ResultWriter, Values, arrow_type
 from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
 from batchpredict.models.instances import Instances
 from batchpredict.models.signature import Signature
@@ -61,13 +61,14 @@ class Results:
         refusals: dict[int, RecordRefused] = {}
         written = 0
         for piece in _in_order(pieces):
-            columns: dict[str, list[Any]] = {}
+            columns: dict[str, Values] = {}
             refused: dict[int, RecordRefused] = {}
             for alias in self._aliases:
                 columns[alias], wrong = to_values(
                     alias,
                     piece.outputs[alias],
                     strict_json=self._format != "PARQUET",
+                    arrays=self._format == "JSON",
                     b64=_same if self._format == "PARQUET" else base64_object,
                 )
                 refused.update(wrong)
@@ -79,7 +80,7 @@ class Results:
                     refused.update(self._clashes(carried))
             if refused:
                 good = [at for at in range(len(piece.rows)) if at not in refused]
-                columns = {alias: [values[at] for at in good] for alias, values in columns.items()}
+                columns = {alias: _picked(values, good) for alias, values in columns.items()}
                 carried = None if carried is None else [carried[at] for at in good]
                 refusals.update({piece.rows[at]: reason for at, reason in refused.items()})
             count = len(piece.rows) - len(refused)
@@ -96,6 +97,10 @@ class Results:
                 text = f"The field {name} is also an output of the model, so it cannot come back."
                 clashes[at] = RecordRefused(INVALID_OUTPUTS, text)
         return clashes
+
+
+def _picked(values: Values, rows: list[int]) -> Values:
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]
 
 
 def _carried(fields: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, RecordRefused]]:

@@ -3,11 +3,13 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict.formats.results import JsonResults
+from batchpredict.models.encode import base64_object, to_values
 
 
 def written(columns, carried=None):
@@ -68,3 +70,24 @@ def test_a_number_spelled_as_text_among_numbers_stays_in_its_row(value):
 
 def test_a_carried_integer_of_more_than_64_bits_is_written_whole():
     assert written({"y": [1]}, [{"id": 10**30}]) == [{"id": 10**30, "y": 1}]
+
+
+@given(
+    shape=st.lists(st.integers(0, 3), max_size=3),
+    count=st.integers(1, 5),
+    dtype=st.sampled_from(["f2", "f4", "f8", "i1", "u8", "i8", "?"]),
+    seed=st.integers(0, 1 << 16),
+)
+def test_an_array_is_written_as_its_values_are(shape, count, dtype, seed):
+    size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
+    data = np.random.default_rng(seed).bytes(size)
+    if dtype == "?":
+        data = bytes(byte & 1 for byte in data)
+    array = np.nan_to_num(np.frombuffer(data, dtype).reshape(count, *shape), posinf=1, neginf=0)
+    files = []
+    for arrays in (True, False):
+        values, _ = to_values("y", array, strict_json=True, b64=base64_object, arrays=arrays)
+        files.append(io.BytesIO())
+        JsonResults(files[-1]).write({"y": values, "z": values}, None)
+        JsonResults(files[-1]).write({"y": values}, None)
+    assert files[0].getvalue() == files[1].getvalue()

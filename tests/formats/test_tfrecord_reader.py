@@ -306,3 +306,36 @@ def test_headers_are_found_at_any_alignment(numbers: list[int], gap: int) -> Non
     found = list(framing.find_headers(data, 0, len(data), 1 << 40))
     assert [place for place in found if place in places] == places
     assert all(framing.header_holds(data[place : place + 12]) for place in found)
+
+
+@given(
+    groups=st.lists(st.tuples(st.integers(0, 24), st.integers(1, 40)), min_size=1, max_size=4),
+    flip=st.integers(0, 1 << 12),
+    most=st.integers(1, 80),
+    stop=st.integers(0, 1 << 12),
+    seed=st.integers(0, 9),
+)
+@settings(deadline=None)
+def test_frames_of_one_length_are_taken_as_others_are(
+    groups: list[tuple[int, int]], flip: int, most: int, stop: int, seed: int
+) -> None:
+    payloads = [random.Random(seed).randbytes(size) for size, count in groups for _ in range(count)]
+    data = bytearray(tfrecords(payloads))
+    data[flip % len(data)] ^= 1 << seed % 8
+    stop = len(data) - stop % len(data)
+    taken = {}
+    for few in (1, 16, 1 << 60):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(framing, "_FEW", few)
+            taken[few] = []
+            at = 0
+            while found := framing.take(bytes(data), at, stop, most):
+                taken[few] += found
+                at += sum(map(len, found)) + 16 * len(found)
+    assert taken[1] == taken[16] == taken[1 << 60]
+    assert all(type(payload) is bytes for payload in taken[1])
+
+
+def test_zeros_at_the_end_of_a_payload_stay() -> None:
+    payloads = [bytes([number, 0, 0]) for number in range(50)]
+    assert framing.take(tfrecords([*payloads, b"next"]), 0, 1 << 20, 1 << 10) == payloads
