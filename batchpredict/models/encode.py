@@ -49,7 +49,7 @@ def to_values(
         kind = "f"
     if strict_json and kind == "f" and not np.isfinite(array).all():
         return [_spelled(value) for value in array.tolist()], {}
-    if arrays:
+    if arrays and array.size:
         # The digits of a float32 are those of the float64 that it is, as Python would write them.
         return array.astype(np.float64) if kind == "f" else array, {}
     return array.tolist(), {}
