@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import sys
 import time
 from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, InvalidJob, Violation
 from batchpredict.job import Job
+from batchpredict.job.reading import load
 
 
 class WrongCall(BatchPredictError):
@@ -53,18 +55,25 @@ def read_job(options: argparse.Namespace) -> Job:
 
 def _read(url: str) -> dict[str, Any]:
     try:
-        data = storage.read_bytes(url)
+        data = _contents(url)
     except FileNotFoundError as error:
         raise WrongCall(f"--job: there is no file '{url}'") from error
     except (OSError, ValueError, ImportError) as error:
         raise WrongCall(f"--job: '{url}' cannot be read: {error}") from error
     try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise WrongCall(f"--job: '{url}' is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise WrongCall(f"--job: '{url}' is not a Job: it must be a JSON object")
-    return document
+        return load(data)
+    except InvalidJob as error:
+        raise WrongCall(f"--job: '{url}' is not a Job: {error}") from error
+
+
+def _contents(url: str) -> bytes:
+    if url == "-":
+        return sys.stdin.buffer.read()
+    if storage.is_local(url) and not os.path.isfile(storage.local_path(url)):
+        # A pipe, which has no size to be read by.
+        with open(storage.local_path(url), "rb") as file:
+            return file.read()
+    return storage.read_bytes(url)
 
 
 def _override(document: dict[str, Any], options: argparse.Namespace) -> None:
@@ -102,6 +111,15 @@ def _set(message: dict[str, Any], field: str, value: Any) -> None:
 
 def _snake(field: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)
+
+
+def in_flags(message: str, options: argparse.Namespace) -> str:
+    """A message that begins with the name of a field, with that of the flag that set it."""
+    field, colon, rest = message.partition(": ")
+    destination = next((name for name, known in _FIELDS.items() if known == field), None)
+    if destination is None or getattr(options, destination, None) is None:
+        return message
+    return f"--{destination.replace('_', '-')}{colon}{rest}"
 
 
 def _located(violation: Violation, options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from typing import Any
 
@@ -18,10 +19,12 @@ def inspect(options: argparse.Namespace) -> int:
     """Print what a model is; returns the exit status."""
     from batchpredict.models.inspect import look
 
+    # Clients of object stores log each of their tries; the last word is the error.
+    logging.basicConfig(level=logging.CRITICAL)
     try:
         found = look(options.model_dir)
     except BatchPredictError as error:
-        print(f"batchpredict inspect: {error}", file=sys.stderr)
+        print(f"batchpredict inspect: {str(error).removeprefix('uri: ')}", file=sys.stderr)
         return 1
     if options.format == "json":
         print(json.dumps(found.to_dict(), indent=2))

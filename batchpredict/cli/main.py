@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,22 +15,45 @@ SUCCESS, FAILURE, INTERRUPTED = 0, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
+    _open_closed_streams()
     options = parse(arguments)
     try:
         if options.command == "inspect":
             from batchpredict.cli.inspect import inspect
 
-            return inspect(options)
-        from batchpredict.cli.predict import predict
+            status = inspect(options)
+        else:
+            from batchpredict.cli.predict import predict
 
-        return predict(options)
+            status = predict(options)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our stdout has gone; Python would complain about it at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
+        # Whoever read our stdout has seen enough.
+        status = SUCCESS
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"batchpredict: stdout cannot be written: {error.strerror}", file=sys.stderr)
+        status = FAILURE
     except KeyboardInterrupt:
         return INTERRUPTED
+    else:
+        return status
+    # What is still in the buffer cannot be written; Python would complain about that at exit.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream is closed, or the next file that is opened would take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115 - until the end
 
 
 __all__ = ["FAILURE", "INTERRUPTED", "SUCCESS", "USAGE_ERROR", "main"]

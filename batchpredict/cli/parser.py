@@ -23,7 +23,10 @@ Prints the PredictionOutput as JSON. A job that was interrupted goes on where it
 """
 _INSPECT = "Show what a SavedModel takes and gives: tags, signatures, inputs, outputs, and a line of TEXT input."
 
-_EPILOG = "exit status: 0 succeeded (also with counted errors), 1 failed, 2 wrong call, 130 stopped by Ctrl-C"
+_EPILOG = (
+    "exit status: 0 succeeded (also with counted errors), 1 failed, 2 wrong call, 130 stopped by Ctrl-C, "
+    "143 stopped by SIGTERM"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +66,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         command = commands[known.command]
         wrong = unknown[0].partition("=")[0]
         kind = "flag" if wrong.startswith("-") else "argument"
+        if kind == "argument" and known.command == "predict":
+            command.error(f"there is no argument '{wrong}'; a pattern for --input-paths must stand in quotes")
         command.error(f"there is no {kind} '{wrong}'{suggestion(wrong, command.flags())}")
     return known
 
@@ -91,14 +96,15 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 def _add_predict(parser: Parser) -> None:
     job = parser.add_argument_group("the job (names as in gcloud)")
-    job.add_argument("--job", metavar="FILE", help="a Job resource with predictionInput, as JSON")
+    job.add_argument("--job", metavar="FILE", help="a Job resource with predictionInput, as JSON; - for stdin")
     job.add_argument("--model-dir", metavar="URL", help="folder of the SavedModel")
     job.add_argument(
         "--input-paths",
         metavar="PATTERN,…",
         type=fields_list,
         action="extend",
-        help="input files, wildcards allowed",
+        help="input files; *, ?, [] and ** at any level, in quotes, or the shell expands them (a path that holds "
+        "a comma has to be given in a job file)",
     )
     job.add_argument(
         "--data-format", metavar="FORMAT", type=data_format, help="TEXT, JSON, TF_RECORD, TF_RECORD_GZIP or PARQUET"

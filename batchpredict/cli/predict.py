@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from batchpredict.cli.document import WrongCall, read_job
+from batchpredict.cli.document import WrongCall, in_flags, read_job
 from batchpredict.cli.observers import JsonObserver, LineObserver, TerminalObserver, choose
 from batchpredict.cli.parser import USAGE_ERROR, suggestion
 from batchpredict.errors import BatchPredictError, InvalidJob
@@ -56,10 +56,15 @@ def predict(options: argparse.Namespace) -> int:
         # Beam's thread may still hold on to something; the workers are gone, and nothing else needs an end.
         os._exit(_INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else _TERMINATED)
     except BatchPredictError as error:
-        observer.error(f"batchpredict predict: the job failed: {error}")
+        observer.error(f"batchpredict predict: the job failed: {in_flags(str(error), options)}")
         return USAGE_ERROR if isinstance(error, InvalidJob) else _FAILURE
     finally:
         observer.close()
+    if output.error_count:
+        observer.message(
+            f"{output.error_count:,} of {(output.prediction_count or 0) + output.error_count:,} records failed; "
+            f"see {output.output_path}/prediction.errors-*"
+        )
     print(json.dumps(output.to_wire(), indent=2))
     return 0
 

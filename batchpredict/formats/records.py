@@ -23,6 +23,7 @@ class Segment:
       end: byte after the range; records that begin at `end` or later belong to the next segment.
       size: size of the whole file in bytes, as it was when the segment was cut.
       exact: the range starts where a record is known to begin, so nothing has to be looked for.
+      version: what told this content of the file from others when it was planned; "" if nothing did.
     """
 
     path: str
@@ -30,6 +31,7 @@ class Segment:
     end: int
     size: int
     exact: bool = False
+    version: str = ""
 
     @property
     def certain(self) -> bool:

@@ -39,8 +39,8 @@ class Split:
         return sum(segment.end - segment.start for segment in self.segments)
 
     def to_json(self) -> str:
-        """One line: `[index,[[path,start,end,size,exact],...]]`."""
-        segments = [[s.path, s.start, s.end, s.size, int(s.exact)] for s in self.segments]
+        """One line: `[index,[[path,start,end,size,exact,version],...]]`."""
+        segments = [[s.path, s.start, s.end, s.size, int(s.exact), s.version] for s in self.segments]
         return json.dumps([self.index, segments], separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -51,8 +51,9 @@ class Split:
             return cls(
                 int(index),
                 tuple(
-                    Segment(str(path), int(start), int(end), int(size), bool(exact))
-                    for path, start, end, size, exact in segments
+                    # Before versions were written, a segment ended with `exact`.
+                    Segment(str(path), int(start), int(end), int(size), bool(exact), *map(str, version))
+                    for path, start, end, size, exact, *version in segments
                 ),
             )
         except (TypeError, ValueError) as error:
@@ -78,11 +79,11 @@ def cut(files: Iterable[Input], *, split_bytes: int, splittable: Callable[[str],
             yield Split(next(numbers), tuple(packed))
             packed, held = [], 0
         if file.size <= split_bytes:
-            packed.append(Segment(file.url, 0, file.size, file.size))
+            packed.append(Segment(file.url, 0, file.size, file.size, version=file.version))
             held += file.size
             continue
         for start, end in _ranges(file.size, split_bytes if splittable(file.url) else file.size):
-            yield Split(next(numbers), (Segment(file.url, start, end, file.size),))
+            yield Split(next(numbers), (Segment(file.url, start, end, file.size, version=file.version),))
     if packed:
         yield Split(next(numbers), tuple(packed))
 

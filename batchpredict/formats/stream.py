@@ -6,6 +6,7 @@ The readers of lines and of TFRecords are written once, over `Stream`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -57,7 +58,10 @@ class Stream(Protocol):
 
 
 class Plain:
-    """A range of a file as it is. Reads go on behind the range, in smaller pieces, up to the file's size."""
+    """A range of a file as it is. Reads go on behind the range, in smaller pieces, up to the file's size.
+
+    Of a remote file the next piece of the range is fetched while the one before it is worked on.
+    """
 
     seekable = True
 
@@ -66,10 +70,13 @@ class Plain:
         self.size = size
         self.fault: str | None = None
         self._end = end
-        self._piece = LOCAL_PIECE if storage.is_local(path) else REMOTE_PIECE
+        local = storage.is_local(path)
+        self._piece = LOCAL_PIECE if local else REMOTE_PIECE
         self._tail = TAIL_PIECE
         self._file = storage.open_read(path)
         self._file.seek(start)
+        self._fetcher = None if local or end - start <= self._piece else ThreadPoolExecutor(1, "read-ahead")
+        self._ahead: Future[bytes] | None = None
 
     def read(self, wanted: int = 0) -> bytes:
         piece = min(self._piece, self._end - self.position)
@@ -78,17 +85,29 @@ class Plain:
         wanted = min(max(wanted, piece), self.size - self.position)
         if wanted <= 0:
             return b""
-        data = self._file.read(wanted)
+        data = self._take_ahead() or self._file.read(wanted)
         if not data:
             self.fault = "the file is shorter than it was when the job was planned"
         self.position += len(data)
+        self._fetch_ahead()
         return data
+
+    def _fetch_ahead(self) -> None:
+        piece = min(self._piece, self._end - self.position)
+        if self._fetcher is not None and piece > 0 and self.fault is None:
+            self._ahead = self._fetcher.submit(self._file.read, piece)
+
+    def _take_ahead(self) -> bytes:
+        """What was fetched ahead; the file is nobody else's again then."""
+        ahead, self._ahead = self._ahead, None
+        return ahead.result() if ahead is not None else b""
 
     def skip(self, count: int) -> bool:
         self.seek(min(self.position + count, self.size))
         return True
 
     def seek(self, offset: int) -> None:
+        self._take_ahead()
         self._file.seek(offset)
         self.position = offset
         self.fault = None
@@ -97,6 +116,9 @@ class Plain:
         return False
 
     def close(self) -> None:
+        if self._fetcher is not None:
+            # What is still being fetched is not waited for longer than it takes.
+            self._fetcher.shutdown(cancel_futures=True)
         self._file.close()
 
 

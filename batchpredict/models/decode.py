@@ -116,7 +116,7 @@ class Decoder:
         return {spec.alias: column}, None, refusals
 
     def _decode_json(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
-        values, refusals = parse_json(payloads)
+        values, refusals = parse_json(payloads, not_utf8=NOT_UTF8 if self._text else NOT_JSON)
         carried: Carried | None = None
         if self._rule:
             values, carried = divide(values, self._rule, refusals)
@@ -124,14 +124,14 @@ class Decoder:
         return columns, carried, refusals
 
 
-def parse_json(payloads: Sequence[bytes]) -> tuple[list[Any], Refusals]:
+def parse_json(payloads: Sequence[bytes], *, not_utf8: str) -> tuple[list[Any], Refusals]:
     """JSON texts as values, base64 objects replaced by their bytes; None where a text was refused."""
     refusals: Refusals = {}
     loads = orjson.loads
     try:
         values = [loads(payload) for payload in payloads]
     except orjson.JSONDecodeError:
-        values = [_parse_one(row, payload, refusals) for row, payload in enumerate(payloads)]
+        values = [_parse_one(row, payload, refusals, not_utf8) for row, payload in enumerate(payloads)]
     # Looking for the marker once in the whole run is far cheaper than walking every value; a backslash-u
     # could spell the key in another way.
     joined = b"".join(payloads)
@@ -147,7 +147,7 @@ def parse_json(payloads: Sequence[bytes]) -> tuple[list[Any], Refusals]:
     return values, refusals
 
 
-def _parse_one(row: int, payload: bytes, refusals: Refusals) -> Any:
+def _parse_one(row: int, payload: bytes, refusals: Refusals, not_utf8: str) -> Any:
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -162,7 +162,7 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals) -> Any:
     except UnicodeEncodeError:
         refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: an escape that is half of a surrogate pair.")
     except UnicodeDecodeError:
-        refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8)
+        refusals[row] = RecordRefused(INVALID_INPUTS, not_utf8)
     except json.JSONDecodeError as error:
         refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
     except (RecursionError, ValueError):
@@ -278,6 +278,10 @@ def _unfit(value: Any, aliases: Sequence[str]) -> str | None:
     return unfit(value, aliases)
 
 
+NOT_JSON = (
+    "The record is not JSON text. A signature that takes one string gets records as they are, tf.Examples for one; "
+    "this signature does not."
+)
 TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."
 NOT_UTF8 = "The line is not valid UTF-8; encode binary data as base64."
 

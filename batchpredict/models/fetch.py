@@ -10,6 +10,8 @@ import tempfile
 import uuid
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
+
 from batchpredict import storage
 from batchpredict.errors import ModelUnusable
 from batchpredict.storage.files import locate
@@ -27,6 +29,8 @@ def model_files(uri: str) -> list[tuple[str, int, str]]:
     try:
         fs, root = locate(uri)
         fs.invalidate_cache()
+        if isinstance(fs, LocalFileSystem) and fs.isfile(root):
+            raise ModelUnusable(f"uri: '{uri}' is a file; give the folder of the SavedModel.")
         prefix = root.rstrip("/") + "/"
         found: dict[str, dict[str, Any]] = fs.find(root, detail=True)
         # A listing over HTTP is a page of links: it knows names and nothing else.
@@ -35,6 +39,8 @@ def model_files(uri: str) -> list[tuple[str, int, str]]:
             for path, info in found.items()
             if path.startswith(prefix)
         }
+    except ModelUnusable:
+        raise
     except Exception as error:
         # Clients of object stores have exceptions of their own for what was refused or lost on the way.
         raise ModelUnusable(f"uri: the model at '{uri}' cannot be read: {error}") from error

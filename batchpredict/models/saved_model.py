@@ -43,6 +43,8 @@ class SavedModel:
         name = choose(sorted(loaded.signatures), signature_name)
         self._function = loaded.signatures[name]
         self.signature = describe(name, self._function)
+        if not self.signature.outputs:
+            raise ModelUnusable(f"Signature {name} has no outputs, so there is nothing to predict.")
         for spec in self.signature.outputs:
             if spec.dtype in ("variant", "resource") or spec.dtype.startswith("complex"):
                 raise ModelUnusable(f"Output {spec.alias} of signature {name} is of type {spec.dtype}.")
@@ -171,6 +173,9 @@ def describe(name: str, function: Any) -> Signature:
 
 
 def _spec(alias: str, tensor: Any) -> TensorSpec:
+    if not isinstance(tensor, tf.TensorSpec | tf.Tensor):
+        kind = type(tensor).__name__.removesuffix("Spec")
+        raise ModelUnusable(f"{alias} of the signature is a {kind}; only plain tensors can be read and written.")
     shape = None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
     return TensorSpec(alias, tensor.dtype.name, shape)
 

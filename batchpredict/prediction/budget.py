@@ -11,8 +11,9 @@ from batchpredict.prediction.manifest import Manifest
 # A percentage is of all the job's records, whose number is known only at the end. Before that it is taken from
 # the bytes, and held against the job only by a margin: record sizes differ within a job.
 _MARGIN = 2.0
-# Fewer errors than this say nothing about a percentage yet.
+# Fewer errors than this, or fewer records, say nothing about a percentage yet.
 _FEWEST = 20
+_FEWEST_RECORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,17 @@ def parse_budget(text: str | None) -> ErrorBudget | None:
     return None if text is None else ErrorBudget.read(text)
 
 
-def check(budget: ErrorBudget | None, tally: Tally, first: str | None) -> None:
+def check(budget: ErrorBudget | None, tally: Tally, example: str | None) -> None:
     """The final verdict over a whole job.
 
     Raises:
       BudgetSpent: it has more errors than its budget allows.
     """
     if budget is not None and budget.is_spent(tally.errors, tally.records):
-        raise spent(budget, tally, first)
+        raise spent(budget, tally, example)
 
 
-def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, first: str | None) -> None:
+def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, example: str | None) -> None:
     """The verdict over what has been read so far of a job of `total_bytes`.
 
     Raises:
@@ -60,15 +61,15 @@ def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, firs
     if budget is None:
         return
     if not budget.is_percentage:
-        check(budget, tally, first)
-    elif tally.errors >= _FEWEST and tally.bytes:
+        check(budget, tally, example)
+    elif tally.errors >= _FEWEST and tally.records >= _FEWEST_RECORDS and tally.bytes:
         expected = tally.records * max(total_bytes / tally.bytes, 1.0)
         if budget.is_spent(tally.errors, int(expected * _MARGIN)):
-            raise spent(budget, tally, first)
+            raise spent(budget, tally, example)
 
 
-def spent(budget: ErrorBudget, tally: Tally, first: str | None) -> BudgetSpent:
-    cause = f" The first error: {first}" if first else ""
+def spent(budget: ErrorBudget, tally: Tally, example: str | None) -> BudgetSpent:
+    cause = f" For example: {example}" if example else ""
     return BudgetSpent(
         f"More errors than maxErrors ({budget}) allows: "
         f"{tally.errors} of the {tally.records} records so far failed.{cause}"

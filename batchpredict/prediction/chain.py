@@ -45,14 +45,16 @@ def links(staging: Staging, splits: int, redo: Redo) -> Iterator[Link]:
       StagingDamaged: a split is not committed, or a repeated one does not fit either.
     """
     keys = staging.committed()
-    planned = [key for key in keys if key[1] is None]
+    planned = [key for key in keys if key[1] is None and key[0] < splits]
     missing = set(range(splits)).difference(number for number, _ in planned)
     if missing:
-        raise StagingDamaged(f"{len(missing)} of {splits} splits are not committed, the first is {min(missing)}.")
+        raise StagingDamaged(
+            f"{len(missing)} of {splits} splits are not committed, the first is {min(missing)}; run the job again."
+        )
     again = {key for key in keys if key[1] is not None}
     path = ""
     border = records = size = 0
-    for manifest in staging.read_all(planned[:splits]):
+    for manifest in staging.read_all(planned):
         bases = []
         for report in manifest.segments:
             if report.path != path:
@@ -94,7 +96,7 @@ def _read_again(
 
 def segment_of(report: SegmentReport) -> Segment:
     """The segment that was read, as planned."""
-    return Segment(report.path, report.start, report.end, report.size, report.exact)
+    return Segment(report.path, report.start, report.end, report.size, report.exact, report.version)
 
 
 def _fits(border: int, report: SegmentReport) -> bool:

@@ -7,6 +7,7 @@ index within its segment; publishing turns it into the index within the file.
 from __future__ import annotations
 
 import bisect
+import contextlib
 from collections import Counter
 from typing import Any
 
@@ -113,7 +114,9 @@ class ErrorLog:
 
     def discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # On a full disk closing fails too; what matters is said already.
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._staging.discard(self._name)
 
     def stats(self) -> tuple[tuple[str, int], ...]:

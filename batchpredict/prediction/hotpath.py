@@ -207,8 +207,15 @@ class _Attempt:
         rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
         try:
             yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
+            # Asked at the end, when the answer holds for all that was read.
+            unchanged = not segment.version or storage.version(segment.path) == segment.version
         except OSError as error:
             raise NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}") from error
+        if not unchanged:
+            raise NoInput(
+                f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
+                "makes it a job over what is there now."
+            )
 
     def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
         instances, refusals = self.decode(number, run)
@@ -286,5 +293,5 @@ class _Attempt:
 def _report(segment: Segment, border: Border) -> SegmentReport:
     return SegmentReport(
         segment.path, segment.start, segment.end, segment.size, segment.exact,
-        border.begin, border.next, border.records,
+        border.begin, border.next, border.records, segment.version,
     )  # fmt: skip

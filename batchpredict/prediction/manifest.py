@@ -7,9 +7,9 @@ and must stay readable. A reader ignores fields that it does not know.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from batchpredict.errors import StagingDamaged
 
@@ -26,6 +26,7 @@ class SegmentReport:
       begin: byte where its first record begins; None if none begins in it.
       next: byte where the next segment of the file must begin.
       records: record positions in it, each damage counted as one.
+      version: of the file's content, as planned; "" where it was not known, and in manifests before 0.2.
     """
 
     path: str
@@ -36,6 +37,7 @@ class SegmentReport:
     begin: int | None
     next: int
     records: int
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,30 +105,16 @@ class Manifest:
           StagingDamaged: not a manifest, or one of a version that this program does not know.
         """
         try:
-            fields: dict[str, Any] = json.loads(data)
-            version = fields["format"]
+            version = _VERSIONED.validate_json(data)["format"]
             if version != MANIFEST_VERSION:
                 text = f"The manifest {name} has format {version}; this program reads {MANIFEST_VERSION}."
                 raise StagingDamaged(text)
-            return cls(**_known(fields))
-        except (ValueError, KeyError, TypeError) as error:
-            text = f"The manifest {name} cannot be read ({error}); run the job again with --fresh."
+            return _MANIFESTS.validate_json(data)
+        except (ValidationError, KeyError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no field {error}"
+            text = f"The manifest {name} cannot be read ({why}); run the job again with --fresh."
             raise StagingDamaged(text) from error
 
 
-_T = TypeVar("_T")
-
-
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: fields[name] for name in Manifest.__dataclass_fields__}
-    known["columns"] = tuple(known["columns"])
-    known["results"] = _read(PartFile, known["results"])
-    known["errors"] = None if known["errors"] is None else _read(PartFile, known["errors"])
-    known["segments"] = tuple(_read(SegmentReport, segment) for segment in known["segments"])
-    known["error_stats"] = tuple((message, count) for message, count in known["error_stats"])
-    return known
-
-
-def _read(kind: type[_T], fields: Mapping[str, Any]) -> _T:
-    names: Mapping[str, Any] = vars(kind)["__dataclass_fields__"]
-    return kind(**{name: fields[name] for name in names})
+_MANIFESTS = TypeAdapter(Manifest)
+_VERSIONED = TypeAdapter(dict[str, object])

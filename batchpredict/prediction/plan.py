@@ -112,7 +112,7 @@ def _refuse_unknown_places(spec: PredictionSpec) -> None:
         for url in urls:
             try:
                 locate(url)
-            except (ValueError, ImportError) as error:
+            except (ValueError, ImportError, OSError) as error:
                 raise kind(f"{field}: '{url}' cannot be used: {error}") from error
 
 
@@ -142,10 +142,15 @@ def load_plan(staging: Staging) -> tuple[Plan, Iterator[Split]]:
     """The plan that is stored in a staging folder.
 
     Raises:
-      FileNotFoundError: there is none.
-      StagingDamaged: it cannot be read.
+      StagingDamaged: there is none, or it cannot be read.
     """
-    header, *lines = storage.read_bytes(staging.plan).decode().splitlines()
+    try:
+        header, *lines = storage.read_bytes(staging.plan).decode().splitlines()
+    except FileNotFoundError as error:
+        raise StagingDamaged(
+            f"The plan {staging.plan} is gone; somebody removed it while the job ran (another run with --fresh, "
+            "perhaps). Run the job again."
+        ) from error
     try:
         fields = json.loads(header)
         del fields["format"]

@@ -18,12 +18,13 @@ from batchpredict.prediction.budget import Tally, check_early, spent
 from batchpredict.prediction.manifest import Manifest
 from batchpredict.prediction.process import Died, WorkerProcess
 from batchpredict.prediction.protocol import Progress, Setup
-from batchpredict.prediction.supervise import Inquest
+from batchpredict.prediction.supervise import KILLED, Inquest
 from batchpredict.prediction.task import Task
 
 # Processes that die one after the other before they have loaded the model.
 _FAILED_STARTS = 3
-# The same when others have loaded it before: then it is more likely the machine that is short of memory.
+# The same when others have loaded it before, or when somebody killed them: then it is more likely the machine that
+# is short of memory.
 _FAILED_RESTARTS = 10
 
 
@@ -167,7 +168,8 @@ class WorkerPool:
         with self._lock:
             self._failed_starts = 0 if death.ready else self._failed_starts + 1
             failed = self._failed_starts
-            patience = _FAILED_RESTARTS if self._ever_ready else _FAILED_STARTS
+            killed = death.cause == KILLED
+            patience = _FAILED_RESTARTS if self._ever_ready or killed else _FAILED_STARTS
         if not death.ready:
             if failed < patience:
                 return task
@@ -247,7 +249,7 @@ class WorkerPool:
         errors = manifest.error_count if self._final(task) else 0
         with self._lock:
             self._committed += Tally(manifest.predictions, errors, manifest.bytes_read)
-            if manifest.error_stats:
+            if errors and manifest.error_stats:
                 self._first_error = self._first_error or manifest.error_stats[0][0]
         self._check_budget()
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
@@ -70,6 +71,17 @@ class _Shelf:
             self.stats[message if known else "other errors"] += count
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What `output.json` holds. `files`: bytes by name; names only where version 0.1 wrote it."""
+
+    predictionOutput: PredictionOutput  # noqa: N815 - as it is on the wire
+    files: dict[str, int] | list[str]
+
+
+_STORED = TypeAdapter(_Stored)
+
+
 def finished_output(staging: Staging) -> PredictionOutput | None:
     """The output of a job whose results are all published; None if they are not.
 
@@ -80,15 +92,20 @@ def finished_output(staging: Staging) -> PredictionOutput | None:
     if not found.complete or found.owner != staging.fingerprint:
         return None
     try:
-        stored = json.loads(storage.read_bytes(staging.output))
+        stored = _STORED.validate_json(storage.read_bytes(staging.output))
     except FileNotFoundError:
         return None
-    lost = sorted(set(stored["files"]) - found.names)
-    if lost:
-        raise StagingDamaged(
-            f"The results of this job were published and {lost[0]} is gone since; run it again with --fresh."
-        )
-    return PredictionOutput.model_validate({**stored["predictionOutput"], "outputPath": staging.output_path})
+    except ValidationError as error:
+        raise StagingDamaged(f"{staging.output} cannot be read; run the job again with --fresh.") from error
+    files = stored.files if isinstance(stored.files, dict) else dict.fromkeys(stored.files)
+    for name, size in files.items():
+        there = found.sizes.get(name)
+        if there is None or (size is not None and there != size):
+            what = "is gone" if there is None else f"has {there} bytes instead of {size}"
+            raise StagingDamaged(
+                f"The results of this job were published and {name} {what} since; run it again with --fresh."
+            )
+    return PredictionOutput.model_validate({**stored.predictionOutput.to_wire(), "outputPath": staging.output_path})
 
 
 def publish(
@@ -137,31 +154,36 @@ def publish(
 
 
 def _gather(staging: Staging, splits: int, redo: Redo) -> _Shelf:
-    """The proven links of a job, each with its part; a split whose part is gone is scored again.
+    """The proven links of a job, each with its part; a split whose part is gone or cut short is scored again.
 
-    That happens when a manifest was created although its creator was told that it was not, or when staging was
-    cleared while an attempt was under way.
+    That happens when a manifest was created although its creator was told that it was not, when staging was
+    cleared while an attempt was under way, or when somebody touched the files.
     """
-    parts = set(storage.list_names(staging.parts))
-    published = storage.exists(staging.output) or occupancy(staging.output_path).owner == staging.fingerprint
+    parts = storage.sizes_in(staging.parts)
+    published = occupancy(staging.output_path).owner == staging.fingerprint
     for _ in range(_REPAIRS):
         shelf = _Shelf()
         lost: list[Manifest] = []
         for link in links(staging, splits, redo):
             shelf.add(link)
-            files = [link.manifest.results, *([link.manifest.errors] if link.manifest.errors else [])]
-            if not published and any(file.name not in parts for file in files):
+            if not published and not _whole(link.manifest, parts):
                 lost.append(link.manifest)
         # What a redo has just written is not in the listing that was made before it.
-        parts = set(storage.list_names(staging.parts)) if lost else parts
-        lost = [manifest for manifest in lost if manifest.results.name not in parts]
+        parts = storage.sizes_in(staging.parts) if lost else parts
+        lost = [manifest for manifest in lost if not _whole(manifest, parts)]
         if not lost:
             break
         for manifest in lost:
             staging.forget(manifest)
             redo(Split(manifest.split, tuple(map(segment_of, manifest.segments))), manifest.forced_start)
-        parts = set(storage.list_names(staging.parts))
+        parts = storage.sizes_in(staging.parts)
     return shelf
+
+
+def _whole(manifest: Manifest, parts: Mapping[str, int]) -> bool:
+    """Whether the files of a committed part are all there, at their size."""
+    files = [manifest.results, *([manifest.errors] if manifest.errors else [])]
+    return all(parts.get(file.name) == file.bytes for file in files)
 
 
 def _move_all(spec: PredictionSpec, staging: Staging, shelf: _Shelf, output: PredictionOutput) -> None:
@@ -188,7 +210,8 @@ def _move_all(spec: PredictionSpec, staging: Staging, shelf: _Shelf, output: Pre
         # Left by a publish of this job that was interrupted when it had other errors.
         if is_result(name) and name not in names | {SUCCESS}:
             storage.delete(storage.join(staging.output_path, name))
-    stored = {"predictionOutput": output.to_wire(), "files": sorted(names)}
+    sizes = storage.sizes_in(staging.output_path)
+    stored = {"predictionOutput": output.to_wire(), "files": {name: sizes[name] for name in sorted(names)}}
     storage.replace_bytes(staging.output, json.dumps(stored, indent=1).encode())
     refuse_others(staging, occupancy(staging.output_path), overwrite=False)
     storage.replace_bytes(storage.join(staging.output_path, SUCCESS), b"")
@@ -249,7 +272,11 @@ def _located(
     lines: Iterable[bytes], segments: tuple[SegmentReport, ...], bases: tuple[int, ...], *, text: bool
 ) -> Iterator[bytes]:
     for line in lines:
-        entry = orjson.loads(line)
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            damaged = f"Errors of '{segments[0].path}' cannot be read from staging; run the job again with --fresh."
+            raise StagingDamaged(damaged) from error
         segment = entry.pop("segment")
         index = bases[segment] + entry.pop("index")
         place = {"source": segments[segment].path, "offset": entry.pop("offset"), "index": index}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchpredict import storage
@@ -19,6 +20,9 @@ from batchpredict.storage.urls import name_of
 SUCCESS = "_SUCCESS"
 STATS = "prediction.errors_stats-00000-of-00001"
 CSV_HEADER = "prediction.results_header.csv"
+
+# Stands for an owner whose name cannot be read: not this job, whoever asks.
+_UNKNOWN = "unknown"
 
 _PREFIXES = ("prediction.results", "prediction.errors")
 _SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
@@ -63,15 +67,15 @@ class Occupancy:
 
     Attributes:
       owner: fingerprint of the job that last began to publish here; None if no job of ours did.
-      names: its result files, the mark of success among them.
+      sizes: bytes of its result files by name, the mark of success among them.
     """
 
     owner: str | None
-    names: frozenset[str]
+    sizes: Mapping[str, int]
 
     @property
     def complete(self) -> bool:
-        return SUCCESS in self.names
+        return SUCCESS in self.sizes
 
 
 def occupancy(output_path: str) -> Occupancy:
@@ -83,14 +87,20 @@ def occupancy(output_path: str) -> Occupancy:
     try:
         if storage.exists(output_path) and not storage.is_directory(output_path):
             raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
-        names = frozenset(name for name in storage.list_names(output_path) if is_result(name))
-        try:
-            owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
-        except FileNotFoundError:
-            owner = None
-    except (OSError, ValueError, KeyError) as error:
+        sizes = {name: size for name, size in storage.sizes_in(output_path).items() if is_result(name)}
+        return Occupancy(_owner_of(output_path), sizes)
+    except OSError as error:
         raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
-    return Occupancy(owner, names)
+
+
+def _owner_of(output_path: str) -> str | None:
+    try:
+        owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _UNKNOWN
+    return owner if isinstance(owner, str) and owner else _UNKNOWN
 
 
 def _owner(output_path: str) -> str:
@@ -103,7 +113,7 @@ def refuse_others(staging: Staging, found: Occupancy, *, overwrite: bool) -> Non
     Raises:
       OutputRefused: it does, and they may not be overwritten.
     """
-    if found.names and found.owner != staging.fingerprint and not overwrite:
+    if found.sizes and found.owner != staging.fingerprint and not overwrite:
         raise OutputRefused(
             f"outputPath: '{staging.output_path}' holds the results of another job (or of other inputs, another "
             "model or other options). Choose another folder, or replace them with --overwrite."
@@ -124,13 +134,11 @@ def take_over(staging: Staging, found: Occupancy) -> None:
         if found.owner is not None and found.owner != staging.fingerprint:
             # Its manifests promise parts that have become the results which go now.
             storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
-        for name in sorted(found.names - {SUCCESS}):
+        for name in sorted(found.sizes.keys() - {SUCCESS}):
             storage.delete(storage.join(staging.output_path, name))
     text = json.dumps({"fingerprint": staging.fingerprint}).encode()
     if found.owner is not None:
         storage.replace_bytes(_owner(staging.output_path), text)
     elif not storage.create_if_absent(_owner(staging.output_path), text):
         # Another job has begun to publish into the same empty folder since we looked.
-        refuse_others(
-            staging, Occupancy(occupancy(staging.output_path).owner, frozenset({SUCCESS})), overwrite=False
-        )
+        refuse_others(staging, Occupancy(_owner_of(staging.output_path), {SUCCESS: 0}), overwrite=False)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from batchpredict.errors import BatchPredictError
+from batchpredict.errors import BatchPredictError, OutputRefused
 from batchpredict.formats import Split
 from batchpredict.job import PredictionOutput
 from batchpredict.prediction.budget import Tally, check, parse_budget
@@ -92,7 +92,10 @@ def prepare(request: Request) -> Prepared:
     staging = Staging(spec.output_path, plan.fingerprint)
     refuse_others(staging, occupancy(spec.output_path), overwrite=request.overwrite)
     if request.fresh:
-        staging.clear()
+        try:
+            staging.clear()
+        except OSError as error:
+            raise OutputRefused(f"outputPath: cannot delete '{staging.root}': {error}") from error
     done = finished_output(staging)
     if done is not None:
         # The budget is no part of what makes a job this job, so it may be tighter than it was.

@@ -5,22 +5,28 @@ is as wrong about it as one that refuses it, and a retry would only crash again.
 
 * the first death is held against nobody: the same attempt is made again, model calls announced one by one;
 * a second death over the same records makes them suspects: each is called alone before its batch is;
-* a record whose lone call kills the process is condemned: it is reported and left out;
+* a record whose lone call kills the process is condemned: it is reported and left out (SIGKILL, which comes
+  from outside, counts only when it has hit the same lone record three times);
 * records that survive alone and die together again (memory, perhaps) are only called alone.
 """
 
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from batchpredict.errors import WorkerLost
+from batchpredict.models.instances import Place
 from batchpredict.prediction.task import Range, Task
 
 # Deaths in a row with no model call under way: it is not a record's doing, and a kill now and then is bad luck.
 _IDLE_DEATHS = 10
 # Deaths over one split that condemned no record.
 _VAIN_DEATHS = 30
+# Deaths of a record's lone call by a signal that comes from outside (an operator, a machine short of memory) before
+# the record is condemned. A crash of the model's own says enough at once.
+_LONE_KILLS = 3
 # Records of one split that crash the model, each at the price of a process, before the model is held to be broken.
 _MOST_CONDEMNED = 100
 
@@ -32,6 +38,7 @@ class Inquest:
     deaths: list[Range] = field(default_factory=list)
     total: int = 0
     idle: int = 0
+    lone_kills: Counter[Place] = field(default_factory=Counter)
 
     def after_death(self, task: Task, calling: Range | None, cause: str) -> Task:
         """The attempt to make next, after `task` ended in a death.
@@ -55,6 +62,10 @@ class Inquest:
         self.idle = 0
         suspected = any(suspect.holds(calling.first) for suspect in task.suspects)
         if suspected and calling.first == calling.last:
+            if cause == KILLED:
+                self.lone_kills[calling.first] += 1
+                if self.lone_kills[calling.first] < _LONE_KILLS:
+                    return task
             if len(task.condemned) >= _MOST_CONDEMNED:
                 raise WorkerLost(
                     f"The model crashed its process on more than {_MOST_CONDEMNED} records of split {split}."
@@ -70,6 +81,9 @@ class Inquest:
             return replace(task, careful=True, suspects=(*task.suspects, calling))
         self.deaths.append(calling)
         return replace(task, careful=True)
+
+
+KILLED = "was killed by SIGKILL"
 
 
 def cause_of(returncode: int) -> str:

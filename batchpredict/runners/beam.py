@@ -40,9 +40,18 @@ def check_flags(flags: Sequence[str]) -> None:
     Raises:
       UnknownFlag: names the flag and what it may have been.
     """
-    if not flags or not is_direct(flags):
+    if not flags:
         return
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+    if not is_direct(flags):
+        name = runner_of(flags)
+        known_runners = StandardOptions.KNOWN_RUNNER_NAMES
+        if "." not in name and name.lower() not in {runner.lower() for runner in known_runners}:
+            close = difflib.get_close_matches(name, known_runners, n=1, cutoff=0.6)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise UnknownFlag(f"--runner: Beam has no runner '{name}'{hint}")
+        return
 
     # Beam has no public list of its flags; this is how PipelineOptions itself reads them.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")

@@ -16,8 +16,9 @@ from batchpredict.storage.files import (
     read_bytes,
     replace_bytes,
     size_of,
+    sizes_in,
 )
-from batchpredict.storage.match import expand, match
+from batchpredict.storage.match import expand, match, version
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
@@ -41,4 +42,6 @@ __all__ = [
     "read_bytes",
     "replace_bytes",
     "size_of",
+    "sizes_in",
+    "version",
 ]

@@ -6,6 +6,7 @@ folder means the files in it, which is how many of the service's users wrote it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from batchpredict.errors import NoInput
+from batchpredict.storage.clients import os_errors, with_os_errors
 from batchpredict.storage.files import Input, locate
+from batchpredict.storage.urls import parent
 
 _MAGIC = frozenset("*?[")
 
@@ -27,16 +30,20 @@ def expand(pattern: str) -> list[Input]:
     Raises:
       NoInput: nothing matches, or the file system refuses to list.
     """
-    fs, path = locate(pattern)
     try:
-        found = _find(fs, path)
+        fs, path = locate(pattern)
+        with os_errors():
+            found = _find(fs, path)
     except FileNotFoundError:
         found = {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise NoInput(f"inputPaths: '{pattern}' cannot be listed: {error}") from error
     files = sorted((path, info) for path, info in found.items() if info["type"] == "file")
     if not files:
         raise NoInput(f"inputPaths: '{pattern}' matches no file")
+    for path, _ in files:
+        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
+            raise NoInput(f"inputPaths: the name of the file {path!r} is not UTF-8; rename it")
     return [Input(_url(fs, path), int(info["size"]), version_of(info)) for path, info in files]
 
 
@@ -52,8 +59,10 @@ def match(patterns: Iterable[str]) -> Iterator[Input]:
 
 def _find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, dict[str, Any]]:
     fs.invalidate_cache()
-    magic = not _MAGIC.isdisjoint(path)
-    if not magic or fs.exists(path):
+    if isinstance(fs, LocalFileSystem):
+        path = _canonical(path)
+    # A name may hold a bracket; one of an asterisk would be among what the asterisk matches.
+    if _MAGIC.isdisjoint(path) or ("*" not in path and fs.exists(path)):
         info = fs.info(path)
         if info["type"] == "directory":
             return {entry["name"]: entry for entry in fs.ls(path, detail=True)}
@@ -61,8 +70,27 @@ def _find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, dict[str, Any]]
     return dict(fs.glob(path, detail=True))
 
 
+def _canonical(path: str) -> str:
+    """A local path by which a file has one name: without `.`, `..` and doubled slashes."""
+    parts = path.split("/")
+    if ".." not in parts:
+        return "/" + "/".join(part for part in parts if part not in ("", "."))
+    plain = next((at for at, part in enumerate(parts) if not _MAGIC.isdisjoint(part)), len(parts) - 1)
+    # Only the file system knows where `..` leads from a link.
+    folder = os.path.realpath("/".join(parts[:plain]) or "/")
+    return "/".join([folder.rstrip("/"), *(part for part in parts[plain:] if part not in ("", "."))])
+
+
 def _url(fs: fsspec.AbstractFileSystem, path: str) -> str:
     return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
+
+
+@with_os_errors
+def version(url: str) -> str:
+    """What tells the content of a file from what it was, or will be. Raises FileNotFoundError."""
+    fs, path = locate(url)
+    fs.invalidate_cache(parent(path))
+    return version_of(fs.info(path))
 
 
 def version_of(info: dict[str, Any]) -> str:

@@ -154,8 +154,8 @@ def test_several_mistakes_are_named_together(tmp_path):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("{", "is not JSON"),
-        ("[]", "is not a Job: it must be a JSON object"),
+        ("{", "is not a Job: .*at line 1 column 2"),
+        ("[]", "is not a Job: .*Expected an object"),
         ('{"jobId": "a", "predictionInput": 3}', "prediction_input"),
         ('{"jobId": "a", "colour": 3}', "colour"),
         ('{"jobId": "a-b"}', "job_id|prediction_input"),
@@ -190,13 +190,13 @@ def test_a_model_of_a_registry_needs_one(tmp_path):
 
 
 FAILING = {
-    "no input": (call(input_paths="nothing/*"), "inputPaths: 'nothing/*' matches no file"),
-    "no model": (call(model_dir="nowhere"), "uri: 'nowhere' is not a SavedModel: there is no such folder."),
+    "no input": (call(input_paths="nothing/*"), "--input-paths: 'nothing/*' matches no file"),
+    "no model": (call(model_dir="nowhere"), "--model-dir: 'nowhere' is not a SavedModel: there is no such folder."),
     "no SavedModel": (call(model_dir=support.digits("text")), "there is no saved_model.pb in that folder"),
     "file as output": (call(output_path=support.digits("labels.json")), "is a file; it must be a folder"),
     "own output": (call(output_path=support.digits("text")), "is where the pattern"),
-    "input of no known protocol": (call(input_paths="nope://x/*"), "inputPaths: 'nope://x/*' cannot be used: "),
-    "output of no known protocol": (call(output_path="nope://x"), "outputPath: 'nope://x' cannot be used: "),
+    "input of no known protocol": (call(input_paths="nope://x/*"), "--input-paths: 'nope://x/*' cannot be used: "),
+    "output of no known protocol": (call(output_path="nope://x"), "--output-path: 'nope://x' cannot be used: "),
 }
 
 
@@ -243,3 +243,48 @@ def test_inspect_of_what_is_no_model(name, message, capsys):
     assert line.startswith("batchpredict inspect: ")
     assert message in line
     assert found.out == ""
+
+
+def shell(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command within a line of shell, where it stands as "$@"."""
+    return subprocess.run(
+        ["bash", "-c", text, "bash", *support.command(*arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_cannot_take_the_answer_is_said_in_one_line(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    found = shell('"$@" >/dev/full', "inspect", support.model("double"))
+    assert (found.returncode, found.stderr) == (
+        1,
+        "batchpredict: stdout cannot be written: No space left on device\n",
+    )
+
+
+def test_a_reader_that_has_gone_is_no_failure():
+    found = shell('set -o pipefail; "$@" | true', "inspect", support.model("double"))
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_closed_stderr_changes_nothing():
+    found = shell('"$@" 2>&-', "inspect", support.model("double"))
+    assert found.returncode == 0
+    assert found.stdout == run_cli("inspect", support.model("double")).stdout
+
+
+@pytest.mark.parametrize("where", ["-", "/dev/stdin"])
+def test_a_job_may_come_through_a_pipe(where):
+    found = shell(f'echo "{{" | "$@" --job {where}', "predict")
+    assert found.returncode == 2
+    assert "is not a Job: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, '{"jobId":"a","jobId":"b"}', '{"a":' + "1" * 5000]
+)
+def test_a_hostile_job_file_is_one_line(text, tmp_path):
+    found = run_cli("predict", "--job", support.write(tmp_path / "job.json", text))
+    assert found.returncode == 2
+    assert len(found.stderr.splitlines()) == 1
+    assert "is not a Job: " in found.stderr

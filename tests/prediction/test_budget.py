@@ -58,15 +58,20 @@ def test_a_count_is_spent_as_soon_as_it_is() -> None:
 
 class TestEarlyPercentage:
     def test_too_few_errors_say_nothing_yet(self) -> None:
-        assert not spent_early("1%", Tally(0, 19, 1000))
-        assert spent_early("1%", Tally(0, 20, 1000))
+        assert not spent_early("0.1%", Tally(1000, 19, 1000))
+        assert spent_early("0.1%", Tally(1000, 20, 1000))
+
+    def test_too_few_records_say_nothing_yet(self) -> None:
+        assert not spent_early("5%", Tally(499, 500, 1000))
+        assert spent_early("5%", Tally(500, 500, 1000))
 
     def test_records_to_come_are_reckoned_by_bytes_and_a_margin(self) -> None:
-        # A tenth is read, 40 records: 400 in all, 800 with the margin, of which 10 % may fail.
-        assert not spent_early("10%", Tally(0, 40, 100))
-        assert not spent_early("10%", Tally(450, 50, 1000))
-        assert not spent_early("10%", Tally(340, 60, 500))
-        assert spent_early("10%", Tally(0, 126, 1000))
+        # A tenth is read, 1,000 records: 10,000 in all, 20,000 with the margin, of which 5 % may fail.
+        assert not spent_early("5%", Tally(0, 1000, 100))
+        assert spent_early("4.9%", Tally(0, 1000, 100))
+        assert not spent_early("10%", Tally(1600, 400, 1000))
+        assert not spent_early("10%", Tally(1200, 800, 500))
+        assert spent_early("10%", Tally(1199, 801, 500))
 
     def test_the_margin_is_as_much_again(self) -> None:
         # All is read, 1,000 records: up to 200 errors may still be the reckoning's fault.
@@ -86,9 +91,9 @@ class TestEarlyPercentage:
 
 
 @pytest.mark.parametrize(
-    ("first", "ending"), [(None, ""), ("a.json at byte 7: null", " The first error: a.json at byte 7: null")]
+    ("first", "ending"), [(None, ""), ("a.json at byte 7: null", " For example: a.json at byte 7: null")]
 )
-def test_the_message_has_the_budget_the_counts_and_the_first_error(first: str | None, ending: str) -> None:
+def test_the_message_has_the_budget_the_counts_and_an_example(first: str | None, ending: str) -> None:
     with pytest.raises(BudgetSpent) as caught:
         check(budget("2.5%"), Tally(90, 10, 1), first)
     assert str(caught.value) == (

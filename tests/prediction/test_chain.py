@@ -171,14 +171,14 @@ class TestDamage:
     def test_splits_that_are_not_committed(self, chain: Callable[..., tuple[list[Link], Redo]]) -> None:
         with pytest.raises(StagingDamaged) as caught:
             chain(manifest(0, report(0, 30, 0, 30)), manifest(3, report(90, 100, 90, 100)), splits=5)
-        assert str(caught.value) == "3 of 5 splits are not committed, the first is 1."
+        assert str(caught.value) == "3 of 5 splits are not committed, the first is 1; run the job again."
 
     def test_a_split_of_which_only_another_beginning_is_committed(
         self, chain: Callable[..., tuple[list[Link], Redo]]
     ) -> None:
         with pytest.raises(StagingDamaged) as caught:
             chain(manifest(0, report(0, 30, 0, 30), forced=5))
-        assert str(caught.value) == "1 of 1 splits are not committed, the first is 0."
+        assert str(caught.value) == "1 of 1 splits are not committed, the first is 0; run the job again."
 
     def test_one_read_again_that_does_not_fit_either(self, chain: Callable[..., tuple[list[Link], Redo]]) -> None:
         with pytest.raises(StagingDamaged) as caught:

@@ -13,9 +13,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support import score_in_process
 
 from batchpredict import storage
-from batchpredict.errors import OutputRefused, StagingDamaged
+from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
 from batchpredict.prediction import publish as publishing
-from batchpredict.prediction.session import Request, prepare
+from batchpredict.prediction.session import Request, prepare, stored_plan
 from batchpredict.prediction.task import Task
 
 DOUBLE = support.model("double")
@@ -461,3 +461,92 @@ def test_counts_and_node_hours_come_from_the_manifests(source, out):
     wire = output.to_wire()
     assert (wire["predictionCount"], wire["errorCount"]) == ("28", "2")
     json.dumps(wire, allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", ["results", "errors"])
+@pytest.mark.parametrize("left", [0, 5])
+def test_a_part_that_was_cut_short_is_scored_again(kind, left, source, out):
+    document = three_splits(source, out)
+    prepared = scored(document)
+    (manifest,) = [one for one in support.manifests(document) if one.split == 0]
+    os.truncate(prepared.staging.part(getattr(manifest, kind).name), left)
+    output = score_in_process(document)
+    assert (output.prediction_count, output.error_count) == (28, 2)
+    assert (len(support.results(out)), len(support.errors(out))) == (28, 2)
+
+
+def test_errors_that_are_gone_are_found_again(source, out):
+    document = three_splits(source, out)
+    prepared = scored(document)
+    (manifest,) = [one for one in support.manifests(document) if one.split == 0]
+    os.remove(prepared.staging.part(manifest.errors.name))
+    score_in_process(document)
+    assert len(support.errors(out)) == 2
+
+
+def test_published_results_that_were_cut_short_are_said_so(source, out):
+    document = three_splits(source, out)
+    score_in_process(document)
+    os.truncate(os.path.join(out, "prediction.results-00001-of-00003"), 3)
+    with pytest.raises(StagingDamaged, match=r"results-00001-of-00003 has 3 bytes instead of \d+.*--fresh"):
+        score_in_process(document)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"fingerprint": 3}'])
+def test_an_owner_that_cannot_be_read_is_another(text, source, out):
+    document = three_splits(source, out)
+    score_in_process(document)
+    support.write(os.path.join(out, "_batchpredict", "owner.json"), text)
+    with pytest.raises(OutputRefused, match="--overwrite"):
+        score_in_process(document)
+    score_in_process(document, overwrite=True)
+    assert support.names(out) == NAMES
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 3}'])
+def test_a_stored_output_that_cannot_be_read_is_named(text, source, out):
+    document = three_splits(source, out)
+    score_in_process(document)
+    support.write(support.planned(document)[1].output, text)
+    with pytest.raises(StagingDamaged, match=r"output\.json cannot be read.*--fresh"):
+        score_in_process(document)
+
+
+@pytest.mark.parametrize("change", [{"predictions": "x"}, {"segments": [{}]}, {"results": None}])
+def test_a_manifest_of_wrong_types_is_named(change, source, out):
+    document = three_splits(source, out)
+    prepared = scored(document)
+    path = os.path.join(prepared.staging.manifests, "00000001.json")
+    with open(path) as file:
+        fields = json.load(file)
+    support.write_json(path, {**fields, **change})
+    with pytest.raises(StagingDamaged, match=r"00000001\.json cannot be read.*--fresh"):
+        score_in_process(document)
+
+
+def test_a_manifest_of_no_split_is_passed_over(source, out):
+    document = three_splits(source, out)
+    prepared = scored(document)
+    support.write(os.path.join(prepared.staging.manifests, "00009999.json"), "{")
+    score_in_process(document)
+    assert support.names(out) == NAMES
+
+
+@pytest.mark.parametrize("how", ["same size", "shorter", "longer"])
+def test_an_input_that_changes_while_the_job_runs_fails_it(how, source, out):
+    prepared = prepare(Request(support.spec_of(three_splits(source, out))))
+    predict = support.predictor_of(prepared)
+    predict(Task(prepared.splits[0]))
+    with open(source, "rb") as file:
+        data = file.read()
+    changed = {"same size": data.replace(b"29", b"99"), "shorter": data[:-20], "longer": data + b"1\n"}[how]
+    support.write(source, changed)
+    with pytest.raises(NoInput, match=r"in\.json' has changed since the job was planned"):
+        predict(Task(prepared.splits[1]))
+
+
+def test_staging_that_is_removed_under_a_run_is_said_so(source, out):
+    prepared = scored(three_splits(source, out))
+    prepared.staging.clear()
+    with pytest.raises(StagingDamaged, match="somebody removed it while the job ran"):
+        stored_plan(prepared.request, prepared.plan.fingerprint)

@@ -55,6 +55,17 @@ class TestRecords:
         assert task.suspects == (rows(10, 19),)
         assert task.condemned == ()
 
+    def test_kills_from_outside_condemn_only_when_they_are_no_chance(self) -> None:
+        inquest = Inquest()
+        sigkill = "was killed by SIGKILL"
+        task = inquest.after_death(TASK, rows(10, 19), sigkill)
+        task = inquest.after_death(task, rows(10, 19), sigkill)
+        for _ in range(2):
+            task = inquest.after_death(task, rows(12, 12), sigkill)
+            assert task.condemned == ()
+        task = inquest.after_death(task, rows(12, 12), sigkill)
+        assert task.condemned == (Place(0, 12),)
+
     def test_a_suspect_that_kills_alone_is_condemned(self) -> None:
         inquest = Inquest()
         task = inquest.after_death(TASK, rows(10, 19), KILLED)

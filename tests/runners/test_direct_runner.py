@@ -125,7 +125,7 @@ def test_a_model_that_refuses_everything_is_warned_of_once_and_ended_by_a_percen
     )
     observer = Recorder()
     with pytest.raises(
-        BudgetSpent, match=r"maxErrors \(12\.5%\).* records so far failed\. The first error: .*accepted"
+        BudgetSpent, match=r"maxErrors \(12\.5%\).* records so far failed\. For example: .*accepted"
     ):
         batchpredict.predict(document, workers=2, observer=observer)
     assert len(support.manifests(document)) < 15 == support.planned(document)[0].splits
