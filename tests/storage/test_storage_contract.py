@@ -65,7 +65,7 @@ def test_what_a_client_raises_is_an_os_error(monkeypatch: pytest.MonkeyPatch) ->
         storage.read_bytes("memory://x/y")
     with pytest.raises(OSError, match="try again"):
         storage.list_names("memory://x")
-    with pytest.raises(NoInput, match="'memory://x/y' cannot be listed: .*try again"):
+    with pytest.raises(NoInput, match=r"'memory://x/y' cannot be listed: .*try again"):
         storage.expand("memory://x/y")
 
 
