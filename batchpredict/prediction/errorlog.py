@@ -20,7 +20,7 @@ from batchpredict.models.encode import base64_object, to_json_value
 from batchpredict.models.instances import Place
 from batchpredict.prediction.manifest import PartFile
 from batchpredict.prediction.staging import Staging
-from batchpredict.storage.files import close_durably
+from batchpredict.storage.files import close_written
 
 INSTANCE_LIMIT = 1000  # bytes of an instance that an error shows, as the service's log did
 _MESSAGE_LIMIT = 2000  # characters of a message: some of TensorFlow's hold the whole record
@@ -109,7 +109,7 @@ class ErrorLog:
         self._write(len(self._pending))
         if self._file is None:
             return None
-        close_durably(self._file)
+        close_written(self._file)
         return PartFile(self._name, self._bytes)
 
     def discard(self) -> None:

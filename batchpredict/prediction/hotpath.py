@@ -30,7 +30,7 @@ from batchpredict.prediction.scoring import Scorer
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging, worker_name
 from batchpredict.prediction.task import Range, Task, Unwatched, Watch
-from batchpredict.storage.files import close_durably
+from batchpredict.storage.files import close_written
 
 SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
 
@@ -136,7 +136,7 @@ class _Attempt:
                 writer.finish()
                 size = file.tell()
             finally:
-                close_durably(file)
+                close_written(file)
             errors = self.errors.close()
             seconds = time.perf_counter() - began
             manifest = Manifest(

@@ -37,7 +37,7 @@ from batchpredict.prediction.published import (
 )
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging
-from batchpredict.storage.files import close_durably
+from batchpredict.storage.files import close_written
 
 # Moving a file in an object store is a copy, all latency; on a local disk one at a time is as fast.
 _MOVERS = 16
@@ -214,6 +214,8 @@ def _move_all(spec: PredictionSpec, staging: Staging, shelf: _Shelf, output: Pre
     stored = {"predictionOutput": output.to_wire(), "files": {name: sizes[name] for name in sorted(names)}}
     storage.replace_bytes(staging.output, json.dumps(stored, indent=1).encode())
     refuse_others(staging, occupancy(staging.output_path), overwrite=False)
+    # Parts are not synced one by one as they are committed: one that a power cut took is found by its size.
+    storage.sync(*(storage.join(staging.output_path, name) for name in sorted(names)))
     storage.replace_bytes(storage.join(staging.output_path, SUCCESS), b"")
     with contextlib.suppress(OSError):
         # The job has succeeded; parts of attempts that came too late are only litter.
@@ -264,7 +266,7 @@ def _publish_errors(
         try:
             file.writelines(_located(lines, segments, bases, text=text))
         finally:
-            close_durably(file)
+            close_written(file)
     storage.move(rewritten, target)
 
 

@@ -2,7 +2,7 @@
 
 from batchpredict.storage.files import (
     Input,
-    close_durably,
+    close_written,
     create_if_absent,
     delete,
     exists,
@@ -17,13 +17,14 @@ from batchpredict.storage.files import (
     replace_bytes,
     size_of,
     sizes_in,
+    sync,
 )
 from batchpredict.storage.match import expand, match, version
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
     "Input",
-    "close_durably",
+    "close_written",
     "create_if_absent",
     "delete",
     "exists",
@@ -43,5 +44,6 @@ __all__ = [
     "replace_bytes",
     "size_of",
     "sizes_in",
+    "sync",
     "version",
 ]

@@ -93,8 +93,8 @@ class Journal:
         self._at, self._action, self._before = at, action, before
         for name in self.OPERATIONS:
             monkeypatch.setattr(storage, name, self._wrapped(name, getattr(storage, name)))
-        durably = publishing.close_durably
-        monkeypatch.setattr(publishing, "close_durably", self._wrapped("close", durably))
+        durably = publishing.close_written
+        monkeypatch.setattr(publishing, "close_written", self._wrapped("close", durably))
 
     def _wrapped(self, name, function):
         def step(*arguments, **keywords):

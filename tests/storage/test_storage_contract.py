@@ -20,7 +20,7 @@ AWKWARD = ["with space.json", "größe-日本.json", "100% #1 & more+.json", "a,
 def put(url: str, data: bytes = b"x") -> str:
     file = storage.open_write(url)
     file.write(data)
-    storage.close_durably(file)
+    storage.close_written(file)
     return url
 
 
