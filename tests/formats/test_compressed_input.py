@@ -93,7 +93,7 @@ def test_a_gzip_of_any_name_is_read_where_it_is_asked_for(payloads: list[bytes],
 
 
 class TestTruncatedGzip:
-    DATA = gzip.compress(TEXT)
+    DATA = gzip.compress(TEXT, mtime=0)
 
     @pytest.mark.parametrize("piece", [5, 1 << 20])
     def test_lines_at_every_byte(self, piece: int) -> None:
@@ -123,12 +123,19 @@ class TestTruncatedGzip:
             assert reading.payloads[-len(LINES) + 1 :] == LINES[1:]
             assert len(reading.damages) == 1
 
-    def test_tfrecords_with_another_file_behind_it(self) -> None:
-        data = gzip.compress(tfrecords(RECORDS))
+    @pytest.mark.parametrize("mtime", [0, 1_795_489_671, 1_795_489_800])
+    def test_tfrecords_with_another_file_behind_it(self, mtime: int) -> None:
+        data = gzip.compress(tfrecords(RECORDS), mtime=mtime)
         for size in range(20, len(data), 7):
             reading = read_whole(read_tfrecord, data[:size] + data, "file.gz")
             assert reading.payloads[-len(RECORDS) :] == RECORDS
-            assert len(reading.damages) == 1
+            # The header behind the seam, time and all, may decode to a few bytes before the decoder notices. They
+            # can end the frame that was cut, which is then found first.
+            assert [damage.message for damage in reading.damages if "checksum" not in damage.message] in (
+                [],
+                [reading.damages[-1].message],
+            )
+            assert len(reading.damages) in (1, 2)
 
 
 def decoded_bytewise(data: bytes) -> bytes:
