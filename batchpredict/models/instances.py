@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -154,14 +154,3 @@ class Regrouper:
         self._pieces = rest
         self._held -= size
         return concatenate(taken)
-
-
-def regroup(pieces: Iterable[Instances], size: int) -> Iterator[Instances]:
-    """`pieces` as groups of `size` rows, the last one shorter."""
-    regrouper = Regrouper()
-    for piece in pieces:
-        regrouper.add(piece)
-        yield from regrouper.groups(size)
-    rest = regrouper.rest()
-    if rest is not None:
-        yield rest

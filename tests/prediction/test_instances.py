@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchpredict.formats.records import Run
 from batchpredict.models.columns import Ragged
-from batchpredict.models.instances import Instances, Origin, Place, Regrouper, concatenate, regroup
+from batchpredict.models.instances import Instances, Origin, Place, Regrouper, concatenate
 
 
 def piece(segment: int, index: int, rows: list[int], *, ragged: bool = False, keyed: bool = False) -> Instances:
@@ -56,16 +56,8 @@ PIECES = st.lists(
 )
 
 
-@given(PIECES, st.integers(1, 12))
-def test_groups_have_their_size_and_every_row_in_order(pieces: list[Instances], size: int) -> None:
-    groups = list(regroup(pieces, size))
-    assert [group.count for group in groups[:-1]] == [size] * (len(groups) - 1)
-    assert all(0 < group.count <= size for group in groups)
-    assert checked(groups) == checked(pieces)
-
-
 @given(PIECES, st.lists(st.integers(1, 12), min_size=1))
-def test_the_size_may_change_from_group_to_group(pieces: list[Instances], sizes: list[int]) -> None:
+def test_groups_have_the_size_asked_for_and_every_row_in_order(pieces: list[Instances], sizes: list[int]) -> None:
     regrouper = Regrouper()
     found: list[int] = []
     for number, one in enumerate(pieces):
