@@ -7,9 +7,10 @@ from typing import Any
 
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.prediction.progress import Observer
-from batchpredict.prediction.session import Request
+from batchpredict.prediction.request import Request
 from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.runners import direct
+from batchpredict.runners.drive import run
+from batchpredict.runners.in_process import InProcess
 
 
 def predict(
@@ -38,4 +39,4 @@ def predict(
     """
     parsed = job if isinstance(job, Job) else Job.submitted(job)
     request = Request(PredictionSpec.of(parsed), workers=workers, overwrite=overwrite, fresh=fresh)
-    return direct.run(request, observer)
+    return run(InProcess(), request, observer)

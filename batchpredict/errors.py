@@ -11,6 +11,7 @@
     . BudgetSpent         more errors than the job allows
     . WorkerLost          worker processes die again and again, and no record is to blame
     . StagingDamaged      a committed part or manifest is missing or unreadable
+    . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
   x JobCancelled          somebody stopped the job; what was committed stays
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
 """
@@ -18,7 +19,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class BatchPredictError(Exception):
@@ -83,8 +85,30 @@ class StagingDamaged(JobFailed):
     """Something that a manifest promises is missing from the staging folder."""
 
 
+class RunnerFailed(JobFailed):
+    """The runner cannot be reached, refuses the job, or lost it. What was committed stays."""
+
+
 class JobCancelled(BatchPredictError):
     """The job was stopped on request. Every committed split stays committed."""
+
+
+def to_document(error: BatchPredictError) -> dict[str, Any]:
+    """An error as JSON, to be raised in another process: its class by name, its sentence, its violations."""
+    document: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, InvalidJob):
+        document["violations"] = [asdict(violation) for violation in error.violations]
+    return document
+
+
+def from_document(document: dict[str, Any]) -> BatchPredictError:
+    """The error that `to_document` wrote; a JobFailed for a class that is none of ours."""
+    if document.get("violations"):
+        return InvalidJob([Violation(**violation) for violation in document["violations"]])
+    kind = globals().get(str(document.get("error")))
+    if not (isinstance(kind, type) and issubclass(kind, BatchPredictError)) or kind is InvalidJob:
+        kind = JobFailed
+    return kind(str(document.get("message")))
 
 
 # The service's own names for what can go wrong with an instance (kubeflow/batch-predict, PredictionError),

@@ -22,9 +22,11 @@ if __package__ in (None, ""):
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, InvalidJob
 from batchpredict.job import Job
-from batchpredict.prediction.session import Request
+from batchpredict.prediction.request import Request
 from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.runners import beam, direct
+from batchpredict.runners import DIRECT, choose
+from batchpredict.runners.drive import run
+from batchpredict.runners.flags import UnknownFlag, take_runner
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, beam_flags = parser.parse_known_args(arguments)
     try:
         spec = PredictionSpec.of(Job.submitted(storage.read_bytes(options.job)))
-        beam.check_flags(beam_flags)
-    except (OSError, InvalidJob, beam.UnknownFlag) as error:
+        runner = choose(*take_runner(beam_flags, DIRECT))
+        runner.check()
+    except (OSError, InvalidJob, UnknownFlag) as error:
         print(f"predict.py: {_reason(options.job, error)}", file=sys.stderr)
         return 2
     request = Request(spec, overwrite=options.overwrite, fresh=options.fresh)
-    run = direct.run if beam.is_direct(beam_flags) else beam.run
     try:
-        output = run(request, beam_flags=beam_flags)
+        output = run(runner, request)
     except KeyboardInterrupt:
         print("predict.py: stopped; every committed split is kept.", file=sys.stderr, flush=True)
         os._exit(130)

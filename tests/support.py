@@ -24,9 +24,10 @@ from batchpredict.formats.framing import mask
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.prediction.hotpath import SplitPredictor
 from batchpredict.prediction.manifest import Manifest
-from batchpredict.prediction.plan import Plan
+from batchpredict.prediction.plan import Plan, read_page
 from batchpredict.prediction.publish import publish
-from batchpredict.prediction.session import Prepared, Request, prepare
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.session import Prepared, prepare
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging
 from batchpredict.prediction.task import Task
@@ -109,9 +110,15 @@ def score_in_process(
     if prepared.done is not None:
         return prepared.done
     predict = predictor_of(prepared)
-    for split in order(prepared.todo()):
+    for split in order(list(prepared.todo())):
         predict(Task(split))
     return publish_prepared(prepared, predict, overwrite=overwrite)
+
+
+def split(prepared: Prepared, number: int) -> Split:
+    """One split of a stored plan."""
+    page, place = divmod(number, prepared.plan.page_splits)
+    return list(read_page(prepared.staging, prepared.plan, page))[place]
 
 
 def publish_prepared(
@@ -122,7 +129,7 @@ def publish_prepared(
         predict(Task(split, forced_start=start))
 
     spec, staging = prepared.request.spec, prepared.staging
-    return publish(spec, staging, prepared.plan.splits, overwrite=overwrite, redo=redo)
+    return publish(spec, staging, prepared.plan, overwrite=overwrite, redo=redo)
 
 
 def planned(document: Document) -> tuple[Plan, Staging]:
@@ -130,8 +137,8 @@ def planned(document: Document) -> tuple[Plan, Staging]:
     from batchpredict.prediction.plan import make_plan
 
     spec = spec_of(document)
-    plan, _ = make_plan(spec)
-    return plan, Staging(spec.output_path, plan.fingerprint)
+    with make_plan(spec) as draft:
+        return draft.plan, Staging(spec.output_path, draft.plan.fingerprint)
 
 
 def manifests(document: Document) -> list[Manifest]:

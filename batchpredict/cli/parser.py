@@ -62,7 +62,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     known, unknown = parser.parse_known_args(given)
     if known.command is None:
         parser.error("a command is missing: " + " or ".join(commands))
-    if unknown:
+    elsewhere = known.command == "predict" and known.runner != "DirectRunner"
+    known.beam_flags = unknown if elsewhere else []
+    if unknown and not elsewhere:
         command = commands[known.command]
         wrong = unknown[0].partition("=")[0]
         kind = "flag" if wrong.startswith("-") else "argument"
@@ -134,7 +136,13 @@ def _add_predict(parser: Parser) -> None:
     more.add_argument("--max-record-bytes", metavar="N", help="skip and count longer records (default 64 MiB)")
     more.add_argument("--split-bytes", metavar="N", help="size of the unit of work (default: from the inputs)")
     run = parser.add_argument_group("this run")
-    run.add_argument("--runner", metavar="NAME", default="DirectRunner", help="DirectRunner (the only one so far)")
+    run.add_argument(
+        "--runner",
+        metavar="NAME",
+        default="DirectRunner",
+        help="DirectRunner (this process), FlinkRunner, DataflowRunner, PrismRunner, PortableRunner; with any but "
+        "the first, a flag that is not one of these is passed to Beam",
+    )
     run.add_argument("--fresh", action="store_true", help="score everything again, whatever is committed")
     run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")

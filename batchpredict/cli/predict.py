@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from batchpredict.cli.document import WrongCall, in_flags, read_job
 from batchpredict.cli.observers import JsonObserver, LineObserver, TerminalObserver, choose
-from batchpredict.cli.parser import USAGE_ERROR, suggestion
+from batchpredict.cli.parser import USAGE_ERROR
 from batchpredict.errors import BatchPredictError, InvalidJob
+from batchpredict.runners.flags import UnknownFlag
 
 if TYPE_CHECKING:
     from batchpredict.prediction.progress import Snapshot
-    from batchpredict.prediction.session import Request
+    from batchpredict.prediction.request import Request
+    from batchpredict.runners.interface import Runner
 
 _FAILURE, _INTERRUPTED, _TERMINATED = 1, 130, 143
-_RUNNERS = ("DirectRunner",)
 
 
 class _Terminated(BaseException):
@@ -33,19 +34,19 @@ def predict(options: argparse.Namespace) -> int:
     # Beam and its dependencies log what they miss, which is no news to the user of this command.
     logging.basicConfig(level=logging.DEBUG if os.environ.get("BATCHPREDICT_DEBUG") else logging.CRITICAL)
     try:
-        _check_runner(options.runner)
         request = _request(options)
-    except (WrongCall, InvalidJob) as error:
+        runner = _runner(options)
+    except (WrongCall, InvalidJob, UnknownFlag) as error:
         for line in str(error).splitlines():
             print(f"batchpredict predict: {line}", file=sys.stderr)
         return USAGE_ERROR
-    from batchpredict.runners import direct
+    from batchpredict.runners.drive import run
 
     observer = choose(quiet=options.quiet, json_logs=options.json_logs)
     watcher = _Resuming(observer)
     signal.signal(signal.SIGTERM, _on_terminate)
     try:
-        output = direct.run(request, watcher)
+        output = run(runner, request, watcher)
     except (KeyboardInterrupt, _Terminated) as stopped:
         # A second Ctrl-C must not cut this short: it takes no time.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -69,18 +70,18 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_runner(name: str) -> None:
-    if name not in _RUNNERS:
-        raise WrongCall(
-            f"--runner: there is no runner '{name}' here{suggestion(name, _RUNNERS)}; "
-            "python pipelines/predict.py takes any runner of Beam"
-        )
+def _runner(options: argparse.Namespace) -> Runner:
+    from batchpredict.runners import choose
+
+    runner = choose(options.runner, options.beam_flags)
+    runner.check()
+    return runner
 
 
 def _request(options: argparse.Namespace) -> Request:
     job = read_job(options)
     # Only a job that is right is worth the import of what runs it.
-    from batchpredict.prediction.session import Request
+    from batchpredict.prediction.request import Request
     from batchpredict.prediction.spec import PredictionSpec
 
     spec = PredictionSpec.of(job)
@@ -112,6 +113,9 @@ class _Resuming:
 
     def warning(self, message: str) -> None:
         self._observer.warning(message)
+
+    def message(self, text: str) -> None:
+        self._observer.message(text)
 
     def kept(self) -> str:
         if self._last is None:

@@ -7,7 +7,7 @@ says which split has to be read again from which byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,31 @@ from batchpredict.prediction.staging import Staging
 
 Redo: TypeAlias = "Callable[[Split, int | None], None]"
 """Has a split scored and committed: from the byte where it must begin, or as it was planned."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How far the input has been followed: into which file, and how much of it.
+
+    Attributes:
+      path: the file; "" before the first one.
+      border: byte of it at which the next split must begin.
+      records: of it before that byte.
+      size: bytes of it.
+    """
+
+    path: str = ""
+    border: int = 0
+    records: int = 0
+    size: int = 0
+
+    def check(self) -> None:
+        """Raise StagingDamaged if there should be more of the file."""
+        if self.border < self.size:
+            raise StagingDamaged(
+                f"The splits of '{self.path}' end at byte {self.border} of {self.size}; run the job again with "
+                "--fresh."
+            )
 
 
 @dataclass(frozen=True)
@@ -33,65 +58,65 @@ class Link:
     bases: tuple[int, ...]
 
 
-def links(staging: Staging, splits: int, redo: Redo) -> Iterator[Link]:
-    """The proven manifests of a job, in the order of its splits.
+def guessed(manifest: Manifest) -> End:
+    """Where the splits before this one leave off if its own guess is right; `records` is not known."""
+    report = next(iter(manifest.segments), None)
+    if report is None or report.start == 0:
+        return End()
+    border = report.next if report.begin is None else report.begin
+    return End(report.path, border, 0, report.size)
+
+
+class Misfit(Exception):
+    """A split does not begin where the one before it ends, and nobody is there to read it again."""
+
+
+class Chain:
+    """Follows the input from one split to the next.
 
     Args:
       staging: where the manifests are.
-      splits: how many there must be.
-      redo: has a split read again from a byte and committed; called only where a link does not fit.
-
-    Raises:
-      StagingDamaged: a split is not committed, or a repeated one does not fit either.
+      end: where the first split must begin.
+      redo: has a split read again from a byte and committed; None to raise `Misfit` instead.
     """
-    keys = staging.committed()
-    planned = [key for key in keys if key[1] is None and key[0] < splits]
-    missing = set(range(splits)).difference(number for number, _ in planned)
-    if missing:
-        raise StagingDamaged(
-            f"{len(missing)} of {splits} splits are not committed, the first is {min(missing)}; run the job again."
-        )
-    again = {key for key in keys if key[1] is not None}
-    path = ""
-    border = records = size = 0
-    for manifest in staging.read_all(planned):
+
+    def __init__(self, staging: Staging, end: End, redo: Redo | None) -> None:
+        self.end = end
+        self._staging = staging
+        self._redo = redo
+
+    def follow(self, manifest: Manifest) -> Link:
+        """The link of the next split.
+
+        Raises:
+          StagingDamaged: a file is not covered, or a split that was read again does not fit either.
+          Misfit: see above.
+        """
         bases = []
         for report in manifest.segments:
-            if report.path != path:
-                _check_end(path, border, size)
-                size = report.size
-                path, border, records = report.path, 0, 0
-            if not _fits(border, report):
-                manifest = _read_again(staging, report, manifest.split, border, again, redo)
+            if report.path != self.end.path:
+                self.end.check()
+                self.end = End(report.path, 0, 0, report.size)
+            if not _fits(self.end.border, report):
+                manifest = self._read_again(report, manifest.split)
                 (report,) = manifest.segments
-            bases.append(records)
-            records += report.records
-            border = max(border, report.next)
-        yield Link(manifest, tuple(bases))
-    _check_end(path, border, size)
+            bases.append(self.end.records)
+            border = max(self.end.border, report.next)
+            self.end = End(report.path, border, self.end.records + report.records, report.size)
+        return Link(manifest, tuple(bases))
 
-
-def _check_end(path: str, border: int, size: int) -> None:
-    if border < size:
-        raise StagingDamaged(
-            f"The splits of '{path}' end at byte {border} of {size}; run the job again with --fresh."
-        )
-
-
-def _read_again(
-    staging: Staging,
-    report: SegmentReport,
-    split: int,
-    start: int,
-    again: set[tuple[int, int | None]],
-    redo: Redo,
-) -> Manifest:
-    if (split, start) not in again:
-        redo(Split(split, (segment_of(report),)), start)
-    manifest = staging.read(split, start)
-    if len(manifest.segments) != 1 or not _fits(start, manifest.segments[0]):
-        raise StagingDamaged(f"Split {split} of '{report.path}' was read again from byte {start} and does not fit.")
-    return manifest
+    def _read_again(self, report: SegmentReport, split: int) -> Manifest:
+        start = self.end.border
+        if self._redo is None:
+            raise Misfit
+        if not self._staging.is_committed(split, start):
+            self._redo(Split(split, (segment_of(report),)), start)
+        manifest = self._staging.read(split, start)
+        if len(manifest.segments) != 1 or not _fits(start, manifest.segments[0]):
+            raise StagingDamaged(
+                f"Split {split} of '{report.path}' was read again from byte {start} and does not fit."
+            )
+        return manifest
 
 
 def segment_of(report: SegmentReport) -> Segment:

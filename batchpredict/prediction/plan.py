@@ -2,14 +2,24 @@
 
 Everything here is a pure function of the inputs (names, sizes, versions), the model and the options, so the same
 job submitted again, by anybody, under any id, finds the same splits and what was already done of them.
+
+A job may have a million files. They are listed, cut and stored one after the other and never held together; the
+stored splits are read by the page.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any
+
+import orjson
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
@@ -30,6 +40,10 @@ _LARGEST = 64 * 1024 * 1024
 # A split ends in a short batch, so it should have some whole ones before that.
 _BATCHES = 4
 _SAMPLE_BYTES = 1024 * 1024
+# Splits of a page. Their names begin alike, so a store lists a page of them by one request.
+_PAGE = 1000
+# Bytes of a plan that are made that stay in memory before they go to a temporary file.
+_SPOOLED = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,10 @@ class Plan:
       files: input files.
       bytes: input bytes.
       split_bytes: the size that large files are cut to.
-      model: digest of the model's files; None in a plan that was stored before there was one.
+      model: digest of the model's files.
+      file: name in the staging folder of the file that holds the splits, a line each; "" until they are stored.
+      page_splits: splits of a page, which is what one step of a pipeline reads, proves or publishes.
+      offsets: byte of that file at which each page begins.
     """
 
     fingerprint: str
@@ -51,9 +68,66 @@ class Plan:
     bytes: int
     split_bytes: int
     model: str | None = None
+    file: str = ""
+    page_splits: int = 0
+    offsets: tuple[int, ...] = ()
+
+    @property
+    def pages(self) -> range:
+        """Numbers of the pages."""
+        return range(len(self.offsets))
+
+    def page(self, number: int) -> range:
+        """Numbers of the splits of a page."""
+        begin = number * self.page_splits
+        return range(begin, min(begin + self.page_splits, self.splits))
 
 
-def make_plan(spec: PredictionSpec) -> tuple[Plan, list[Split]]:
+class Draft:
+    """A plan with its splits, in a temporary file that ends with the draft. A context manager."""
+
+    def __init__(self, plan: Plan, file: IO[bytes]) -> None:
+        self.plan = plan
+        self._file = file
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._file.close()
+
+    def splits(self) -> Iterator[Split]:
+        self._file.seek(0)
+        return map(Split.from_json, self._file)
+
+    def store(self, staging: Staging) -> Plan:
+        """Write the plan to its staging folder, unless it is there; gives the plan that is there then.
+
+        Raises:
+          OutputRefused: the output folder cannot be written to.
+        """
+        try:
+            if not storage.exists(staging.plan):
+                name = f"splits-{uuid.uuid4().hex[:12]}.jsonl"
+                self._file.seek(0)
+                file = storage.open_write(storage.join(staging.root, name))
+                try:
+                    shutil.copyfileobj(self._file, file, 1 << 20)
+                finally:
+                    storage.close_written(file)
+                storage.sync(storage.join(staging.root, name))
+                plan = replace(self.plan, file=name)
+                document = json.dumps({"format": FORMAT_VERSION, **asdict(plan)}).encode()
+                if storage.create_if_absent(staging.plan, document):
+                    return plan
+                storage.delete(storage.join(staging.root, name))
+        except OSError as error:
+            text = f"outputPath: cannot write to '{staging.output_path}': {error}"
+            raise OutputRefused(text) from error
+        return load_plan(staging)
+
+
+def make_plan(spec: PredictionSpec) -> Draft:
     """Match the inputs and cut them.
 
     Raises:
@@ -64,21 +138,62 @@ def make_plan(spec: PredictionSpec) -> tuple[Plan, list[Split]]:
     model = model_digest(spec.model_uri)
     _refuse_unknown_places(spec)
     _refuse_own_output(spec)
-    files = list(storage.match(spec.inputs))
-    total = sum(file.size for file in files)
-    split_bytes = spec.split_bytes or choose_split_bytes(
-        total, spec.batch_size, _mean_record_bytes(files, spec.data_format, spec.max_record_bytes)
-    )
-    splits = list(cut(files, split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))) or [
-        Split(0, ())
-    ]
+    with _spool() as listed:
+        fingerprint = hashlib.sha256()
+        for part in (FORMAT_VERSION, spec.options(), model):
+            fingerprint.update(json.dumps(part, sort_keys=True).encode())
+        files, total, sample = _list(spec, listed, fingerprint)
+        record_bytes = _mean_record_bytes(sample, spec.data_format, spec.max_record_bytes)
+        split_bytes = spec.split_bytes or choose_split_bytes(total, spec.batch_size, record_bytes)
+        found = cut(_listed(listed), split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))
+        file = _spool()
+        offsets, splits = _write(file, found, _PAGE)
     # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
-    fingerprint = hashlib.sha256()
-    versions = [(file.url, file.size, file.version) for file in files]
-    for part in (FORMAT_VERSION, spec.options(), model, versions, split_bytes, len(splits)):
-        fingerprint.update(json.dumps(part, sort_keys=True).encode())
-    plan = Plan(fingerprint.hexdigest()[:16], len(splits), len(files), total, split_bytes, model)
-    return plan, splits
+    for number in (split_bytes, splits):
+        fingerprint.update(json.dumps(number).encode())
+    plan = Plan(fingerprint.hexdigest()[:16], splits, files, total, split_bytes, model, "", _PAGE, tuple(offsets))
+    return Draft(plan, file)
+
+
+def _spool() -> IO[bytes]:
+    spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
+    return spool  # type: ignore[no-any-return]
+
+
+def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int, int, storage.Input | None]:
+    """Write the input files to a spool and into the fingerprint; their number, their bytes, and one to sample."""
+    count = total = 0
+    sample: storage.Input | None = None
+    # What is hashed is the JSON of one list, without it ever being made.
+    fingerprint.update(b"[")
+    for file in storage.match(spec.inputs):
+        line = (file.url, file.size, file.version)
+        fingerprint.update((", " if count else "").encode() + json.dumps(line).encode())
+        spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        if sample is None and file.size and can_cut(spec.data_format, file.url):
+            sample = file
+        count += 1
+        total += file.size
+    fingerprint.update(b"]")
+    return count, total, sample
+
+
+def _listed(spool: IO[bytes]) -> Iterator[storage.Input]:
+    spool.seek(0)
+    return (storage.Input(*orjson.loads(line)) for line in spool)
+
+
+def _write(file: IO[bytes], splits: Iterator[Split], page: int) -> tuple[list[int], int]:
+    """Write splits as lines; where each page of them begins, and how many there are. At least one, of nothing."""
+    offsets = []
+    count = 0
+    first = next(splits, Split(0, ()))
+    for split in itertools.chain([first], splits):
+        if count % page == 0:
+            offsets.append(file.tell())
+        file.write(f"{split.to_json()}\n".encode())
+        count += 1
+    return offsets, count
 
 
 def choose_split_bytes(total: int, batch_size: int, record_bytes: float) -> int:
@@ -87,12 +202,9 @@ def choose_split_bytes(total: int, batch_size: int, record_bytes: float) -> int:
     return max(min(max(total // _SPLITS, _SMALLEST), _LARGEST), batches)
 
 
-def _mean_record_bytes(files: Sequence[storage.Input], data_format: str, max_record_bytes: int) -> float:
-    """Mean size of the first records of the first file that has any; 0 if that cannot be said."""
-    if data_format == "PARQUET":
-        return 0.0
-    first = next((file for file in files if file.size and can_cut(data_format, file.url)), None)
-    if first is None:
+def _mean_record_bytes(first: storage.Input | None, data_format: str, max_record_bytes: int) -> float:
+    """Mean size of the first records of a file; 0 if that cannot be said."""
+    if first is None or data_format == "PARQUET":
         return 0.0
     segment = Segment(first.url, 0, min(first.size, _SAMPLE_BYTES), first.size)
     try:
@@ -125,36 +237,45 @@ def _refuse_own_output(spec: PredictionSpec) -> None:
             )
 
 
-def store_plan(staging: Staging, plan: Plan, splits: Sequence[Split]) -> None:
-    """Write a plan to its staging folder, unless it is there.
-
-    Raises:
-      OutputRefused: the output folder cannot be written to.
-    """
-    lines = [json.dumps({"format": FORMAT_VERSION, **asdict(plan)}), *(split.to_json() for split in splits)]
-    try:
-        storage.create_if_absent(staging.plan, ("\n".join(lines) + "\n").encode())
-    except OSError as error:
-        raise OutputRefused(f"outputPath: cannot write to '{staging.output_path}': {error}") from error
-
-
-def load_plan(staging: Staging) -> tuple[Plan, Iterator[Split]]:
+def load_plan(staging: Staging) -> Plan:
     """The plan that is stored in a staging folder.
 
     Raises:
       StagingDamaged: there is none, or it cannot be read.
     """
     try:
-        header, *lines = storage.read_bytes(staging.plan).decode().splitlines()
-    except FileNotFoundError as error:
-        raise StagingDamaged(
-            f"The plan {staging.plan} is gone; somebody removed it while the job ran (another run with --fresh, "
-            "perhaps). Run the job again."
-        ) from error
-    try:
-        fields = json.loads(header)
+        fields = json.loads(storage.read_bytes(staging.plan))
         del fields["format"]
-        return Plan(**fields), (Split.from_json(line) for line in lines)
+        return Plan(**{**fields, "offsets": tuple(fields["offsets"])})
+    except FileNotFoundError as error:
+        raise _gone(staging) from error
     except (ValueError, KeyError, TypeError) as error:
         text = f"The plan {staging.plan} cannot be read ({error}); run the job again with --fresh."
         raise StagingDamaged(text) from error
+
+
+def read_page(staging: Staging, plan: Plan, page: int) -> Iterator[Split]:
+    """The splits of one page of a stored plan, as they are read.
+
+    Raises:
+      StagingDamaged: they are gone, or cannot be read.
+    """
+    name = storage.join(staging.root, plan.file)
+    try:
+        with storage.open_read(name) as file:
+            file.seek(plan.offsets[page])
+            for line in itertools.islice(file, len(plan.page(page))):
+                yield Split.from_json(line)
+    except FileNotFoundError as error:
+        raise _gone(staging) from error
+    except ValueError as error:
+        raise StagingDamaged(
+            f"The plan {name} cannot be read ({error}); run the job again with --fresh."
+        ) from error
+
+
+def _gone(staging: Staging) -> StagingDamaged:
+    return StagingDamaged(
+        f"The plan {staging.plan} is gone; somebody removed it while the job ran (another run with --fresh, "
+        "perhaps). Run the job again."
+    )

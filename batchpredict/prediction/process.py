@@ -127,11 +127,8 @@ class WorkerProcess:
         """What a worker's `Failed` stands for."""
         if not isinstance(message, Failed):
             return JobFailed(f"A worker said what it should not have: {message!r}")
-        kind = getattr(errors, message.error or "", None)
-        if message.violations:
-            return errors.InvalidJob(message.violations)
-        if isinstance(kind, type) and issubclass(kind, BatchPredictError):
-            return kind(message.message)
+        if message.error is not None:
+            return errors.from_document(message.error)
         return JobFailed(f"A worker failed: {message.message}{self._quoted_tail()}")
 
     def _forget_output(self) -> None:

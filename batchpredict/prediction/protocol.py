@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import Any
 
-from batchpredict.errors import Violation
 from batchpredict.models.instances import Place
 from batchpredict.prediction.manifest import Manifest
 from batchpredict.prediction.task import Range
@@ -65,11 +65,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job cannot go on. `error` is the exception's class name if it is one of ours, else None."""
+    """The job cannot go on. `error`: one of ours as `errors.to_document` writes it; else None, and a message."""
 
-    error: str | None
-    message: str
-    violations: tuple[Violation, ...] = ()
+    error: dict[str, Any] | None
+    message: str = ""
 
 
 _CRUMB = struct.Struct("<B4q")

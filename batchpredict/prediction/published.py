@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchpredict import storage
@@ -24,7 +23,7 @@ CSV_HEADER = "prediction.results_header.csv"
 # Stands for an owner whose name cannot be read: not this job, whoever asks.
 _UNKNOWN = "unknown"
 
-_PREFIXES = ("prediction.results", "prediction.errors")
+_PREFIXES = ("prediction.results", "prediction.errors", "prediction.errors_stats")
 _SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
 
 
@@ -67,15 +66,13 @@ class Occupancy:
 
     Attributes:
       owner: fingerprint of the job that last began to publish here; None if no job of ours did.
-      sizes: bytes of its result files by name, the mark of success among them.
+      complete: the mark of success is there.
+      used: results are there, or the mark.
     """
 
     owner: str | None
-    sizes: Mapping[str, int]
-
-    @property
-    def complete(self) -> bool:
-        return SUCCESS in self.sizes
+    complete: bool
+    used: bool
 
 
 def occupancy(output_path: str) -> Occupancy:
@@ -87,13 +84,16 @@ def occupancy(output_path: str) -> Occupancy:
     try:
         if storage.exists(output_path) and not storage.is_directory(output_path):
             raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
-        sizes = {name: size for name, size in storage.sizes_in(output_path).items() if is_result(name)}
-        return Occupancy(_owner_of(output_path), sizes)
+        complete = storage.exists(storage.join(output_path, SUCCESS))
+        # The first shards tell: a folder of a million need not be listed.
+        used = complete or any(storage.any_begins(output_path, f"{prefix}-000") for prefix in _PREFIXES)
+        return Occupancy(owner_of(output_path), complete, used)
     except OSError as error:
         raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
 
 
-def _owner_of(output_path: str) -> str | None:
+def owner_of(output_path: str) -> str | None:
+    """Fingerprint of the job that last began to publish in a folder; None if no job of ours did."""
     try:
         owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def refuse_others(staging: Staging, found: Occupancy, *, overwrite: bool) -> Non
     Raises:
       OutputRefused: it does, and they may not be overwritten.
     """
-    if found.sizes and found.owner != staging.fingerprint and not overwrite:
+    if found.used and found.owner != staging.fingerprint and not overwrite:
         raise OutputRefused(
             f"outputPath: '{staging.output_path}' holds the results of another job (or of other inputs, another "
             "model or other options). Choose another folder, or replace them with --overwrite."
@@ -134,11 +134,12 @@ def take_over(staging: Staging, found: Occupancy) -> None:
         if found.owner is not None and found.owner != staging.fingerprint:
             # Its manifests promise parts that have become the results which go now.
             storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
-        for name in sorted(found.sizes.keys() - {SUCCESS}):
-            storage.delete(storage.join(staging.output_path, name))
+        for name in storage.list_names(staging.output_path):
+            if is_result(name):
+                storage.delete(storage.join(staging.output_path, name))
     text = json.dumps({"fingerprint": staging.fingerprint}).encode()
     if found.owner is not None:
         storage.replace_bytes(_owner(staging.output_path), text)
     elif not storage.create_if_absent(_owner(staging.output_path), text):
         # Another job has begun to publish into the same empty folder since we looked.
-        refuse_others(staging, Occupancy(_owner_of(staging.output_path), {SUCCESS: 0}), overwrite=False)
+        refuse_others(staging, Occupancy(owner_of(staging.output_path), complete=True, used=True), overwrite=False)

@@ -2,10 +2,12 @@
 
     OUTPUT/_batchpredict/owner.json            which job's results stand in OUTPUT
     OUTPUT/_batchpredict/FINGERPRINT/
-        plan.jsonl                             the splits, written once
+        plan.json, splits-….jsonl              what the job consists of, written once
         parts/SSSSSSSS-ATTEMPT.results…        what attempts wrote, committed or not
         manifests/SSSSSSSS.json                create-if-absent: the first one wins
         manifests/SSSSSSSS@BYTE.json           the same for a split that had to begin at another byte
+        shelves/PPPPP.jsonl                    what of a page of splits is to be published, once it is proven
+        published/PPPPP.json                   what of a page has been published, with sizes
         output.json                            the PredictionOutput, once all is published
 
 A name that begins with an underscore is passed over by Hadoop, Spark and Beam readers of OUTPUT.
@@ -17,7 +19,7 @@ import itertools
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict import storage
@@ -40,7 +42,7 @@ class Staging:
         self.root = storage.join(output_path, FOLDER, fingerprint)
         self.parts = storage.join(self.root, "parts")
         self.manifests = storage.join(self.root, "manifests")
-        self.plan = storage.join(self.root, "plan.jsonl")
+        self.plan = storage.join(self.root, "plan.json")
         self.output = storage.join(self.root, "output.json")
 
     def new_part(self, split: int, suffix: str) -> str:
@@ -49,6 +51,12 @@ class Staging:
 
     def part(self, name: str) -> str:
         return storage.join(self.parts, name)
+
+    def shelves(self, page: int) -> str:
+        return storage.join(self.root, "shelves", f"{page:05d}.jsonl")
+
+    def published(self, page: int) -> str:
+        return storage.join(self.root, "published", f"{page:05d}.json")
 
     def commit(self, manifest: Manifest) -> bool:
         """Commit a split. False if another attempt was first: its part counts, this one's must go."""
@@ -63,6 +71,11 @@ class Staging:
         found = (_MANIFEST_NAME.fullmatch(name) for name in storage.list_names(self.manifests))
         keys = [(int(name[1]), int(name[2]) if name[2] else None) for name in found if name]
         return sorted(keys, key=lambda key: (key[0], key[1] is not None, key[1] or 0))
+
+    def committed_among(self, numbers: Sequence[int]) -> list[int]:
+        """Those of some splits, given in their order, that are committed; numbers near each other are cheap."""
+        there = storage.sizes_of(self.manifests, [manifest_name(number) for number in numbers])
+        return [number for number in numbers if manifest_name(number) in there]
 
     def read(self, split: int, forced_start: int | None = None) -> Manifest:
         """A manifest that is known to be there.

@@ -8,37 +8,42 @@ for the runners' own pages, and over-count where a runner retries.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.combiners import ToList
+from pydantic import TypeAdapter
 
 from batchpredict.errors import BatchPredictError, JobCancelled
 from batchpredict.formats import Split
 from batchpredict.job import Job
 from batchpredict.prediction.manifest import Manifest
-from batchpredict.prediction.plan import load_plan
+from batchpredict.prediction.plan import Plan, load_plan
 from batchpredict.prediction.pool import WorkerPool
-from batchpredict.prediction.session import (
-    Request,
-    end_pool,
-    note_failure,
-    noting_failure,
-    pool_of,
-    prepare,
-    publish_job,
-    stored_plan,
-)
+from batchpredict.prediction.pools import Lease, note_failure
+from batchpredict.prediction.proof import Proof, prove
+from batchpredict.prediction.publish import Order, Settled, finish, publish_page, settle
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.session import left_of_page, prepare, redo_in_pool
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.prediction.staging import Staging
+from batchpredict.prediction.submission import Submission
 from batchpredict.prediction.task import Task
 
 NAMESPACE = "batchpredict"
+
+# Splits of a bundle that wait in the pool for each of its processes. A bundle may have all splits of a job.
+_AHEAD = 2
+
+_PROOF = TypeAdapter(Proof)
+_ORDER = TypeAdapter(Order)
+_SETTLED = TypeAdapter(Settled)
 
 
 class BatchPredict(beam.PTransform):  # type: ignore[misc]
@@ -59,67 +64,176 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     def __init__(self, job: Job | Request, *, overwrite: bool = False) -> None:
         super().__init__()
         self._request = job if isinstance(job, Request) else Request(PredictionSpec.of(job), overwrite=overwrite)
-        if self._request.fresh:
+        if self._request.fresh and self._request.submission is None:
             raise ValueError(
                 "a runner may repeat any step, so forgetting what was committed is not one: see `prepare`"
             )
 
     def expand(self, begin: Any) -> Any:
-        request = encode_request(self._request)
-        return (
-            begin
-            | "Job" >> beam.Create([request])
-            | "Split" >> beam.ParDo(PlanSplits())
+        request = self._request.to_json()
+        planned = begin | "Job" >> beam.Create([request]) | "Plan" >> beam.ParDo(MakePlan(request))
+        scored = (
+            planned
+            | "Pages" >> beam.ParDo(ListPages(request))
+            | "SpreadPages" >> beam.Reshuffle()
+            | "ReadPlan" >> beam.ParDo(ReadPlan(request))
             | "Distribute" >> beam.Reshuffle()
             | "PredictSplit" >> beam.ParDo(PredictSplits(request))
-            | "AllCommitted" >> beam.CombineGlobally(_Last())
-            | "Publish" >> beam.ParDo(Publish(request))
         )
+        proven = (
+            _after(planned, scored, "AllCommitted")
+            | "CommittedPages" >> beam.ParDo(ListPages(request))
+            | "SpreadProofs" >> beam.Reshuffle()
+            | "Prove" >> beam.ParDo(Prove(request))
+        )
+        settled = (
+            (planned | "IsJob" >> beam.Map(_labelled, "job"), proven | "IsProof" >> beam.Map(_labelled, "proof"))
+            | "JobAndProofs" >> beam.Flatten()
+            | "AllProven" >> ToList()
+            | "Settle" >> beam.ParDo(Settle(request))
+        )
+        published = (
+            settled
+            | "Orders" >> beam.FlatMap(_orders)
+            | "SpreadOrders" >> beam.Reshuffle()
+            | "PublishPage" >> beam.ParDo(PublishPages(request))
+        )
+        return _after(settled, published, "AllPublished") | "Finish" >> beam.ParDo(Finish(request))
 
 
-def encode_request(request: Request) -> str:
-    """A request as text, which is how it travels in a pipeline."""
-    return json.dumps({**asdict(request), "spec": request.spec.to_json()})
+def _after(one: Any, others: Any, name: str) -> Any:
+    """A collection of one text that is there when another collection, of nothing, is complete."""
+    return (one, others) | f"{name}Too" >> beam.Flatten() | name >> beam.CombineGlobally(_Longest())
 
 
-def decode_request(text: str) -> Request:
-    fields = json.loads(text)
-    return Request(**{**fields, "spec": PredictionSpec.from_json(fields["spec"])})
+class _Longest(beam.CombineFn):  # type: ignore[misc]
+    """The one text that there is."""
+
+    def create_accumulator(self) -> str:
+        return ""
+
+    def add_input(self, accumulator: str, element: str) -> str:
+        return max(accumulator, element, key=len)
+
+    def merge_accumulators(self, accumulators: Iterable[str]) -> str:
+        return max(accumulators, default="", key=len)
+
+    def extract_output(self, accumulator: str) -> str:
+        return accumulator
 
 
-class PlanSplits(beam.DoFn):  # type: ignore[misc]
-    """Request -> (fingerprint, split) for every split: of the stored plan, or matched, cut and packed here."""
-
-    def process(self, element: str) -> Iterator[tuple[str, str]]:
-        request = decode_request(element)
-        with noting_failure(request.spec):
-            fingerprint, splits = _plan(request)
-        if not splits:
-            # Finished already; the last step answers with the output that is there.
-            yield fingerprint, ""
-        for split in splits:
-            yield fingerprint, split.to_json()
+def _labelled(element: str, label: str) -> tuple[str, str]:
+    return label, element
 
 
-def _plan(request: Request) -> tuple[str, Sequence[Split]]:
-    if request.fingerprint is not None:
-        _, splits = load_plan(Staging(request.spec.output_path, request.fingerprint))
-        return request.fingerprint, list(splits)
-    prepared = prepare(request)
-    return prepared.plan.fingerprint, prepared.splits if prepared.done is None else ()
+def _orders(settled: str) -> Iterator[tuple[str, str]]:
+    fingerprint, text = json.loads(settled)
+    for order in _SETTLED.validate_json(text).orders:
+        yield fingerprint, _ORDER.dump_json(order).decode()
 
 
-class PredictSplits(beam.DoFn):  # type: ignore[misc]
-    """(fingerprint, split) -> fingerprint, when the split is committed.
+class _Step(beam.DoFn):  # type: ignore[misc]
+    """What all steps of a job share: the request, its stored plan, and where a failure is told.
 
-    Splits of a bundle are handed to the pool as they come and awaited when the bundle ends, so one bundle keeps
-    all worker processes of a machine busy, whatever a runner makes of bundles.
+    A step that finds that the job has failed fails too, at the beginning of a bundle: runners that retry what
+    cannot succeed get to their end sooner.
     """
 
     def __init__(self, request: str) -> None:
-        self._request = request
+        self._text = request
 
     def setup(self) -> None:
+        self._request = Request.from_json(self._text)
+        self._spec: PredictionSpec = self._request.spec
+        name = self._request.submission
+        self._submission = None if name is None else Submission(self._spec.output_path, name)
+        self._lease = Lease()
+
+    def start_bundle(self) -> None:
+        failure = None if self._submission is None else self._submission.failure()
+        if failure is not None:
+            raise failure
+
+    def teardown(self) -> None:
+        self._lease.end()
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Tell whoever submitted the job why it failed, and leave no pool behind that has ended."""
+        try:
+            yield
+        except BatchPredictError as error:
+            note_failure(self._spec, error)
+            if self._submission is not None:
+                self._submission.fail(error)
+            self._lease.end()
+            raise
+
+    def _stored(self, fingerprint: str) -> tuple[Plan, Staging]:
+        return _stored(self._spec.output_path, fingerprint)
+
+
+@functools.lru_cache(maxsize=8)
+def _stored(output_path: str, fingerprint: str) -> tuple[Plan, Staging]:
+    """The stored plan, read once in a process."""
+    staging = Staging(output_path, fingerprint)
+    return load_plan(staging), staging
+
+
+class MakePlan(_Step):
+    """Request -> what the pipeline works on: the fingerprint of the stored plan, and the output if there is one."""
+
+    def process(self, element: str) -> Iterator[str]:
+        del element
+        request = self._request
+        done = None
+        with self._reporting():
+            fingerprint = request.fingerprint
+            if fingerprint is None:
+                if request.fresh and self._submission is not None and self._submission.fingerprint() is not None:
+                    # This step is repeated, and what it has forgotten once may have been scored since.
+                    request = replace(request, fresh=False)
+                prepared = prepare(request)
+                fingerprint = prepared.plan.fingerprint
+                done = None if prepared.done is None else prepared.done.to_wire()
+            if self._submission is not None:
+                self._submission.planned(fingerprint)
+        yield json.dumps([fingerprint, done])
+
+
+class ListPages(_Step):
+    """What `MakePlan` gives -> (fingerprint, number) for every page of splits, unless the job is done."""
+
+    def process(self, element: str) -> Iterator[tuple[str, int]]:
+        fingerprint, done = json.loads(element)
+        if done is None:
+            with self._reporting():
+                plan, _ = self._stored(fingerprint)
+            for page in plan.pages:
+                yield fingerprint, page
+
+
+class ReadPlan(_Step):
+    """(fingerprint, page) -> (fingerprint, split) for every split of the page that is not committed."""
+
+    def process(self, element: tuple[str, int]) -> Iterator[tuple[str, str]]:
+        fingerprint, page = element
+        with self._reporting():
+            plan, staging = self._stored(fingerprint)
+            for split in left_of_page(staging, plan, page):
+                yield fingerprint, split.to_json()
+
+
+class PredictSplits(_Step):
+    """(fingerprint, split) -> nothing; the split is committed when its bundle ends.
+
+    In the process that submits the job, splits of a bundle are handed to the pool as they come, so one bundle
+    keeps all worker processes of the machine busy. Elsewhere a bundle is scored split by split: there the runner
+    has as many bundles at a time as it wants workers.
+    """
+
+    def setup(self) -> None:
+        super().setup()
         self._records = Metrics.counter(NAMESPACE, "records")
         self._errors = Metrics.counter(NAMESPACE, "errors")
         self._batch_size = Metrics.distribution(NAMESPACE, "batch_size")
@@ -127,44 +241,37 @@ class PredictSplits(beam.DoFn):  # type: ignore[misc]
         self._call = Metrics.distribution(NAMESPACE, "model_call_microseconds")
 
     def start_bundle(self) -> None:
-        self._fingerprint = ""
-        self._pending: list[tuple[WorkerPool, Future[Manifest | None]]] = []
+        super().start_bundle()
+        self._pending: dict[Future[Manifest | None], WorkerPool] = {}
 
     def process(self, element: tuple[str, str]) -> None:
-        self._fingerprint, encoded = element
-        if not encoded:
-            return
-        request = decode_request(self._request)
+        fingerprint, encoded = element
         split = Split.from_json(encoded)
-        plan, staging = _stored(request, self._fingerprint)
-        self._staging = staging
-        if staging.is_committed(split.index):
-            return
-        pool = pool_of(request, plan, staging)
-        with self._ending_pool():
-            self._pending.append((pool, pool.submit(Task(split))))
+        with self._reporting():
+            plan, staging = self._stored(fingerprint)
+            # It was not when the page was read, but that may have been long ago.
+            if staging.is_committed(split.index):
+                return
+            pool = self._lease.pool(self._request, plan, staging)
+            self._pending[pool.submit(Task(split))] = pool
+            self._await(0 if self._submission is not None else _AHEAD * self._request.processes)
 
-    def finish_bundle(self) -> Iterator[Any]:
-        with self._ending_pool():
-            for pool, future in self._pending:
+    def finish_bundle(self) -> None:
+        with self._reporting():
+            self._await(0)
+
+    def _await(self, most: int) -> None:
+        """Wait until no more than `most` splits are pending."""
+        while len(self._pending) > most:
+            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                pool = self._pending.pop(future)
                 try:
                     manifest = future.result()
                 except CancelledError:
                     raise pool.failure or JobCancelled("The job was cancelled.") from None
                 if manifest is not None:
                     self._count(manifest)
-        if self._fingerprint:
-            yield GlobalWindows.windowed_value(self._fingerprint)
-
-    @contextlib.contextmanager
-    def _ending_pool(self) -> Iterator[None]:
-        """Note what fails the job, and leave no pool behind that has ended."""
-        try:
-            yield
-        except BatchPredictError as error:
-            note_failure(decode_request(self._request).spec, error)
-            end_pool(self._staging)
-            raise
 
     def _count(self, manifest: Manifest) -> None:
         self._records.inc(manifest.predictions + manifest.error_count)
@@ -176,46 +283,59 @@ class PredictSplits(beam.DoFn):  # type: ignore[misc]
             self._load.update(round(manifest.load_seconds * 1e3))
 
 
-_plans: dict[tuple[str, str], Any] = {}
+class Prove(_Step):
+    """(fingerprint, page) -> the page's `Proof` as JSON."""
+
+    def process(self, element: tuple[str, int]) -> Iterator[str]:
+        fingerprint, page = element
+        with self._reporting():
+            plan, staging = self._stored(fingerprint)
+            proof = prove(staging, plan, page, redo_in_pool(self._request, plan, staging, self._lease))
+        yield _PROOF.dump_json(proof).decode()
 
 
-def _stored(request: Request, fingerprint: str) -> tuple[Any, Staging]:
-    """The stored plan, read once in a process."""
-    key = request.spec.output_path, fingerprint
-    found: tuple[Any, Staging] | None = _plans.get(key)
-    if found is None:
-        found = _plans[key] = stored_plan(request, fingerprint)
-    return found
+class Settle(_Step):
+    """What `MakePlan` gave, and all proofs -> fingerprint and `Settled` as JSON."""
+
+    def process(self, element: list[tuple[str, str]]) -> Iterator[str]:
+        fingerprint, done = next(json.loads(text) for label, text in element if label == "job")
+        if done is not None:
+            settled = Settled(done, done=True)
+        else:
+            with self._reporting():
+                plan, staging = self._stored(fingerprint)
+                proofs = [_PROOF.validate_json(text) for label, text in element if label == "proof"]
+                settled = settle(
+                    self._spec,
+                    staging,
+                    plan,
+                    sorted(proofs, key=lambda proof: proof.page),
+                    overwrite=self._request.overwrite,
+                    redo=redo_in_pool(self._request, plan, staging, self._lease),
+                )
+        yield json.dumps([fingerprint, _SETTLED.dump_json(settled).decode()])
 
 
-class _Last(beam.CombineFn):  # type: ignore[misc]
-    """The fingerprint, once every bundle has given it."""
+class PublishPages(_Step):
+    """(fingerprint, `Order` as JSON) -> nothing, when the page is published."""
 
-    def create_accumulator(self) -> str:
-        return ""
-
-    def add_input(self, accumulator: str, element: str) -> str:
-        return element or accumulator
-
-    def merge_accumulators(self, accumulators: Any) -> str:
-        return max(accumulators, default="")
-
-    def extract_output(self, accumulator: str) -> str:
-        return accumulator
+    def process(self, element: tuple[str, str]) -> None:
+        fingerprint, order = element
+        with self._reporting():
+            plan, staging = self._stored(fingerprint)
+            publish_page(self._spec, staging, plan, _ORDER.validate_json(order))
 
 
-class Publish(beam.DoFn):  # type: ignore[misc]
-    """Fingerprint -> PredictionOutput in wire form, when everything is published."""
-
-    def __init__(self, request: str) -> None:
-        self._request = request
+class Finish(_Step):
+    """What `Settle` gave -> PredictionOutput in wire form, when everything is published."""
 
     def process(self, element: str) -> Iterator[dict[str, Any]]:
-        request = decode_request(self._request)
-        with noting_failure(request.spec):
-            plan, staging = stored_plan(request, element)
-            try:
-                output = publish_job(request, plan, staging)
-            finally:
-                end_pool(staging)
+        fingerprint, text = json.loads(element)
+        settled = _SETTLED.validate_json(text)
+        if settled.done:
+            yield settled.output
+            return
+        with self._reporting():
+            plan, staging = self._stored(fingerprint)
+            output = finish(self._spec, staging, plan, settled)
         yield output.to_wire()

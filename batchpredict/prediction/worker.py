@@ -14,7 +14,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
-from batchpredict.errors import BatchPredictError, InvalidJob, ModelUnusable
+from batchpredict.errors import BatchPredictError, ModelUnusable, to_document
 from batchpredict.models.instances import Place
 from batchpredict.prediction.devices import claim, visible_gpus
 from batchpredict.prediction.hotpath import SplitPredictor
@@ -62,10 +62,8 @@ def _serve(connection: Connection, crumb: Crumb) -> None:
 
 
 def _failure(error: Exception) -> Failed:
-    if isinstance(error, InvalidJob):
-        return Failed(type(error).__name__, str(error), error.violations)
     if isinstance(error, BatchPredictError):
-        return Failed(type(error).__name__, str(error))
+        return Failed(to_document(error))
     traceback.print_exc()
     return Failed(None, f"{type(error).__name__}: {error}")
 

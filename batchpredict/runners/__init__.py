@@ -1,1 +1,39 @@
 """Runners: one job, on the engine that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchpredict.runners.interface import Runner
+
+DIRECT = "DirectRunner"
+
+# Names under which Beam knows an engine inside this process; here they all mean the FnApiRunner, without the
+# download that Beam's DirectRunner begins with.
+_IN_PROCESS = frozenset((DIRECT, "FnApiRunner", "InProcessRunner"))
+
+
+# Others that Beam brings a client for.
+_ELSEWHERE = ("FlinkRunner", "DataflowRunner", "PrismRunner", "PortableRunner", "SparkRunner")
+
+
+def choose(name: str, beam_flags: Sequence[str]) -> Runner:
+    """The runner of that name, with Beam's flags in either spelling. A dotted name is a class of somebody's own.
+
+    Raises:
+      UnknownFlag: there is no such runner; names the one that may have been meant.
+    """
+    from batchpredict.runners.flags import UnknownFlag, closest, spelled
+
+    known = (*sorted(_IN_PROCESS), *_ELSEWHERE)
+    if "." not in name and name not in known:
+        raise UnknownFlag(f"--runner: there is no runner '{name}'{closest(name, known)}")
+    if name.rpartition(".")[2] in _IN_PROCESS:
+        from batchpredict.runners.in_process import InProcess
+
+        return InProcess(spelled(beam_flags))
+    from batchpredict.runners.beam import BeamRunner
+
+    return BeamRunner(name, spelled(beam_flags))

@@ -7,113 +7,150 @@ because reading, decoding and encoding hold the interpreter, and because a crash
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from batchpredict.errors import BatchPredictError, JobCancelled, JobFailed
 from batchpredict.job import PredictionOutput
 from batchpredict.prediction.pool import WorkerPool
-from batchpredict.prediction.progress import ManifestFeed, Observer, Unobserved
+from batchpredict.prediction.pools import make_pool, offer_pool, take_failure, withdraw_pool
+from batchpredict.prediction.progress import ManifestFeed, Observer, Snapshot
 from batchpredict.prediction.publish import finished_output
-from batchpredict.prediction.session import (
-    Prepared,
-    Request,
-    make_pool,
-    offer_pool,
-    prepare,
-    publish_job,
-    take_failure,
-    withdraw_pool,
-)
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.session import Prepared, prepare, publish_job
+from batchpredict.runners.flags import check_known
 
-# Seconds between two looks at the manifests.
-_POLL_SECONDS = 0.25
 # How long a cancelled pipeline may take to notice before it is left to die with the process.
 _CANCEL_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
 
-def run(request: Request, observer: Observer | None = None, *, beam_flags: Sequence[str] = ()) -> PredictionOutput:
-    """Run a job to its end in this process and worker processes of its own.
-
-    A KeyboardInterrupt stops it within seconds; every committed split stays committed.
+class InProcess:
+    """The runner of this process.
 
     Args:
-      request: the job.
-      observer: told of progress and warnings.
       beam_flags: further options of the pipeline, as Beam's command line has them.
-
-    Raises:
-      JobFailed: the job cannot succeed, and why.
-      InvalidJob: it contradicts its model.
-      JobCancelled: another thread cancelled its pool.
     """
-    watcher = observer or Unobserved()
-    prepared = prepare(request)
-    if prepared.done is not None:
-        return prepared.done
-    feed = ManifestFeed(prepared.staging, prepared.plan)
-    first = feed.poll()
-    watcher.progress(first)
-    todo = prepared.todo()
-    pool = make_pool(request, prepared.plan, first.resumed, watcher.warning, most=len(todo) or None)
-    with _offered(prepared, pool):
-        if not todo:
-            # Nothing to score: an interrupted publish, perhaps. No need for Beam and TensorFlow.
-            return publish_job(request, prepared.plan, prepared.staging)
-        # Started before Beam is imported, so that workers load the model meanwhile.
-        pool.start(len(todo))
-        workers = min(request.processes, len(todo))
-        pipeline = _PipelineThread(prepared.submitted(), beam_flags)
-        pipeline.start()
+
+    name = "DirectRunner"
+
+    def __init__(self, beam_flags: Sequence[str] = ()) -> None:
+        self._flags = beam_flags
+
+    def check(self) -> None:
+        check_known(self._flags)
+
+    def submit(self, request: Request, observer: Observer) -> Finished | Running:
+        prepared = prepare(request)
+        if prepared.done is not None:
+            return Finished(prepared.done)
+        feed = ManifestFeed(prepared.staging, prepared.plan)
+        first = feed.poll()
+        observer.progress(first)
+        todo = first.splits - first.splits_done
+        pool = make_pool(request, prepared.plan, first.resumed, observer.warning, most=todo or None)
+        running = Running(prepared, pool, feed, min(request.processes, todo))
         try:
-            while pipeline.is_alive():
-                pipeline.join(_POLL_SECONDS)
-                # What cannot be read now may be read the next time; if not, publishing will say so.
-                with contextlib.suppress(BatchPredictError, OSError):
-                    watcher.progress(feed.poll(pool.under_way(), workers))
+            running.start(todo, self._flags)
         except BaseException:
-            pool.cancel()
-            pipeline.join(_CANCEL_SECONDS)
-            # What was committed up to the last moment is kept, and whoever asked for the end is told how much.
-            with contextlib.suppress(BatchPredictError, OSError):
-                watcher.progress(feed.poll())
+            running.cancel()
+            running.close()
             raise
-        if pipeline.error is not None:
-            raise _reason(request, pool, pipeline.error) from pipeline.error
-    output = finished_output(prepared.staging)
-    if output is None:
-        raise JobFailed("The pipeline ended without publishing the results.")
-    return output
+        return running
 
 
-@contextlib.contextmanager
-def _offered(prepared: Prepared, pool: WorkerPool) -> Iterator[None]:
-    """Transforms of this process find the pool; whatever happens, none of its processes outlives it."""
-    take_failure(prepared.request.spec)
-    offer_pool(prepared.staging, pool)
-    try:
-        yield
-    except BaseException:
-        # Whatever it was, splits that are still waiting must not be scored for a job that has ended.
-        pool.cancel()
-        raise
-    finally:
-        withdraw_pool(prepared.staging, pool)
-        pool.close()
+class Finished:
+    """The execution of a job that was finished before it was submitted."""
+
+    def __init__(self, output: PredictionOutput) -> None:
+        self._output = output
+
+    def ended(self, seconds: float) -> bool:
+        del seconds
+        return True
+
+    def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
+        del at_once
+        return None
+
+    def cancel(self) -> str:
+        return ""
+
+    def output(self) -> PredictionOutput:
+        return self._output
+
+    def close(self) -> None:
+        pass
 
 
-def _reason(request: Request, pool: WorkerPool, error: BaseException) -> BatchPredictError:
-    noted = take_failure(request.spec)
-    failure = pool.failure
-    if failure is not None and not isinstance(failure, JobCancelled):
-        return failure
-    if noted is not None:
-        return noted
-    return failure or JobFailed(f"The pipeline failed: {type(error).__name__}: {error}")
+class Running:
+    """A job that is being done by this process and worker processes of its own."""
+
+    def __init__(self, prepared: Prepared, pool: WorkerPool, feed: ManifestFeed, workers: int) -> None:
+        self._prepared = prepared
+        self._pool = pool
+        self._feed = feed
+        self._workers = workers
+        self._pipeline: _PipelineThread | None = None
+        self._published: PredictionOutput | None = None
+        take_failure(prepared.request.spec)
+        offer_pool(prepared.staging, pool)
+
+    def start(self, todo: int, flags: Sequence[str]) -> None:
+        """Begin; with nothing to score (an interrupted publish, perhaps), do what is left at once."""
+        if not todo:
+            # No need for Beam and TensorFlow.
+            prepared = self._prepared
+            self._published = publish_job(prepared.request, prepared.plan, prepared.staging)
+            return
+        # Started before Beam is imported, so that workers load the model meanwhile.
+        self._pool.start(todo)
+        self._pipeline = _PipelineThread(self._prepared.submitted(), flags)
+        self._pipeline.start()
+
+    def ended(self, seconds: float) -> bool:
+        if self._pipeline is None:
+            return True
+        self._pipeline.join(seconds)
+        return not self._pipeline.is_alive()
+
+    def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
+        return self._feed.poll(self._pool.under_way(), self._workers, at_once=at_once)
+
+    def cancel(self) -> str:
+        self._pool.cancel()
+        if self._pipeline is not None:
+            self._pipeline.join(_CANCEL_SECONDS)
+        return ""
+
+    def output(self) -> PredictionOutput:
+        if self._published is not None:
+            return self._published
+        if self._pipeline is not None and self._pipeline.error is not None:
+            reason = self._reason(self._pipeline.error)
+            # Splits that are still waiting must not be scored for a job that has ended.
+            self._pool.cancel()
+            raise reason from self._pipeline.error
+        output = finished_output(self._prepared.staging)
+        if output is None:
+            raise JobFailed("The pipeline ended without publishing the results.")
+        return output
+
+    def close(self) -> None:
+        """None of the job's processes outlives this."""
+        withdraw_pool(self._prepared.staging, self._pool)
+        self._pool.close()
+
+    def _reason(self, error: BaseException) -> BatchPredictError:
+        noted = take_failure(self._prepared.request.spec)
+        failure = self._pool.failure
+        if failure is not None and not isinstance(failure, JobCancelled):
+            return failure
+        if noted is not None:
+            return noted
+        return failure or JobFailed(f"The pipeline failed: {type(error).__name__}: {error}")
 
 
 class _PipelineThread(threading.Thread):
@@ -122,7 +159,7 @@ class _PipelineThread(threading.Thread):
     def __init__(self, request: Request, flags: Sequence[str]) -> None:
         super().__init__(name="pipeline", daemon=True)
         self._request = request
-        self._flags = [flag for flag in flags if not flag.startswith("--runner=")]
+        self._flags = flags
         self.error: BaseException | None = None
 
     def run(self) -> None:

@@ -2,6 +2,7 @@
 
 from batchpredict.storage.files import (
     Input,
+    any_begins,
     close_written,
     create_if_absent,
     delete,
@@ -17,6 +18,7 @@ from batchpredict.storage.files import (
     replace_bytes,
     size_of,
     sizes_in,
+    sizes_of,
     sync,
 )
 from batchpredict.storage.match import expand, match, version
@@ -24,6 +26,7 @@ from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
     "Input",
+    "any_begins",
     "close_written",
     "create_if_absent",
     "delete",
@@ -44,6 +47,7 @@ __all__ = [
     "replace_bytes",
     "size_of",
     "sizes_in",
+    "sizes_of",
     "sync",
     "version",
 ]

@@ -12,11 +12,14 @@ What a backend must give (and `tests/storage` checks on each):
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import io
 import os
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -26,7 +29,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from batchpredict.storage.clients import file_with_os_errors, os_errors, with_os_errors
-from batchpredict.storage.urls import parent
+from batchpredict.storage.urls import join, parent
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,42 @@ def sizes_in(folder: str) -> dict[str, int]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return dict(sorted(found.items()))
+
+
+@with_os_errors
+def sizes_of(folder: str, names: Sequence[str]) -> dict[str, int]:
+    """Bytes of those of `names` that are files in a folder. Names that begin alike cost a store one listing."""
+    fs, path = locate(folder)
+    found = {}
+    if isinstance(fs, LocalFileSystem):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                found[name] = os.stat(os.path.join(path, name)).st_size
+        return found
+    fs.invalidate_cache(path)
+    wanted = set(names)
+    prefix = os.path.commonprefix(list(names))  # noqa: RUF071 - of characters, not of folders
+    pattern = glob.escape(join(path, prefix)) + "*"
+    for info in fs.glob(pattern, detail=True).values():
+        name = info["name"].rpartition("/")[2]
+        if name in wanted and info["type"] == "file":
+            found[name] = int(info["size"])
+    return found
+
+
+@with_os_errors
+def any_begins(folder: str, prefix: str) -> bool:
+    """Whether there is a file in a folder whose name begins like this."""
+    fs, path = locate(folder)
+    if isinstance(fs, LocalFileSystem):
+        try:
+            with os.scandir(path) as entries:
+                return any(entry.name.startswith(prefix) and entry.is_file() for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    fs.invalidate_cache(path)
+    found = fs.glob(glob.escape(join(path, prefix)) + "*", detail=True)
+    return any(info["type"] == "file" for info in found.values())
 
 
 def list_names(folder: str) -> list[str]:

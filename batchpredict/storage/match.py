@@ -7,12 +7,15 @@ folder means the files in it, which is how many of the service's users wrote it.
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import glob_translate
 
 from batchpredict.errors import NoInput
 from batchpredict.storage.clients import os_errors, with_os_errors
@@ -22,45 +25,54 @@ from batchpredict.storage.urls import parent
 _MAGIC = frozenset("*?[")
 
 
-def expand(pattern: str) -> list[Input]:
-    """The files that one pattern matches, sorted by name.
+def expand(pattern: str) -> Iterator[Input]:
+    """The files that one pattern matches, sorted by name, one after the other.
 
     A path that exists as it is written is taken literally, so a name that happens to hold a bracket works.
+    Of a million local files only the names are held.
 
     Raises:
       NoInput: nothing matches, or the file system refuses to list.
     """
+    empty = True
     try:
         fs, path = locate(pattern)
-        with os_errors():
-            found = _find(fs, path)
+        for file in _local(path) if isinstance(fs, LocalFileSystem) else _remote(fs, path):
+            if not file.url.isascii() and file.url != file.url.encode("utf-8", "replace").decode():
+                raise NoInput(f"inputPaths: the name of the file {file.url!r} is not UTF-8; rename it")
+            empty = False
+            yield file
     except FileNotFoundError:
-        found = {}
+        pass
     except (OSError, ValueError, ImportError) as error:
         raise NoInput(f"inputPaths: '{pattern}' cannot be listed: {error}") from error
-    files = sorted((path, info) for path, info in found.items() if info["type"] == "file")
-    if not files:
+    if empty:
         raise NoInput(f"inputPaths: '{pattern}' matches no file")
-    for path, _ in files:
-        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
-            raise NoInput(f"inputPaths: the name of the file {path!r} is not UTF-8; rename it")
-    return [Input(_url(fs, path), int(info["size"]), version_of(info)) for path, info in files]
 
 
 def match(patterns: Iterable[str]) -> Iterator[Input]:
     """The files of several patterns in the order of the patterns, each file once."""
+    several = list(patterns)
     seen: set[str] = set()
-    for pattern in patterns:
+    for number, pattern in enumerate(several, 1):
         for file in expand(pattern):
             if file.url not in seen:
-                seen.add(file.url)
+                if number < len(several):
+                    seen.add(file.url)
                 yield file
 
 
+def _remote(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[Input]:
+    with os_errors():
+        fs.invalidate_cache()
+        found = _find(fs, path)
+    for name in sorted(found):
+        info = found[name]
+        if info["type"] == "file":
+            yield Input(str(fs.unstrip_protocol(name)), int(info["size"]), version_of(info))
+
+
 def _find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, dict[str, Any]]:
-    fs.invalidate_cache()
-    if isinstance(fs, LocalFileSystem):
-        path = _canonical(path)
     # A name may hold a bracket; one of an asterisk would be among what the asterisk matches.
     if _MAGIC.isdisjoint(path) or ("*" not in path and fs.exists(path)):
         info = fs.info(path)
@@ -68,6 +80,53 @@ def _find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, dict[str, Any]]
             return {entry["name"]: entry for entry in fs.ls(path, detail=True)}
         return {path: info}
     return dict(fs.glob(path, detail=True))
+
+
+def _local(path: str) -> Iterator[Input]:
+    path = _canonical(path)
+    if _MAGIC.isdisjoint(path) or ("*" not in path and os.path.exists(path)):
+        names = sorted(_names(path)) if os.path.isdir(path) else [path]
+    else:
+        names = sorted(_glob(path))
+    for name in names:
+        try:
+            found = os.stat(name)
+        except FileNotFoundError:
+            # Deleted since it was listed, or a link that leads nowhere.
+            continue
+        if stat.S_ISREG(found.st_mode):
+            yield Input(name, found.st_size, version_of({"mtime": found.st_mtime}))
+
+
+def _names(folder: str) -> Iterator[str]:
+    return (path for path, _ in _entries(folder))
+
+
+def _entries(folder: str) -> Iterator[tuple[str, bool]]:
+    """Path, and whether it is a folder, of everything in a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.path, entry.is_dir()
+
+
+def _glob(pattern: str) -> Iterator[str]:
+    """Paths that match, by fsspec's rules. Its own glob holds a dict of a kilobyte for each of them."""
+    parts = pattern.split("/")
+    plain = next(at for at, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
+    depth = None if "**" in pattern else len(parts) - plain
+    matches = re.compile(glob_translate(pattern)).match
+    return (path for path in _below("/".join(parts[:plain]) or "/", depth) if matches(path))
+
+
+def _below(folder: str, depth: int | None) -> Iterator[str]:
+    """Every path below a folder, down to `depth` levels. What may not be listed is passed over."""
+    try:
+        for path, is_folder in _entries(folder) if depth == 1 else list(_entries(folder)):
+            yield path
+            if is_folder and depth != 1:
+                yield from _below(path, None if depth is None else depth - 1)
+    except (PermissionError, NotADirectoryError):
+        return
 
 
 def _canonical(path: str) -> str:
@@ -79,10 +138,6 @@ def _canonical(path: str) -> str:
     # Only the file system knows where `..` leads from a link.
     folder = os.path.realpath("/".join(parts[:plain]) or "/")
     return "/".join([folder.rstrip("/"), *(part for part in parts[plain:] if part not in ("", "."))])
-
-
-def _url(fs: fsspec.AbstractFileSystem, path: str) -> str:
-    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
 @with_os_errors

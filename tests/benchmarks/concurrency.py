@@ -26,7 +26,8 @@ def main() -> None:
     from batchpredict.prediction.spec import PredictionSpec
 
     spec = PredictionSpec.of(Job.submitted(order["job"]))
-    plan, splits = make_plan(spec)
+    with make_plan(spec) as draft:
+        plan, splits = draft.plan, list(draft.splits())
     setup = Setup(spec.to_json(), plan.fingerprint, 1)
     workers = order["workers"]
     ready: Any

@@ -126,7 +126,7 @@ WRONG = {
     "both field lists": (call(include_fields="a", exclude_fields="b"), "--exclude-fields: At most one of"),
     "key among the fields": (call(key_field="a", exclude_fields="a"), '--key-field: "a" cannot also be'),
     "table of unknown columns": (call(include_fields="a", output_data_format="CSV"), "--include-fields: Cannot be"),
-    "runner": (call(runner="FlinkRunner"), "--runner: there is no runner 'FlinkRunner' here.*pipelines/predict.py"),
+    "runner": (call(runner="FlinkRuner"), "--runner: there is no runner 'FlinkRuner'; did you mean 'FlinkRunner'"),
     "no job file": (["predict", "--job=nowhere.json"], "--job: there is no file 'nowhere.json'"),
     "job folder": (["predict", "--job=."], r"--job: '\.' cannot be read"),
     "inspect nothing": (["inspect"], "the following arguments are required: MODEL_DIR"),

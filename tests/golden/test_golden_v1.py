@@ -10,9 +10,7 @@ import pytest
 import support
 
 from batchpredict.errors import StagingDamaged
-from batchpredict.formats import Segment, Split
 from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
-from batchpredict.prediction.plan import Plan, load_plan
 from batchpredict.prediction.publish import finished_output
 from batchpredict.prediction.staging import Staging
 
@@ -52,15 +50,6 @@ def test_the_manifest(golden):
         call_seconds=0.026251,
         load_seconds=1.25,
     )
-
-
-def test_the_plan(golden):
-    plan, splits = load_plan(golden)
-    assert plan == Plan(FINGERPRINT, splits=2, files=1, bytes=200, split_bytes=90)
-    assert list(splits) == [
-        Split(0, (Segment(INPUT, 0, 90, 200),)),
-        Split(1, (Segment(INPUT, 90, 200, 200),)),
-    ]
 
 
 def test_the_published_output(golden):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from batchpredict import storage
 from batchpredict.errors import StagingDamaged
 from batchpredict.formats.records import Segment
 from batchpredict.formats.splits import Split
-from batchpredict.prediction.chain import Link, links
+from batchpredict.prediction.chain import Link
 from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
+from batchpredict.prediction.plan import Plan
+from batchpredict.prediction.proof import join, prove, shelves
 from batchpredict.prediction.staging import Staging
 
 
@@ -28,38 +32,61 @@ def report(
 def manifest(split: int, *reports: SegmentReport, forced: int | None = None) -> Manifest:
     records = sum(one.records for one in reports)
     return Manifest(
-        "f00d", split, forced, "w", 0.0, 0.0, 0.0, ("y",), PartFile(f"part-{split}", 0), None, reports,
+        "f00d", split, forced, "w", 0.0, 0.0, 0.0, ("y",), PartFile(f"results-{split}-{forced}", 0),
+        PartFile(f"errors-{split}-{forced}", 0), reports,
         records, 0, (), 0, 0, 0, 0, 0.0, 0.0,
     )  # fmt: skip
 
 
-class Redo:
-    """Reads splits again as the test says: the report of (split, byte)."""
+class Folder:
+    """A staging folder that knows what was committed to it, and reads splits again as the test says.
+
+    Args:
+      answers: the report of (split, byte).
+    """
 
     def __init__(self, staging: Staging, answers: dict[tuple[int, int], SegmentReport]) -> None:
         self.staging = staging
         self.answers = answers
         self.asked: list[tuple[Split, int]] = []
+        self.by_part: dict[str, Manifest] = {}
 
-    def __call__(self, split: Split, start: int) -> None:
+    def commit(self, one: Manifest) -> None:
+        assert one.errors is not None
+        for part in (one.results, one.errors):
+            storage.replace_bytes(self.staging.part(part.name), b"")
+        self.by_part[one.results.name] = one
+        self.staging.commit(one)
+
+    def redo(self, split: Split, start: int) -> None:
         self.asked.append((split, start))
-        self.staging.commit(manifest(split.index, self.answers[split.index, start], forced=start))
+        self.commit(manifest(split.index, self.answers[split.index, start], forced=start))
 
 
-@pytest.fixture
-def chain(staging: Staging) -> Callable[..., tuple[list[Link], Redo]]:
+# Splits of a page: all on one, and pages that begin everywhere.
+@pytest.fixture(params=[1000, 2, 1])
+def chain(request: Any, staging: Staging) -> Callable[..., tuple[list[Link], Folder]]:
     def chain(
         *manifests: Manifest, splits: int | None = None, answers: dict[tuple[int, int], SegmentReport] | None = None
-    ) -> tuple[list[Link], Redo]:
+    ) -> tuple[list[Link], Folder]:
+        folder = Folder(staging, answers or {})
         for one in manifests:
-            staging.commit(one)
-        redo = Redo(staging, answers or {})
-        return list(links(staging, len(manifests) if splits is None else splits, redo)), redo
+            folder.commit(one)
+        count = len(manifests) if splits is None else splits
+        pages = -(-count // request.param)
+        plan = Plan("f00d", count, 1, 1, 1, None, "", request.param, (0,) * pages)
+        proofs = [prove(staging, plan, page, folder.redo) for page in reversed(plan.pages)]
+        links = []
+        for proof, records in join(staging, plan, proofs[::-1], folder.redo):
+            for shelf in shelves(staging, proof.page):
+                bases = (base + records if path == proof.begin.path else base for path, base in shelf.sources)
+                links.append(Link(folder.by_part[shelf.results.name], tuple(bases)))
+        return links, folder
 
     return chain
 
 
-def test_splits_that_fit_are_taken_as_they_are(chain: Callable[..., tuple[list[Link], Redo]]) -> None:
+def test_splits_that_fit_are_taken_as_they_are(chain: Callable[..., tuple[list[Link], Folder]]) -> None:
     found, redo = chain(
         manifest(0, report(0, 40, 0, 43, records=5)),
         manifest(1, report(40, 80, 43, 80, records=4)),
@@ -70,7 +97,7 @@ def test_splits_that_fit_are_taken_as_they_are(chain: Callable[..., tuple[list[L
     assert [link.bases for link in found] == [(0,), (5,), (9,)]
 
 
-def test_every_file_begins_anew(chain: Callable[..., tuple[list[Link], Redo]]) -> None:
+def test_every_file_begins_anew(chain: Callable[..., tuple[list[Link], Folder]]) -> None:
     found, redo = chain(
         manifest(0, report(0, 60, 0, 60, records=6)),
         manifest(1, report(60, 100, 60, 100, records=4)),
@@ -83,7 +110,7 @@ def test_every_file_begins_anew(chain: Callable[..., tuple[list[Link], Redo]]) -
 
 
 def test_a_split_that_began_at_the_wrong_byte_is_read_again(
-    chain: Callable[..., tuple[list[Link], Redo]],
+    chain: Callable[..., tuple[list[Link], Folder]],
 ) -> None:
     again = report(40, 80, 45, 81, records=3)
     found, redo = chain(
@@ -99,7 +126,7 @@ def test_a_split_that_began_at_the_wrong_byte_is_read_again(
 
 
 def test_what_was_read_again_before_is_not_read_once_more(
-    chain: Callable[..., tuple[list[Link], Redo]],
+    chain: Callable[..., tuple[list[Link], Folder]],
 ) -> None:
     found, redo = chain(
         manifest(0, report(0, 40, 0, 45)),
@@ -112,7 +139,7 @@ def test_what_was_read_again_before_is_not_read_once_more(
 
 
 def test_one_read_again_from_another_byte_does_not_count(
-    chain: Callable[..., tuple[list[Link], Redo]],
+    chain: Callable[..., tuple[list[Link], Folder]],
 ) -> None:
     found, redo = chain(
         manifest(0, report(0, 40, 0, 45)),
@@ -125,7 +152,7 @@ def test_one_read_again_from_another_byte_does_not_count(
     assert found[1].manifest.forced_start == 45
 
 
-def test_a_record_may_swallow_the_splits_that_follow(chain: Callable[..., tuple[list[Link], Redo]]) -> None:
+def test_a_record_may_swallow_the_splits_that_follow(chain: Callable[..., tuple[list[Link], Folder]]) -> None:
     nothing = {"begin": 95, "following": 95, "records": 0}
     found, redo = chain(
         manifest(0, report(0, 30, 0, 95, records=3)),
@@ -139,7 +166,7 @@ def test_a_record_may_swallow_the_splits_that_follow(chain: Callable[..., tuple[
     assert [link.bases for link in found] == [(0,), (3,), (3,), (3,)]
 
 
-def test_a_redo_that_swallows_more_than_was_thought(chain: Callable[..., tuple[list[Link], Redo]]) -> None:
+def test_a_redo_that_swallows_more_than_was_thought(chain: Callable[..., tuple[list[Link], Folder]]) -> None:
     found, redo = chain(
         manifest(0, report(0, 30, 0, 32)),
         manifest(1, report(30, 60, 40, 60, records=4)),
@@ -156,7 +183,7 @@ def test_a_redo_that_swallows_more_than_was_thought(chain: Callable[..., tuple[l
 
 
 def test_a_range_in_which_no_record_was_found_must_be_covered(
-    chain: Callable[..., tuple[list[Link], Redo]],
+    chain: Callable[..., tuple[list[Link], Folder]],
 ) -> None:
     found, redo = chain(
         manifest(0, report(0, 30, 0, 50)),
@@ -168,19 +195,20 @@ def test_a_range_in_which_no_record_was_found_must_be_covered(
 
 
 class TestDamage:
-    def test_splits_that_are_not_committed(self, chain: Callable[..., tuple[list[Link], Redo]]) -> None:
-        with pytest.raises(StagingDamaged) as caught:
+    def test_splits_that_are_not_committed(self, chain: Callable[..., tuple[list[Link], Folder]]) -> None:
+        # Pages are proven from the last to the first here.
+        with pytest.raises(StagingDamaged, match=r"are not committed, the first is [14]; run the job again\."):
             chain(manifest(0, report(0, 30, 0, 30)), manifest(3, report(90, 100, 90, 100)), splits=5)
-        assert str(caught.value) == "3 of 5 splits are not committed, the first is 1; run the job again."
 
     def test_a_split_of_which_only_another_beginning_is_committed(
-        self, chain: Callable[..., tuple[list[Link], Redo]]
+        self, chain: Callable[..., tuple[list[Link], Folder]]
     ) -> None:
         with pytest.raises(StagingDamaged) as caught:
             chain(manifest(0, report(0, 30, 0, 30), forced=5))
-        assert str(caught.value) == "1 of 1 splits are not committed, the first is 0; run the job again."
+        message = "1 of splits 0 to 0 are not committed, the first is 0; run the job again."
+        assert str(caught.value) == message
 
-    def test_one_read_again_that_does_not_fit_either(self, chain: Callable[..., tuple[list[Link], Redo]]) -> None:
+    def test_one_read_again_that_does_not_fit_either(self, chain: Callable[..., tuple[list[Link], Folder]]) -> None:
         with pytest.raises(StagingDamaged) as caught:
             chain(
                 manifest(0, report(0, 40, 0, 45)),
@@ -188,7 +216,3 @@ class TestDamage:
                 answers={(1, 45): report(40, 100, 46, 100)},
             )
         assert str(caught.value) == "Split 1 of 'a' was read again from byte 45 and does not fit."
-
-
-def test_a_job_without_splits_has_no_links(chain: Callable[..., tuple[list[Link], Redo]]) -> None:
-    assert chain()[0] == []

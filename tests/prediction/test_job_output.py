@@ -14,8 +14,9 @@ from support import score_in_process
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
-from batchpredict.prediction import publish as publishing
-from batchpredict.prediction.session import Request, prepare, stored_plan
+from batchpredict.prediction.plan import load_plan
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.session import prepare
 from batchpredict.prediction.task import Task
 
 DOUBLE = support.model("double")
@@ -85,7 +86,7 @@ class Journal:
       before: it happens before the change, not behind it.
     """
 
-    OPERATIONS = ("create_if_absent", "replace_bytes", "move", "delete", "open_write")
+    OPERATIONS = ("create_if_absent", "replace_bytes", "move", "delete", "open_write", "close_written")
 
     def __init__(self, monkeypatch, at: int | None = None, action=interrupt, *, before: bool = False) -> None:
         self.entries: list[tuple[str, str]] = []
@@ -93,15 +94,13 @@ class Journal:
         self._at, self._action, self._before = at, action, before
         for name in self.OPERATIONS:
             monkeypatch.setattr(storage, name, self._wrapped(name, getattr(storage, name)))
-        durably = publishing.close_written
-        monkeypatch.setattr(publishing, "close_written", self._wrapped("close", durably))
 
     def _wrapped(self, name, function):
         def step(*arguments, **keywords):
             now = len(self.entries) == self._at and not self.happened
             place = arguments[1] if name == "move" else getattr(arguments[0], "name", arguments[0])
             self.entries.append((name, str(place)))
-            opened = arguments[0] if name == "close" else None
+            opened = arguments[0] if name == "close_written" else None
             try:
                 if now and self._before:
                     self._act()
@@ -362,7 +361,7 @@ def test_a_job_resumes_with_the_splits_that_are_missing(source, out):
     document = three_splits(source, out)
     prepared = prepare(Request(support.spec_of(document)))
     predict = support.predictor_of(prepared)
-    predict(Task(prepared.splits[1]))
+    predict(Task(support.split(prepared, 1)))
     assert [split.index for split in prepare(Request(support.spec_of(document))).todo()] == [0, 2]
     score_in_process(document)
     assert support.names(out) == NAMES
@@ -371,8 +370,8 @@ def test_a_job_resumes_with_the_splits_that_are_missing(source, out):
 def test_a_split_that_was_committed_by_another_attempt_is_not_committed_twice(source, out):
     prepared = prepare(Request(support.spec_of(three_splits(source, out))))
     predict = support.predictor_of(prepared)
-    assert predict(Task(prepared.splits[0])) is not None
-    assert predict(Task(prepared.splits[0])) is None
+    assert predict(Task(support.split(prepared, 0))) is not None
+    assert predict(Task(support.split(prepared, 0))) is None
     assert len(os.listdir(os.path.join(prepared.staging.parts))) == 2  # one part: results and errors
 
 
@@ -536,17 +535,17 @@ def test_a_manifest_of_no_split_is_passed_over(source, out):
 def test_an_input_that_changes_while_the_job_runs_fails_it(how, source, out):
     prepared = prepare(Request(support.spec_of(three_splits(source, out))))
     predict = support.predictor_of(prepared)
-    predict(Task(prepared.splits[0]))
+    predict(Task(support.split(prepared, 0)))
     with open(source, "rb") as file:
         data = file.read()
     changed = {"same size": data.replace(b"29", b"99"), "shorter": data[:-20], "longer": data + b"1\n"}[how]
     support.write(source, changed)
     with pytest.raises(NoInput, match=r"in\.json' has changed since the job was planned"):
-        predict(Task(prepared.splits[1]))
+        predict(Task(support.split(prepared, 1)))
 
 
 def test_staging_that_is_removed_under_a_run_is_said_so(source, out):
     prepared = scored(three_splits(source, out))
     prepared.staging.clear()
     with pytest.raises(StagingDamaged, match="somebody removed it while the job ran"):
-        stored_plan(prepared.request, prepared.plan.fingerprint)
+        load_plan(prepared.staging)

@@ -17,12 +17,16 @@ class Recorder:
     def __init__(self) -> None:
         self.snapshots = []
         self.warnings = []
+        self.messages = []
 
     def progress(self, snapshot) -> None:
         self.snapshots.append(snapshot)
 
     def warning(self, message: str) -> None:
         self.warnings.append(message)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
 
 
 def test_any_number_of_workers_gives_the_same_files(tmp_path):

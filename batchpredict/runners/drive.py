@@ -1,0 +1,55 @@
+"""One job on any runner, from submission to its end, with somebody watching."""
+
+from __future__ import annotations
+
+import contextlib
+
+from batchpredict.errors import BatchPredictError
+from batchpredict.job import PredictionOutput
+from batchpredict.prediction.progress import Observer, Unobserved
+from batchpredict.prediction.request import Request
+from batchpredict.runners.interface import Execution, Runner
+
+# Seconds between two looks at the manifests.
+_POLL_SECONDS = 0.25
+
+
+def run(runner: Runner, request: Request, observer: Observer | None = None) -> PredictionOutput:
+    """Have a job done and wait for its end.
+
+    An exception from outside, a KeyboardInterrupt for instance, cancels it; committed splits stay committed.
+
+    Args:
+      runner: takes the job.
+      request: the job.
+      observer: told of progress and warnings.
+
+    Raises:
+      JobFailed: the job cannot succeed, and why.
+      InvalidJob: it contradicts its model.
+      JobCancelled: somebody else stopped it.
+    """
+    watcher = observer or Unobserved()
+    execution = runner.submit(request, watcher)
+    try:
+        try:
+            while not execution.ended(_POLL_SECONDS):
+                _show(execution, watcher)
+        except BaseException:
+            said = execution.cancel()
+            # What was committed up to the last moment is kept, and whoever asked for the end is told how much.
+            _show(execution, watcher, at_once=True)
+            if said:
+                watcher.message(said)
+            raise
+        return execution.output()
+    finally:
+        execution.close()
+
+
+def _show(execution: Execution, watcher: Observer, *, at_once: bool = False) -> None:
+    # What cannot be read now may be read the next time; if not, publishing will say so.
+    with contextlib.suppress(BatchPredictError, OSError):
+        snapshot = execution.snapshot(at_once=at_once)
+        if snapshot is not None:
+            watcher.progress(snapshot)
