@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from batchpredict.prediction import plan
+
 
 @pytest.fixture
 def out(tmp_path) -> str:
@@ -23,3 +25,10 @@ def memory() -> Iterator[str]:
     # Its own `rm` walks every folder for every file.
     for path in [path for path in MemoryFileSystem.store if path.startswith(f"/{folder}/")]:
         del MemoryFileSystem.store[path]
+
+
+@pytest.fixture(params=[1000, 2], ids=["one page", "pages of two"])
+def pages(request, monkeypatch) -> int:
+    """Splits of a page of a plan: more than a test has, or so few that it has several pages."""
+    monkeypatch.setattr(plan, "_PAGE", request.param)
+    return request.param

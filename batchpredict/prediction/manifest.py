@@ -16,7 +16,7 @@ from batchpredict.errors import StagingDamaged
 MANIFEST_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SegmentReport:
     """What was found in one segment.
 

@@ -55,14 +55,17 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     Args:
       job: a prediction `Job`, or its resolved `Request` for more control.
       overwrite: replace results of another job in the output folder.
+      spread: have the runner spread the splits over its workers. Without, one bundle reads the plan and scores the
+        splits as it goes, for a runner that holds what it spreads in memory and has a single worker.
 
     Example:
       >>> with beam.Pipeline() as pipeline:
       ...     pipeline | BatchPredict(job) | beam.Map(print)
     """
 
-    def __init__(self, job: Job | Request, *, overwrite: bool = False) -> None:
+    def __init__(self, job: Job | Request, *, overwrite: bool = False, spread: bool = True) -> None:
         super().__init__()
+        self._spread = spread
         self._request = job if isinstance(job, Request) else Request(PredictionSpec.of(job), overwrite=overwrite)
         if self._request.fresh and self._request.submission is None:
             raise ValueError(
@@ -72,14 +75,13 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     def expand(self, begin: Any) -> Any:
         request = self._request.to_json()
         planned = begin | "Job" >> beam.Create([request]) | "Plan" >> beam.ParDo(MakePlan(request))
-        scored = (
-            planned
-            | "Pages" >> beam.ParDo(ListPages(request))
-            | "SpreadPages" >> beam.Reshuffle()
-            | "ReadPlan" >> beam.ParDo(ReadPlan(request))
-            | "Distribute" >> beam.Reshuffle()
-            | "PredictSplit" >> beam.ParDo(PredictSplits(request))
-        )
+        pages = planned | "Pages" >> beam.ParDo(ListPages(request))
+        if self._spread:
+            pages = pages | "SpreadPages" >> beam.Reshuffle()
+        splits = pages | "ReadPlan" >> beam.ParDo(ReadPlan(request))
+        if self._spread:
+            splits = splits | "Distribute" >> beam.Reshuffle()
+        scored = splits | "PredictSplit" >> beam.ParDo(PredictSplits(request))
         proven = (
             _after(planned, scored, "AllCommitted")
             | "CommittedPages" >> beam.ParDo(ListPages(request))

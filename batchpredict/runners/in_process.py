@@ -172,7 +172,7 @@ class _PipelineThread(threading.Thread):
 
             options = PipelineOptions(["--direct_num_workers=1", *self._flags])
             pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
-            _ = pipeline | BatchPredict(self._request)
+            _ = pipeline | BatchPredict(self._request, spread=False)
             pipeline.run().wait_until_finish()
         except BaseException as error:
             _log.debug("the pipeline failed", exc_info=True)

@@ -119,7 +119,7 @@ def manifests(output: str) -> dict[str, dict[str, Any]]:
 
 def planned_splits(output: str) -> int | None:
     """Splits of the job in an output folder, once they are planned."""
-    for path in glob.glob(os.path.join(output, "_batchpredict", "*", "plan.jsonl")):
+    for path in glob.glob(os.path.join(output, "_batchpredict", "*", "plan.json")):
         with open(path, "rb") as file:
-            return int(json.loads(file.readline())["splits"])
+            return int(json.load(file)["splits"])
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from typing import Any
 
@@ -42,4 +43,7 @@ def main() -> None:
     import batchpredict
 
     output = batchpredict.predict(order["job"], workers=order["workers"])
-    print(json.dumps({"predictions": output.prediction_count, "errors": output.error_count}))
+    # Kibibytes on Linux; of this process, which is the driver, and not of its workers.
+    driver = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    said = {"predictions": output.prediction_count, "errors": output.error_count, "driver_bytes": driver}
+    print(json.dumps(said))

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 
 import promises
+import scale
 import throughput
 from bench import Bench
 from measure import BenchmarkFailed
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "memory": promises.memory,
     "files": promises.files,
     "large": promises.large,
+    "scale": scale.scale,
     "resume": promises.resume,
     "processes": promises.processes,
 }

@@ -61,6 +61,7 @@ def uncut(nested):
 
 
 @pytest.mark.parametrize("split_bytes", [1, 5, 17, 29, 64, 150])
+@pytest.mark.usefixtures("pages")
 def test_splits_of_every_size_give_what_the_uncut_file_gives(split_bytes, nested, uncut, memory):
     document = score(nested, memory, split_bytes)
     found = support.lines(memory), support.errors(memory), support.stats(memory)
@@ -80,6 +81,7 @@ def test_counts_are_of_the_proven_splits_only(nested, uncut, memory):
     assert sum(one.predictions for one in first_attempts) != len(uncut[0])
 
 
+@pytest.mark.usefixtures("pages")
 def test_errors_of_a_cut_file_say_where_in_the_whole_file(nested, memory):
     score(nested, memory, 40)
     with open(nested, "rb") as file:

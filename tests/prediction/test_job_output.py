@@ -45,6 +45,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.usefixtures("pages")
 def test_names_are_the_services(source, out):
     score_in_process(three_splits(source, out))
     assert support.names(out) == NAMES
@@ -132,6 +133,7 @@ def test_results_appear_after_the_last_commit_and_success_after_everything(sourc
     assert sorted({place for _, place in visible}) == NAMES
 
 
+@pytest.mark.usefixtures("pages")
 def test_nothing_is_visible_before_every_split_is_committed(source, out):
     prepared = prepare(Request(support.spec_of(three_splits(source, out))))
     predict = support.predictor_of(prepared)
@@ -174,6 +176,7 @@ def scored(document: dict, **options):
 @pytest.mark.parametrize("before", [True, False], ids=["before", "behind"])
 @pytest.mark.parametrize("where", ["local", "memory"])
 @pytest.mark.parametrize("output_format", ["JSON", "CSV"])
+@pytest.mark.usefixtures("pages")
 def test_a_publish_interrupted_anywhere_is_completed_by_the_next_run(
     output_format, where, before, source, tmp_path, memory, monkeypatch
 ):
@@ -199,6 +202,7 @@ def test_a_publish_interrupted_anywhere_is_completed_by_the_next_run(
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "behind"])
+@pytest.mark.usefixtures("pages")
 def test_an_interrupted_takeover_never_shows_half_of_the_old_results(before, source, memory, monkeypatch):
     other = support.write(f"{memory}/other.json", map(str, range(60)))
     score_in_process(three_splits(source, f"{memory}/whole"))
@@ -235,6 +239,7 @@ def test_a_move_that_was_interrupted_between_copy_and_delete(source, memory, mon
     assert support.published(f"{memory}/out") == support.published(f"{memory}/whole")
 
 
+@pytest.mark.usefixtures("pages")
 def test_two_publish_at_once(source, tmp_path, monkeypatch):
     """Whatever one has done when the other begins, both end well and the output is whole."""
     score_in_process(three_splits(source, str(tmp_path / "whole")))
@@ -303,6 +308,7 @@ def test_a_changed_model_makes_it_another_job(source, out, tmp_path):
 
 
 @pytest.mark.parametrize("output_format", ["JSON", "CSV", "PARQUET"])
+@pytest.mark.usefixtures("pages")
 def test_overwriting_leaves_no_shard_of_the_old_job(output_format, source, tmp_path, memory):
     other = support.write(tmp_path / "other.json", map(str, range(60)))
     score_in_process(support.job(DOUBLE, other, memory, splitBytes=20, outputDataFormat=output_format))
@@ -346,6 +352,7 @@ def test_fresh_scores_everything_again(source, out):
     assert all(one.results.name != other.results.name for one, other in zip(new, old, strict=True))
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_published_file_that_is_gone_is_said_so_and_fresh_brings_it_back(source, out):
     document = three_splits(source, out)
     score_in_process(document)
@@ -474,6 +481,7 @@ def test_a_part_that_was_cut_short_is_scored_again(kind, left, source, out):
     assert (len(support.results(out)), len(support.errors(out))) == (28, 2)
 
 
+@pytest.mark.usefixtures("pages")
 def test_errors_that_are_gone_are_found_again(source, out):
     document = three_splits(source, out)
     prepared = scored(document)

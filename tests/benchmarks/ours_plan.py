@@ -1,0 +1,22 @@
+"""The plan of a job of ours alone, as a program that makes and stores it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+
+def main() -> None:
+    """Plan the job of the argument, `{"job": ...}`, as a step of a pipeline does."""
+    order = json.loads(sys.argv[1])
+    from batchpredict.job import Job
+    from batchpredict.prediction.plan import make_plan
+    from batchpredict.prediction.spec import PredictionSpec
+    from batchpredict.prediction.staging import Staging
+
+    spec = PredictionSpec.of(Job.submitted(order["job"]))
+    began = time.perf_counter()
+    with make_plan(spec) as draft:
+        plan = draft.store(Staging(spec.output_path, draft.plan.fingerprint))
+    print(json.dumps({"seconds": time.perf_counter() - began, "files": plan.files, "splits": plan.splits}))
