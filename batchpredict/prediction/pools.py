@@ -8,6 +8,7 @@ workers load the model meanwhile) finds it used.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from batchpredict.prediction.staging import Staging
 
 # Beam wraps what a transform raises in messages of its own; whoever runs the pipeline in this process finds the
 # bare reason here.
+_log = logging.getLogger(__name__)
+
 _failures: dict[str, BatchPredictError] = {}
 
 
@@ -128,4 +131,5 @@ class Lease:
 
 def _make(request: Request, plan: Plan, staging: Staging) -> WorkerPool:
     before = committed_tally(staging, plan) if request.spec.max_errors else Tally()
-    return make_pool(request, plan, before)
+    # Nobody watches a pool that a step has made; what it warns of goes to the runner's log.
+    return make_pool(request, plan, before, _log.warning)

@@ -8,7 +8,6 @@ for the runners' own pages, and over-count where a runner retries.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -150,6 +149,8 @@ class _Step(beam.DoFn):  # type: ignore[misc]
         name = self._request.submission
         self._submission = None if name is None else Submission(self._spec.output_path, name)
         self._lease = Lease()
+        # Of one run only: the same job may be planned anew in this process, with --fresh.
+        self._plans: dict[str, tuple[Plan, Staging]] = {}
 
     def start_bundle(self) -> None:
         failure = None if self._submission is None else self._submission.failure()
@@ -172,14 +173,11 @@ class _Step(beam.DoFn):  # type: ignore[misc]
             raise
 
     def _stored(self, fingerprint: str) -> tuple[Plan, Staging]:
-        return _stored(self._spec.output_path, fingerprint)
-
-
-@functools.lru_cache(maxsize=8)
-def _stored(output_path: str, fingerprint: str) -> tuple[Plan, Staging]:
-    """The stored plan, read once in a process."""
-    staging = Staging(output_path, fingerprint)
-    return load_plan(staging), staging
+        """The stored plan, read once."""
+        if fingerprint not in self._plans:
+            staging = Staging(self._spec.output_path, fingerprint)
+            self._plans[fingerprint] = load_plan(staging), staging
+        return self._plans[fingerprint]
 
 
 class MakePlan(_Step):
