@@ -19,7 +19,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.combiners import ToList
 from pydantic import TypeAdapter
 
-from batchpredict.errors import BatchPredictError, JobCancelled
+from batchpredict.errors import BatchPredictError, InvalidJob, JobCancelled, JobFailed
 from batchpredict.formats import Split
 from batchpredict.job import Job
 from batchpredict.prediction.manifest import Manifest
@@ -170,6 +170,9 @@ class _Step(beam.DoFn):  # type: ignore[misc]
             if self._submission is not None:
                 self._submission.fail(error)
             self._lease.end()
+            if isinstance(error, InvalidJob):
+                # Beam raises the class of it again with a text, which is not what this one is made of.
+                raise JobFailed(str(error)) from error
             raise
 
     def _stored(self, fingerprint: str) -> tuple[Plan, Staging]:
