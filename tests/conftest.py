@@ -7,8 +7,22 @@ from collections.abc import Iterator
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from stores.gcs import Gcs, serving
 
 from batchpredict.prediction import plan
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[Gcs]:
+    with serving() as gcs:
+        yield gcs
+
+
+@pytest.fixture
+def gcs(gcs_server: Gcs) -> Iterator[Gcs]:
+    """A store that speaks Google Cloud Storage's protocol; whatever a test told its proxy to do ends with it."""
+    yield gcs_server
+    gcs_server.proxy.reset()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from batchpredict import storage
 from batchpredict.errors import ModelUnusable
+from batchpredict.storage.clients import os_errors
 from batchpredict.storage.files import locate
 from batchpredict.storage.match import version_of
 
@@ -32,13 +33,14 @@ def model_files(uri: str) -> list[tuple[str, int, str]]:
         if isinstance(fs, LocalFileSystem) and fs.isfile(root):
             raise ModelUnusable(f"uri: '{uri}' is a file; give the folder of the SavedModel.")
         prefix = root.rstrip("/") + "/"
-        found: dict[str, dict[str, Any]] = fs.find(root, detail=True)
-        # A listing over HTTP is a page of links: it knows names and nothing else.
-        details = {
-            path[len(prefix) :]: fs.info(path) if info["size"] is None else info
-            for path, info in found.items()
-            if path.startswith(prefix)
-        }
+        with os_errors():
+            found: dict[str, dict[str, Any]] = fs.find(root, detail=True)
+            # A listing over HTTP is a page of links: it knows names and nothing else.
+            details = {
+                path[len(prefix) :]: fs.info(path) if info["size"] is None else info
+                for path, info in found.items()
+                if path.startswith(prefix)
+            }
     except ModelUnusable:
         raise
     except Exception as error:

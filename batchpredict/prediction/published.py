@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 
 from batchpredict import storage
-from batchpredict.errors import OutputRefused
+from batchpredict.errors import NoInput, OutputRefused
 from batchpredict.prediction.staging import FOLDER, Staging
 from batchpredict.storage.files import locate
 from batchpredict.storage.urls import name_of
@@ -47,10 +47,18 @@ def is_result(name: str) -> bool:
 
 
 def owns(output_path: str, pattern: str, output_format: str) -> bool:
-    """Whether an input pattern, or an input's plain path, would match results in an output folder."""
-    fs, path = locate(pattern)
+    """Whether an input pattern, or an input's plain path, would match results in an output folder.
+
+    Raises:
+      NoInput: the pattern's file system refuses to answer.
+    """
+    _, path = locate(pattern)
     _, folder = locate(output_path)
-    if fs.isdir(path) or pattern.endswith("/"):
+    try:
+        is_folder = pattern.endswith("/") or storage.is_directory(pattern)
+    except OSError as error:
+        raise NoInput(f"inputPaths: '{pattern}' cannot be listed: {error}") from error
+    if is_folder:
         return path.rstrip("/") == folder.rstrip("/")
     if not any(sign in path for sign in "*?["):
         return is_result(name_of(path)) and path == storage.join(folder, name_of(path))

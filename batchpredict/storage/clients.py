@@ -22,12 +22,22 @@ def os_errors() -> Iterator[None]:
     """Raise what a client raises as OSError, with its words."""
     try:
         yield
-    except (OSError, ValueError):
+    except OSError as error:
+        if "\n" not in str(error):
+            raise
+        # What the store said, on a line of its own.
+        raise type(error)(_one_line(error)) from error
+    except ValueError:
         raise
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _CLIENTS:
             raise
-        raise OSError(f"{str(error).strip() or type(error).__name__}") from error
+        raise OSError(_one_line(error)) from error
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    return ": ".join(line for line in lines if line) or type(error).__name__
 
 
 def with_os_errors(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import io
 import os
 import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -29,7 +28,12 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from batchpredict.storage.clients import file_with_os_errors, os_errors, with_os_errors
-from batchpredict.storage.urls import join, parent
+from batchpredict.storage.listing import objects
+from batchpredict.storage.upload import Upload
+from batchpredict.storage.urls import join, name_of, parent
+
+# Of so few files it is cheaper to ask one by one than to list.
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ def locate(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         # A local name may hold the two colons by which fsspec chains file systems.
         local = LocalFileSystem()
         return local, cast(str, local._strip_protocol(url))
+    if url.startswith(("gs://", "gcs://")) and "STORAGE_EMULATOR_HOST" in os.environ:
+        # gcsfs asks for the kind of a bucket by another protocol, which no emulator speaks, and waits a minute.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     fs, path = url_to_fs(url)
     return fs, cast(str, path)
 
@@ -77,6 +84,8 @@ def is_directory(url: str) -> bool:
 def size_of(url: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
     fs, path = locate(url)
+    if isinstance(fs, LocalFileSystem):
+        return os.stat(path).st_size
     fs.invalidate_cache(parent(path))
     return int(fs.info(path)["size"])
 
@@ -100,12 +109,15 @@ def open_write(url: str) -> IO[bytes]:
     if isinstance(fs, LocalFileSystem):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return open(path, "wb", buffering=1 << 20)
-    return file_with_os_errors(fs.open(path, "wb"))
+    return cast("IO[bytes]", Upload(fs, path))
 
 
 @with_os_errors
 def close_written(file: IO[bytes]) -> None:
     """Close a file that was opened by `open_write`. Its bytes are on their way to stable storage; see `sync`."""
+    if isinstance(file, Upload):
+        file.finish()
+        return
     try:
         if isinstance(file, io.BufferedWriter) and hasattr(os, "posix_fadvise"):
             file.flush()
@@ -248,7 +260,9 @@ def move(source: str, target: str) -> None:
         os.replace(path, target_path)
         return
     fs.cp_file(path, target_path)
-    fs.rm_file(path)
+    with contextlib.suppress(FileNotFoundError):
+        # Whose answer was lost was asked twice, and the second time there is nothing left to delete.
+        fs.rm_file(path)
 
 
 @with_os_errors
@@ -271,14 +285,11 @@ def delete(url: str, *, recursive: bool = False) -> None:
 def sizes_in(folder: str) -> dict[str, int]:
     """Names (not paths) of the files in a folder, sorted, with their bytes; empty if there is no such folder."""
     fs, path = locate(folder)
-    fs.invalidate_cache(path)
+    if not isinstance(fs, LocalFileSystem):
+        return {name_of(entry.path): int(entry.info["size"]) for entry in objects(fs, path)}
     try:
-        if isinstance(fs, LocalFileSystem):
-            with os.scandir(path) as entries:
-                found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-        else:
-            listed: list[dict[str, Any]] = fs.ls(path, detail=True)
-            found = {one["name"].rpartition("/")[2]: int(one["size"]) for one in listed if one["type"] == "file"}
+        with os.scandir(path) as entries:
+            found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return dict(sorted(found.items()))
@@ -288,20 +299,17 @@ def sizes_in(folder: str) -> dict[str, int]:
 def sizes_of(folder: str, names: Sequence[str]) -> dict[str, int]:
     """Bytes of those of `names` that are files in a folder. Names that begin alike cost a store one listing."""
     fs, path = locate(folder)
-    found = {}
-    if isinstance(fs, LocalFileSystem):
+    found: dict[str, int] = {}
+    if isinstance(fs, LocalFileSystem) or len(names) <= _FEW:
         for name in names:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                found[name] = os.stat(os.path.join(path, name)).st_size
+                found[name] = size_of(join(folder, name))
         return found
-    fs.invalidate_cache(path)
     wanted = set(names)
     prefix = os.path.commonprefix(list(names))  # noqa: RUF071 - of characters, not of folders
-    pattern = glob.escape(join(path, prefix)) + "*"
-    for info in fs.glob(pattern, detail=True).values():
-        name = info["name"].rpartition("/")[2]
-        if name in wanted and info["type"] == "file":
-            found[name] = int(info["size"])
+    for entry in objects(fs, path, prefix):
+        if (name := name_of(entry.path)) in wanted:
+            found[name] = int(entry.info["size"])
     return found
 
 
@@ -309,15 +317,13 @@ def sizes_of(folder: str, names: Sequence[str]) -> dict[str, int]:
 def any_begins(folder: str, prefix: str) -> bool:
     """Whether there is a file in a folder whose name begins like this."""
     fs, path = locate(folder)
-    if isinstance(fs, LocalFileSystem):
-        try:
-            with os.scandir(path) as entries:
-                return any(entry.name.startswith(prefix) and entry.is_file() for entry in entries)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-    fs.invalidate_cache(path)
-    found = fs.glob(glob.escape(join(path, prefix)) + "*", detail=True)
-    return any(info["type"] == "file" for info in found.values())
+    if not isinstance(fs, LocalFileSystem):
+        return any(True for _ in objects(fs, path, prefix))
+    try:
+        with os.scandir(path) as entries:
+            return any(entry.name.startswith(prefix) and entry.is_file() for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def list_names(folder: str) -> list[str]:

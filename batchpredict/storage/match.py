@@ -20,6 +20,7 @@ from fsspec.utils import glob_translate
 from batchpredict.errors import NoInput
 from batchpredict.storage.clients import os_errors, with_os_errors
 from batchpredict.storage.files import Input, locate
+from batchpredict.storage.listing import Entry, objects
 from batchpredict.storage.urls import parent
 
 _MAGIC = frozenset("*?[")
@@ -65,21 +66,33 @@ def match(patterns: Iterable[str]) -> Iterator[Input]:
 def _remote(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[Input]:
     with os_errors():
         fs.invalidate_cache()
-        found = _find(fs, path)
-    for name in sorted(found):
-        info = found[name]
-        if info["type"] == "file":
-            yield Input(str(fs.unstrip_protocol(name)), int(info["size"]), version_of(info))
+        for entry in _find(fs, path):
+            yield Input(str(fs.unstrip_protocol(entry.path)), int(entry.info["size"]), version_of(entry.info))
 
 
-def _find(fs: fsspec.AbstractFileSystem, path: str) -> dict[str, dict[str, Any]]:
+def _find(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[Entry]:
     # A name may hold a bracket; one of an asterisk would be among what the asterisk matches.
     if _MAGIC.isdisjoint(path) or ("*" not in path and fs.exists(path)):
         info = fs.info(path)
         if info["type"] == "directory":
-            return {entry["name"]: entry for entry in fs.ls(path, detail=True)}
-        return {path: info}
-    return dict(fs.glob(path, detail=True))
+            yield from objects(fs, path)
+        else:
+            yield Entry(path, info)
+        return
+    folder, name = path.rsplit("/", 1)
+    matches = re.compile(glob_translate(path)).match
+    if _MAGIC.isdisjoint(folder) and "**" not in name:
+        found = objects(fs, folder, _plain(name))
+    else:
+        parts = path.split("/")
+        at = next(at for at, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
+        found = objects(fs, "/".join(parts[:at]), _plain(parts[at]), deep=True)
+    yield from (entry for entry in found if matches(entry.path))
+
+
+def _plain(pattern: str) -> str:
+    """What every name that matches begins with."""
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0]
 
 
 def _local(path: str) -> Iterator[Input]:

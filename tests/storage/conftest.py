@@ -23,11 +23,15 @@ def _memory(_: Path) -> Iterator[str]:
 
 
 # Another backend is one more generator here: it yields the URL of a folder that does not exist yet, without a
-# slash at its end, and removes it afterwards.
+# slash at its end, and removes it afterwards. One that needs a server has a marker.
 BACKENDS = {"local": _local, "memory": _memory}
+SERVERS = {"gcs": pytest.mark.gcs}
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=[*sorted(BACKENDS), *(pytest.param(name, marks=mark) for name, mark in SERVERS.items())])
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a folder of its own on each backend."""
-    yield from BACKENDS[request.param](tmp_path)
+    if request.param in SERVERS:
+        yield request.getfixturevalue(request.param).folder()
+    else:
+        yield from BACKENDS[request.param](tmp_path)

@@ -1,0 +1,142 @@
+"""Whole jobs whose model, inputs and results are on gs://, also when the store fails now and then."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import support
+from stores.gcs import Gcs
+
+from batchpredict import storage
+
+pytestmark = pytest.mark.gcs
+
+
+def upload(folder: str, target: str) -> str:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            with open(path, "rb") as file:
+                storage.replace_bytes(storage.join(target, os.path.relpath(path, folder)), file.read())
+    return target
+
+
+@pytest.fixture(params=["TEXT", "TF_RECORD"])
+def sample(request, tmp_path) -> tuple[str, str, str]:
+    """A format, a model, and a folder of three files with a bad record each, locally."""
+    folder = tmp_path / "in"
+    for number in range(3):
+        rows = [str(100 * number + row) for row in range(100)]
+        rows[7] = "bad"
+        if request.param == "TEXT":
+            support.write(folder / f"part-{number}", rows)
+        else:
+            support.write(folder / f"part-{number}", b"".join(support.frame(row.encode()) for row in rows))
+    return request.param, support.model("double"), str(folder)
+
+
+def both(sample: tuple[str, str, str], gcs: Gcs, tmp_path) -> tuple[dict, dict]:
+    """The same job on local files, already done, and on the store."""
+    data_format, model, folder = sample
+    here = support.job(model, f"{folder}/*", str(tmp_path / "local"), data_format, splitBytes=150)
+    support.score_in_process(here)
+    base = gcs.folder()
+    there = support.job(
+        upload(model, f"{base}/model"),
+        f"{upload(folder, f'{base}/in')}/part-*",
+        f"{base}/out",
+        data_format,
+        splitBytes=150,
+    )
+    return here, there
+
+
+def same(here: dict, there: dict) -> None:
+    """The published files are the same, but for the names of the inputs in the errors."""
+    outputs = [document["predictionInput"]["outputPath"] for document in (here, there)]
+    local, remote = map(support.published, outputs)
+    assert sorted(local) == sorted(remote)
+    for name in local:
+        if "errors" not in name:
+            assert local[name] == remote[name], name
+    strip = [{**error, "source": storage.name_of(error["source"])} for error in support.errors(outputs[0])]
+    assert strip == [{**error, "source": storage.name_of(error["source"])} for error in support.errors(outputs[1])]
+
+
+def test_a_job_on_a_store_gives_what_it_gives_locally(sample, gcs, tmp_path):
+    here, there = both(sample, gcs, tmp_path)
+    job = f"{storage.parent(there['predictionInput']['outputPath'])}/job.json"
+    storage.replace_bytes(job, json.dumps(there).encode())
+    found = support.run_cli("predict", "--job", job)
+    assert found.returncode == 0, found.stderr
+    assert support.counts(json.loads(found.stdout)) == (297, 3)
+    same(here, there)
+    again = support.run_cli("predict", "--job", job)
+    assert again.stdout == found.stdout
+
+
+def test_a_store_that_fails_every_tenth_time_costs_time_and_nothing_else(sample, gcs, tmp_path):
+    here, there = both(sample, gcs, tmp_path)
+    gcs.proxy.rate = 0.1
+    output = support.score_in_process(there)
+    met = dict(gcs.proxy.faults)
+    gcs.proxy.reset()
+    assert support.counts(output) == (297, 3)
+    same(here, there)
+    assert len(met) == 4, f"not every kind of fault was met: {met}"
+    assert len(support.manifests(there)) >= 5
+
+
+def test_a_failing_store_under_the_command(sample, gcs, tmp_path):
+    here, there = both(sample, gcs, tmp_path)
+    job = support.write_json(tmp_path / "job.json", there)
+    gcs.proxy.rate = 0.1
+    found = support.run_cli("predict", "--job", job, timeout=280)
+    gcs.proxy.reset()
+    assert found.returncode == 0, found.stderr
+    assert support.counts(json.loads(found.stdout)) == (297, 3)
+    same(here, there)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("flag", ["input-paths", "model-dir"])
+def test_a_refusal_is_one_sentence_that_names_the_url(status, flag, gcs, tmp_path, out):
+    gcs.proxy.refuse = status
+    url = f"{gcs.folder()}/x"
+    document = support.job(support.model("double"), support.write(tmp_path / "in", ["1"]), out)
+    arguments = [one for one in support.flags(document) if not one.startswith(f"--{flag}=")]
+    found = support.run_cli(*arguments, f"--{flag}={url}", timeout=40)
+    assert found.returncode == 1
+    assert f"--{flag}: " in found.stderr
+    assert url in found.stderr
+    assert len(found.stderr.splitlines()) == 1, found.stderr
+
+
+def test_a_bucket_that_is_not_there_is_named(gcs, tmp_path, out):
+    document = support.job(support.model("double"), "gs://no-such-bucket/in/*", out)
+    found = support.run_cli(*support.flags(document), timeout=40)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "gs://no-such-bucket/in/*" in found.stderr
+    document = support.job(
+        support.model("double"), support.write(tmp_path / "in", ["1"]), "gs://no-such-bucket/out"
+    )
+    found = support.run_cli(*support.flags(document), timeout=40)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "gs://no-such-bucket/out" in found.stderr
+    assert len(found.stderr.splitlines()) == 1, found.stderr
+
+
+def test_ten_thousand_objects_are_listed_in_few_requests(gcs):
+    base = gcs.folder()
+    names = [f"{number % 7}/part-{number:05d}" for number in range(10_000)]
+    gcs.fill(base, names)
+    gcs.proxy.reset()
+    found = [file.url for file in storage.match([f"{base}/*/part-*"])]
+    assert found == sorted(f"{base}/{name}" for name in names)
+    assert sum(gcs.proxy.requests.values()) <= 5
+    gcs.proxy.reset()
+    wanted = [f"part-{number:05d}" for number in range(7, 700, 7)]
+    assert sorted(storage.sizes_of(f"{base}/0", wanted)) == wanted
+    assert sum(gcs.proxy.requests.values()) == 1
