@@ -60,7 +60,8 @@ class Stream(Protocol):
 class Plain:
     """A range of a file as it is. Reads go on behind the range, in smaller pieces, up to the file's size.
 
-    Of a remote file the next piece of the range is fetched while the one before it is worked on.
+    Of a remote file the next piece of the range is fetched while the one before it is worked on, and the last one
+    brings some of what follows: the rest of a record is not worth a request of its own.
     """
 
     seekable = True
@@ -70,35 +71,48 @@ class Plain:
         self.size = size
         self.fault: str | None = None
         self._end = end
-        local = storage.is_local(path)
-        self._piece = LOCAL_PIECE if local else REMOTE_PIECE
+        self._path = path
+        self._file = storage.open_read(path) if storage.is_local(path) else None
+        self._piece = REMOTE_PIECE if self._file is None else LOCAL_PIECE
         self._tail = TAIL_PIECE
-        self._file = storage.open_read(path)
-        self._file.seek(start)
-        self._fetcher = None if local or end - start <= self._piece else ThreadPoolExecutor(1, "read-ahead")
+        if self._file is not None:
+            self._file.seek(start)
+        ahead = self._file is None and end - start > self._piece
+        self._fetcher = ThreadPoolExecutor(1, "read-ahead") if ahead else None
         self._ahead: Future[bytes] | None = None
 
     def read(self, wanted: int = 0) -> bytes:
-        piece = min(self._piece, self._end - self.position)
+        piece = self._next_piece()
         if piece <= 0:
             piece, self._tail = self._tail, min(2 * self._tail, self._piece)
         wanted = min(max(wanted, piece), self.size - self.position)
         if wanted <= 0:
             return b""
-        data = self._take_ahead() or self._file.read(wanted)
+        data = self._take_ahead() or self._fetch(wanted)
         if not data:
             self.fault = "the file is shorter than it was when the job was planned"
         self.position += len(data)
         self._fetch_ahead()
         return data
 
+    def _next_piece(self) -> int:
+        left = self._end - self.position
+        if self._file is not None or left <= 0 or left > self._piece:
+            return min(self._piece, left)
+        return min(left + TAIL_PIECE, self.size - self.position)
+
+    def _fetch(self, count: int) -> bytes:
+        if self._file is not None:
+            return self._file.read(count)
+        return storage.read_range(self._path, self.position, self.position + count)
+
     def _fetch_ahead(self) -> None:
-        piece = min(self._piece, self._end - self.position)
+        piece = self._next_piece()
         if self._fetcher is not None and piece > 0 and self.fault is None:
-            self._ahead = self._fetcher.submit(self._file.read, piece)
+            self._ahead = self._fetcher.submit(self._fetch, piece)
 
     def _take_ahead(self) -> bytes:
-        """What was fetched ahead; the file is nobody else's again then."""
+        """What was fetched ahead."""
         ahead, self._ahead = self._ahead, None
         return ahead.result() if ahead is not None else b""
 
@@ -108,7 +122,8 @@ class Plain:
 
     def seek(self, offset: int) -> None:
         self._take_ahead()
-        self._file.seek(offset)
+        if self._file is not None:
+            self._file.seek(offset)
         self.position = offset
         self.fault = None
 
@@ -119,7 +134,8 @@ class Plain:
         if self._fetcher is not None:
             # What is still being fetched is not waited for longer than it takes.
             self._fetcher.shutdown(cancel_futures=True)
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,8 @@ SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".result
 
 # Records that a reader hands over at a time, if a batch is not larger.
 _RUN_ROWS = 2048
+# Questions to a store at a time; a split of many small files has one for each.
+_CHECKERS = 16
 
 
 class SplitPredictor:
@@ -124,6 +127,7 @@ class _Attempt:
         self.scorer.begin(chaining=not task.careful)
         stats = self.scorer.stats
         self.condemned = frozenset(task.condemned)
+        self.unchanged = _Unchanged()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
         name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
         url = self.staging.part(name)
@@ -138,6 +142,7 @@ class _Attempt:
             finally:
                 close_written(file)
             errors = self.errors.close()
+            self.unchanged.done()
             seconds = time.perf_counter() - began
             manifest = Manifest(
                 fingerprint=self.staging.fingerprint,
@@ -168,6 +173,7 @@ class _Attempt:
         except OSError as error:
             raise OutputRefused(f"outputPath: cannot write to '{self.staging.root}': {error}") from error
         finally:
+            self.unchanged.close()
             if not kept:
                 self.errors.discard()
                 self.staging.discard(name)
@@ -207,15 +213,11 @@ class _Attempt:
         rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
         try:
             yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
-            # Asked at the end, when the answer holds for all that was read.
-            unchanged = not segment.version or storage.version(segment.path) == segment.version
         except OSError as error:
-            raise NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}") from error
-        if not unchanged:
-            raise NoInput(
-                f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
-                "makes it a job over what is there now."
-            )
+            raise _unreadable(segment, error) from error
+        # Asked at the end, when the answer holds for all that was read.
+        if segment.version:
+            self.unchanged.check(segment)
 
     def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
         instances, refusals = self.decode(number, run)
@@ -288,6 +290,47 @@ class _Attempt:
         limit = self.task.error_limit
         if limit is not None and self.errors.count > limit:
             raise BudgetSpent(f"{self.errors.first}")
+
+
+class _Unchanged:
+    """Checks that segments are still what was planned; on a store in the background, as a question takes 50 ms."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._answers: list[Future[None]] = []
+
+    def check(self, segment: Segment) -> None:
+        """Raises NoInput, now or in `done`, if a file has another version than was planned."""
+        if storage.is_local(segment.path):
+            _check_version(segment)
+            return
+        self._threads = self._threads or ThreadPoolExecutor(_CHECKERS, "versions")
+        self._answers.append(self._threads.submit(_check_version, segment))
+
+    def done(self) -> None:
+        """Wait for all answers, the first bad one of which is raised."""
+        for answer in self._answers:
+            answer.result()
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+
+def _check_version(segment: Segment) -> None:
+    try:
+        now = storage.version(segment.path)
+    except OSError as error:
+        raise _unreadable(segment, error) from error
+    if now != segment.version:
+        raise NoInput(
+            f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
+            "makes it a job over what is there now."
+        )
+
+
+def _unreadable(segment: Segment, error: OSError) -> NoInput:
+    return NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}")
 
 
 def _report(segment: Segment, border: Border) -> SegmentReport:

@@ -35,6 +35,8 @@ from batchpredict.storage.files import locate
 _SPLITS = 64
 # A smaller split spends more on its files and its manifest than on its records.
 _SMALLEST = 256 * 1024
+# The same on a store, where each of these is a request, and a split waits for three of 50 ms in its turn.
+_SMALLEST_REMOTE = 32 * 1024 * 1024
 # A larger one makes the last worker's last split too long to wait for.
 _LARGEST = 64 * 1024 * 1024
 # A split ends in a short batch, so it should have some whole ones before that.
@@ -144,7 +146,9 @@ def make_plan(spec: PredictionSpec) -> Draft:
             fingerprint.update(json.dumps(part, sort_keys=True).encode())
         files, total, sample = _list(spec, listed, fingerprint)
         record_bytes = _mean_record_bytes(sample, spec.data_format, spec.max_record_bytes)
-        split_bytes = spec.split_bytes or choose_split_bytes(total, spec.batch_size, record_bytes)
+        split_bytes = spec.split_bytes or choose_split_bytes(
+            total, spec.batch_size, record_bytes, remote=not storage.is_local(spec.inputs[0])
+        )
         found = cut(_listed(listed), split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))
         file = _spool()
         offsets, splits = _write(file, found, _PAGE)
@@ -196,10 +200,11 @@ def _write(file: IO[bytes], splits: Iterator[Split], page: int) -> tuple[list[in
     return offsets, count
 
 
-def choose_split_bytes(total: int, batch_size: int, record_bytes: float) -> int:
+def choose_split_bytes(total: int, batch_size: int, record_bytes: float, *, remote: bool = False) -> int:
     """Bytes of a split: a share of the job, but some batches, and neither too small nor too large."""
     batches = int(_BATCHES * batch_size * record_bytes)
-    return max(min(max(total // _SPLITS, _SMALLEST), _LARGEST), batches)
+    smallest = _SMALLEST_REMOTE if remote else _SMALLEST
+    return max(min(max(total // _SPLITS, smallest), _LARGEST), batches)
 
 
 def _mean_record_bytes(first: storage.Input | None, data_format: str, max_record_bytes: int) -> float:

@@ -33,6 +33,7 @@ from batchpredict.prediction.published import (
     errors_name,
     is_result,
     occupancy,
+    owner_of,
     refuse_others,
     results_name,
     take_over,
@@ -108,9 +109,13 @@ def finished_output(staging: Staging) -> PredictionOutput | None:
     Raises:
       StagingDamaged: they were, and one of them is gone.
     """
-    found = occupancy(staging.output_path)
-    if not found.complete or found.owner != staging.fingerprint:
-        return None
+    success = storage.join(staging.output_path, SUCCESS)
+    try:
+        # Whose folder it is first: of a job that is not done, nothing else is asked.
+        if owner_of(staging.output_path) != staging.fingerprint or not storage.exists(success):
+            return None
+    except OSError as error:
+        raise OutputRefused(f"outputPath: cannot read '{staging.output_path}': {error}") from error
     try:
         stored = _STORED.validate_json(storage.read_bytes(staging.output))
         files = stored.files if isinstance(stored.files, dict) else dict.fromkeys(stored.files)
