@@ -17,8 +17,8 @@ from batchpredict.storage.clients import os_errors
 
 # Collected in memory; what is longer goes to a temporary file.
 _SPOOLED = 8 << 20
-# Sent as one request; what is longer is streamed.
-_WHOLE = 32 << 20
+# Sent as one request; what is longer is sent in requests of this size, one after the other.
+_WHOLE = 48 << 20
 _ATTEMPTS = 4
 # Seconds before the second attempt, doubled for each further one. Clients have patience of their own below this.
 _PAUSE = 0.5
@@ -56,5 +56,5 @@ class Upload(tempfile.SpooledTemporaryFile[bytes]):
         if size <= _WHOLE:
             self._fs.pipe_file(self._path, self.read())
             return
-        with self._fs.open(self._path, "wb") as target:
+        with self._fs.open(self._path, "wb", block_size=_WHOLE) as target:
             shutil.copyfileobj(self, target, _SPOOLED)

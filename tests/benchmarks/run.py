@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 
 import promises
+import remote
 import scale
 import throughput
 from bench import Bench
@@ -32,6 +33,7 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "files": promises.files,
     "large": promises.large,
     "scale": scale.scale,
+    "remote": remote.remote,
     "resume": promises.resume,
     "processes": promises.processes,
 }
