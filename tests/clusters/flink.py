@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -66,6 +67,9 @@ appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %-40.40c{1.} %m%n
 class FlinkCluster:
     """A cluster of this version of Flink, with nothing running yet.
 
+    A TaskManager and its pool of SDK workers stand for a machine: they have a loopback address of their own, which
+    the TaskManager knows under the name `workers`.
+
     Args:
       folder: for configuration, logs and temporary files.
       slots: of each TaskManager.
@@ -76,9 +80,11 @@ class FlinkCluster:
         self.slots = slots
         self.rest = free_port()
         self.job_port = free_port()
-        self.pool_port = free_port()
-        self.task_managers: list[Server] = []
+        self.task_managers: dict[int, Server] = {}
+        self.pools: dict[int, Server] = {}
+        self._pool_port = free_port()
         self._artifact_port = free_port()
+        self._resources: tuple[list[str], list[str]] | None = None
         os.makedirs(os.path.join(folder, "tmp"))
         config = _CONFIG.format(rpc=free_port(), rest=self.rest, slots=slots, folder=folder)
         support.write(os.path.join(folder, "config.yaml"), config)
@@ -92,21 +98,28 @@ class FlinkCluster:
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.job_port}"
 
-    def start(self, task_managers: int = 2) -> FlinkCluster:
-        """Start one of everything, and the TaskManagers, and wait until all are there."""
+    @property
+    def flags(self) -> list[str]:
+        """What a job for this cluster says of it."""
+        return [
+            *("--runner=FlinkRunner", f"--job-endpoint={self.endpoint}"),
+            *("--environment-type=EXTERNAL", f"--environment-config=workers:{self._pool_port}"),
+        ]
+
+    def start(self, machines: int = 2) -> FlinkCluster:
+        """Start one of everything, and the TaskManagers with their pools, and wait until all are there."""
         self.start_job_manager()
-        self.start_pool()
         self.start_job_server()
-        for _ in range(task_managers):
-            self.add_task_manager()
-        self.job_manager.wait_ready()
-        self.pool.wait_ready()
-        self.job_server.wait_ready()
-        self.wait_for_slots(task_managers * self.slots)
+        for number in range(machines):
+            self.start_pool(number)
+            self.start_task_manager(number)
+        for server in (self.job_manager, self.job_server, *self.pools.values()):
+            server.wait_ready()
+        self.wait_for_slots(machines * self.slots)
         return self
 
     def stop(self) -> None:
-        for server in (*self.task_managers, self.pool, self.job_server, self.job_manager):
+        for server in (*self.task_managers.values(), *self.pools.values(), self.job_server, self.job_manager):
             server.kill()
 
     def start_job_manager(self) -> None:
@@ -114,14 +127,24 @@ class FlinkCluster:
         command = [*self._java("-Xmx400m"), main, "--configDir", self.folder]
         self.job_manager = self._server("job-manager", command, lambda: listens(self.rest))
 
-    def add_task_manager(self) -> Server:
-        """Start one more; it is not waited for."""
+    def start_task_manager(self, number: int) -> None:
+        """Start the TaskManager of one machine; it is not waited for."""
         main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-        jvm, dynamic = self._resources()
-        command = [*self._java(*jvm), main, "--configDir", self.folder, *dynamic]
-        server = self._server(f"task-manager-{len(self.task_managers)}", command, lambda: True)
-        self.task_managers.append(server)
-        return server
+        jvm, dynamic = self._worked_out()
+        hosts = f"127.0.0.1 localhost\n127.0.0.1 {socket.gethostname()}\n{_address(number)} workers\n"
+        file = support.write(os.path.join(self.folder, f"hosts-{number}"), hosts)
+        command = [*self._java(*jvm, f"-Djdk.net.hosts.file={file}"), main, "--configDir", self.folder, *dynamic]
+        self.task_managers[number] = self._server(f"task-manager-{number}", command, lambda: True)
+
+    def start_pool(self, number: int) -> None:
+        """Start the pool of one machine. It starts whatever `python` is first in the path, with this checkout."""
+        address = _address(number)
+        script = os.path.join(os.path.dirname(__file__), "worker_pool.py")
+        command = [sys.executable, script, f"{address}:{self._pool_port}"]
+        path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
+        env = {**os.environ, "PATH": path, "PYTHONPATH": support.ROOT}
+        name = f"worker-pool-{number}"
+        self.pools[number] = self._server(name, command, lambda: listens(self._pool_port, address), env)
 
     def start_job_server(self) -> None:
         command = [
@@ -135,16 +158,6 @@ class FlinkCluster:
             f"--artifacts-dir={self.folder}/artifacts",
         ]
         self.job_server = self._server("job-server", command, lambda: listens(self.job_port))
-
-    def start_pool(self) -> None:
-        """The pool starts whatever `python` is first in the path, with the package of this checkout."""
-        command = [
-            *(sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"),
-            f"--service_port={self.pool_port}",
-        ]
-        path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
-        env = {**os.environ, "PATH": path, "PYTHONPATH": support.ROOT}
-        self.pool = self._server("worker-pool", command, lambda: listens(self.pool_port), env)
 
     def get(self, path: str) -> Any:
         """What the JobManager's REST service answers."""
@@ -172,19 +185,23 @@ class FlinkCluster:
     def _java(self, *options: str) -> list[str]:
         return [*_JAVA, *options, f"-Dlog4j.configurationFile={self._logging}", "-cp", f"{HOME}/lib/*"]
 
-    def _resources(self) -> tuple[list[str], list[str]]:
+    def _worked_out(self) -> tuple[list[str], list[str]]:
         """JVM options and dynamic properties of a TaskManager, as Flink's own start script works them out."""
-        command = [
-            *("java", "-cp", f"{HOME}/lib/*:{HOME}/bin/bash-java-utils.jar"),
-            *("org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS"),
-            *("--configDir", self.folder),
-        ]
-        if not hasattr(self, "_found"):
+        if self._resources is None:
+            command = [
+                *("java", "-cp", f"{HOME}/lib/*:{HOME}/bin/bash-java-utils.jar"),
+                *("org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS"),
+                *("--configDir", self.folder),
+            ]
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             mark = "BASH_JAVA_UTILS_EXEC_RESULT:"
-            self._found = [line.partition(mark)[2] for line in said.splitlines() if mark in line]
-        jvm, dynamic = self._found
-        return jvm.split(), dynamic.split()
+            jvm, dynamic = (line.partition(mark)[2] for line in said.splitlines() if mark in line)
+            self._resources = jvm.split(), dynamic.split()
+        return self._resources
+
+
+def _address(machine: int) -> str:
+    return f"127.0.0.{10 + machine}"
 
 
 def job_server_jar(folder: str) -> str:
