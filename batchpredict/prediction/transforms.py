@@ -41,6 +41,9 @@ NAMESPACE = "batchpredict"
 # Splits of a bundle that wait in the pool for each of its processes. A bundle may have all splits of a job.
 _AHEAD = 2
 
+# Between two looks whether the job is to stop, while a split is scored; each is a request to a store.
+_LOOK_SECONDS = 3.0
+
 _PROOF = TypeAdapter(Proof)
 _ORDER = TypeAdapter(Order)
 _SETTLED = TypeAdapter(Settled)
@@ -151,8 +154,11 @@ class _Step(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         failure = None if self._submission is None else self._submission.failure()
-        if failure is not None:
+        if failure is not None and not self._stopped():
             raise failure
+
+    def _stopped(self) -> bool:
+        return self._submission is not None and self._submission.stopped()
 
     def teardown(self) -> None:
         self._lease.end()
@@ -170,12 +176,13 @@ class _Step(beam.DoFn):  # type: ignore[misc]
             raise
 
     def _stored(self, fingerprint: str) -> tuple[Plan, Staging]:
-        return _stored(self._spec.output_path, fingerprint)
+        return _stored(self._spec.output_path, fingerprint, self._request.submission)
 
 
 @functools.lru_cache(maxsize=8)
-def _stored(output_path: str, fingerprint: str) -> tuple[Plan, Staging]:
-    """The stored plan, read once in a process."""
+def _stored(output_path: str, fingerprint: str, submission: str | None) -> tuple[Plan, Staging]:
+    """The stored plan, read once in a process for each submission: with --fresh it is another one."""
+    del submission
     staging = Staging(output_path, fingerprint)
     return load_plan(staging), staging
 
@@ -187,6 +194,14 @@ class MakePlan(_Step):
         del element
         request = self._request
         done = None
+        # A process may run a job twice, and here it has no submission to tell the two apart by.
+        _stored.cache_clear()
+        if self._stopped():
+            return
+        if self._submission is not None:
+            with contextlib.suppress(OSError):
+                # What is wrong with the folder is said by whoever needs it.
+                self._submission.begin()
         with self._reporting():
             fingerprint = request.fingerprint
             if fingerprint is None:
@@ -205,6 +220,8 @@ class ListPages(_Step):
     """What `MakePlan` gives -> (fingerprint, number) for every page of splits, unless the job is done."""
 
     def process(self, element: str) -> Iterator[tuple[str, int]]:
+        if self._stopped():
+            return
         fingerprint, done = json.loads(element)
         if done is None:
             with self._reporting():
@@ -218,6 +235,8 @@ class ReadPlan(_Step):
 
     def process(self, element: tuple[str, int]) -> Iterator[tuple[str, str]]:
         fingerprint, page = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             for split in left_of_page(staging, plan, page):
@@ -246,6 +265,8 @@ class PredictSplits(_Step):
 
     def process(self, element: tuple[str, str]) -> None:
         fingerprint, encoded = element
+        if self._stopped():
+            return
         split = Split.from_json(encoded)
         with self._reporting():
             plan, staging = self._stored(fingerprint)
@@ -262,8 +283,14 @@ class PredictSplits(_Step):
 
     def _await(self, most: int) -> None:
         """Wait until no more than `most` splits are pending."""
+        seconds = None if self._submission is None else _LOOK_SECONDS
         while len(self._pending) > most:
-            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            done, _ = wait(self._pending, timeout=seconds, return_when=FIRST_COMPLETED)
+            if not done and self._stopped():
+                for pool in self._pending.values():
+                    pool.cancel()
+                self._pending.clear()
+                return
             for future in done:
                 pool = self._pending.pop(future)
                 try:
@@ -288,6 +315,8 @@ class Prove(_Step):
 
     def process(self, element: tuple[str, int]) -> Iterator[str]:
         fingerprint, page = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             proof = prove(staging, plan, page, redo_in_pool(self._request, plan, staging, self._lease))
@@ -298,6 +327,8 @@ class Settle(_Step):
     """What `MakePlan` gave, and all proofs -> fingerprint and `Settled` as JSON."""
 
     def process(self, element: list[tuple[str, str]]) -> Iterator[str]:
+        if self._stopped():
+            return
         fingerprint, done = next(json.loads(text) for label, text in element if label == "job")
         if done is not None:
             settled = Settled(done, done=True)
@@ -321,6 +352,8 @@ class PublishPages(_Step):
 
     def process(self, element: tuple[str, str]) -> None:
         fingerprint, order = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             publish_page(self._spec, staging, plan, _ORDER.validate_json(order))
@@ -330,6 +363,8 @@ class Finish(_Step):
     """What `Settle` gave -> PredictionOutput in wire form, when everything is published."""
 
     def process(self, element: str) -> Iterator[dict[str, Any]]:
+        if self._stopped():
+            return
         fingerprint, text = json.loads(element)
         settled = _SETTLED.validate_json(text)
         if settled.done:

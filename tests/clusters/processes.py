@@ -10,17 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
 
 import psutil
 import support
 
-CACHE = os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "batchpredict-tests"
-)
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "batchpredict-tests")
 """Where `tests/clusters/install` puts what it installs."""
 
-# Reads process groups, a line each, and kills them all when its stdin closes: when the session ends, even by SIGKILL.
+# Reads process groups, a line each, and kills them when its stdin closes: when the session ends, even by SIGKILL.
 _REAPER = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,10 +31,10 @@ for group in groups:
 
 
 @functools.cache
-def _reaper() -> IO[bytes]:
-    reaper = subprocess.Popen([sys.executable, "-c", _REAPER], stdin=subprocess.PIPE, start_new_session=True, bufsize=0)
-    assert reaper.stdin is not None
-    return reaper.stdin
+def _reaper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _REAPER], stdin=subprocess.PIPE, start_new_session=True, bufsize=0
+    )
 
 
 def free_port() -> int:
@@ -84,7 +81,9 @@ class Server:
             )
         self._log = log
         self._ready = ready
-        _reaper().write(f"{self.pid}\n".encode())
+        stdin = _reaper().stdin
+        assert stdin is not None
+        stdin.write(f"{self.pid}\n".encode())
 
     @property
     def pid(self) -> int:

@@ -1,7 +1,8 @@
 """Beam's pool of SDK workers, listening on one address: `python worker_pool.py 127.0.0.2:50000`.
 
 Beam's own entry point (`apache_beam.runners.worker.worker_pool_main`) listens on all addresses of a machine, so a
-machine has one pool; and TaskManagers number their workers alike, so two of them at one pool would stop each other's.
+machine has one pool; and TaskManagers number their workers alike, so two of them at one pool would stop each
+other's.
 """
 
 from __future__ import annotations
