@@ -47,7 +47,8 @@ class _Told(Unobserved):
     def warning(self, message: str) -> None:
         print(f"predict.py: {message}", file=sys.stderr, flush=True)
 
-    message = warning
+    def message(self, text: str) -> None:
+        self.warning(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -105,7 +105,10 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
 
 
 def _after(one: Any, others: Any, name: str) -> Any:
-    """A collection of one text that is there when another collection, of nothing, is complete."""
+    """A collection of one text that is there when another collection, of nothing, is complete.
+
+    The text is empty if there was none, because a step before has found that the job is to stop.
+    """
     return (one, others) | f"{name}Too" >> beam.Flatten() | name >> beam.CombineGlobally(_Longest())
 
 
@@ -220,7 +223,7 @@ class ListPages(_Step):
     """What `MakePlan` gives -> (fingerprint, number) for every page of splits, unless the job is done."""
 
     def process(self, element: str) -> Iterator[tuple[str, int]]:
-        if self._stopped():
+        if not element or self._stopped():
             return
         fingerprint, done = json.loads(element)
         if done is None:
@@ -329,7 +332,10 @@ class Settle(_Step):
     def process(self, element: list[tuple[str, str]]) -> Iterator[str]:
         if self._stopped():
             return
-        fingerprint, done = next(json.loads(text) for label, text in element if label == "job")
+        jobs = [json.loads(text) for label, text in element if label == "job"]
+        if not jobs:
+            return
+        fingerprint, done = jobs[0]
         if done is not None:
             settled = Settled(done, done=True)
         else:
@@ -363,7 +369,7 @@ class Finish(_Step):
     """What `Settle` gave -> PredictionOutput in wire form, when everything is published."""
 
     def process(self, element: str) -> Iterator[dict[str, Any]]:
-        if self._stopped():
+        if not element or self._stopped():
             return
         fingerprint, text = json.loads(element)
         settled = _SETTLED.validate_json(text)

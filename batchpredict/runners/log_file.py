@@ -57,7 +57,8 @@ def told_by(text: str) -> BatchPredictError | None:
 
 def gist(text: str) -> str:
     """The line of a long message that says most: the last error of a traceback, or the innermost cause."""
-    for pattern in (_PYTHON, _JAVA):
+    patterns = (_PYTHON, _JAVA) if "Traceback (most recent call last)" in text else (_JAVA, _PYTHON)
+    for pattern in patterns:
         found = pattern.findall(text)
         if found:
             kind, reason = found[-1]

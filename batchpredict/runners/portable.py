@@ -101,6 +101,7 @@ class PortableRunner:
         place = Place(
             f"{self.name} at {where}" if where else self.name,
             survives=self.name != "PrismRunner",
+            loopback=self._given.environment_type in (None, "LOOPBACK"),
             silent=self._silent,
             cancel=None if flink is None else lambda: flink.cancel(name),
             release=lambda: None if server is None else server.stop(),

@@ -32,7 +32,7 @@ _PATIENCE = 60.0
 # Whoever cancels waits so long for the pipeline to come to its end by itself, then for the runner to end it.
 _DRAIN_SECONDS, _CANCEL_SECONDS = 20.0, 10.0
 # The same when the job has failed: its user waits for the reason.
-_FAILED_SECONDS = 10.0
+_FAILED_SECONDS = 5.0
 # A look at the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0
 
@@ -43,7 +43,8 @@ class Place:
 
     Attributes:
       name: for sentences: "FlinkRunner at host:8099".
-      survives: a job goes on without the server that took it.
+      survives: a job goes on without the server that took it, and maybe when that has called it cancelled.
+      loopback: its workers are in this process, so it must have ended before this process does.
       silent: called when no worker has begun for a while: why none will, if that can be told.
       cancel: ends the job by other means than Beam's; whether that worked. None if there are none.
       release: lets go of what was started for the job.
@@ -51,6 +52,7 @@ class Place:
 
     name: str
     survives: bool = False
+    loopback: bool = False
     silent: Callable[[], str | None] = lambda: None
     cancel: Callable[[], bool] | None = None
     release: Callable[[], None] = lambda: None
@@ -85,6 +87,7 @@ class Submitted:
         self._feed: ManifestFeed | None = None
         self._reason: BatchPredictError | None = None
         self._over = False
+        self._stopped = self._certain = False
         self._next_look = self._next_question = 0.0
         self._begun = self._said_silent = False
         self._lost_since: float | None = None
@@ -154,7 +157,8 @@ class Submitted:
         )
 
     def close(self) -> None:
-        if not self._pipeline.is_alive() and not self._pipeline.lost:
+        ended = not self._pipeline.is_alive() and not self._pipeline.lost
+        if self._certain if self._stopped else ended:
             with contextlib.suppress(OSError):
                 self._submission.forget()
         self._place.release()
@@ -169,7 +173,7 @@ class Submitted:
         if self._reason is None and not self._begun and waited > _BEGIN_SOON:
             self._reason = self._not_begun(waited)
         if self._reason is not None:
-            self._stop(_FAILED_SECONDS)
+            self._stop(_DRAIN_SECONDS if self._place.loopback else _FAILED_SECONDS)
             self._over = True
         took = self._clock() - now
         self._next_look = self._clock() + took * _REST
@@ -221,7 +225,15 @@ class Submitted:
         return None if snapshot is None else snapshot.splits_done, len(pages)
 
     def _stop(self, seconds: float) -> bool:
-        """Have the pipeline come to its end; whether it is certain that it has."""
+        """Have the pipeline come to its end; whether it is certain that it has.
+
+        Where it is not, the wish to stop stays in the output folder for whatever may still run.
+        """
+        self._stopped = True
+        self._certain = self._drain(seconds)
+        return self._certain
+
+    def _drain(self, seconds: float) -> bool:
         if not self._pipeline.is_alive() and not self._pipeline.lost:
             return True
         self._pipeline.give_up()

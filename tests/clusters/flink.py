@@ -179,6 +179,11 @@ class FlinkCluster:
         ended = ("FINISHED", "FAILED", "CANCELED")
         return [job["id"] for job in self.get("/jobs")["jobs"] if job["status"] not in ended]
 
+    def cancel(self, job: str) -> None:
+        """Cancel a job, for the next test."""
+        request = urllib.request.Request(f"http://{self.master}/jobs/{job}?mode=cancel", method="PATCH")
+        urllib.request.urlopen(request, timeout=10).close()
+
     def _server(self, name: str, command: list[str], ready: Any, env: dict[str, str] | None = None) -> Server:
         return Server(name, command, os.path.join(self.folder, f"{name}.log"), ready, env)
 
