@@ -38,13 +38,13 @@ class FlinkCluster:
                 "(a job server of Beam goes to --job-endpoint)"
             ) from error
 
-    def slots(self) -> int:
-        """Slots that are free now, or all of them if none is; 0 if that cannot be said."""
+    def slots(self) -> tuple[int, int]:
+        """Slots that are free now, and all; zeros if that cannot be said."""
         try:
             found = self._ask("/overview")
-            return int(found["slots-available"]) or int(found["slots-total"])
+            return int(found["slots-available"]), int(found["slots-total"])
         except (OSError, ValueError, KeyError, TypeError):
-            return 0
+            return 0, 0
 
     def cancel(self, name: str) -> bool:
         """Cancel the jobs of a name and wait until they have ended; whether they have."""

@@ -155,8 +155,13 @@ class PortableRunner:
         return [f"--flink_version={short}"]
 
     def _parallelism(self, request: Request, flink: FlinkCluster | None) -> list[str]:
-        """maxWorkerCount in Flink's terms; without it all free slots, where they can be counted."""
-        wanted = request.spec.max_workers or (flink.slots() if flink is not None else 0)
+        """maxWorkerCount in Flink's terms, without it all free slots; no more than there are, if that is known.
+
+        Flink would wait for slots that there are none of, and then fail.
+        """
+        free, total = (0, 0) if flink is None else flink.slots()
+        wanted = request.spec.max_workers or free or total
+        wanted = min(wanted, total) if total else wanted
         return [f"--parallelism={wanted}"] if wanted else []
 
     def _silent(self) -> str | None:
