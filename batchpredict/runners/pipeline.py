@@ -10,8 +10,11 @@ from typing import Any
 from batchpredict.errors import JobCancelled
 
 
-class Pipeline(threading.Thread):
-    """Hands a pipeline over and waits for its end.
+class Pipeline:
+    """Hands a pipeline over and waits for its end, in a thread.
+
+    That it has ended is kept in an event of its own: Python 3.11 holds a thread to be dead when a Ctrl-C comes while
+    somebody joins it, and whoever cancels a job would then take it for ended.
 
     Args:
       launch: hands it over and gives Beam's PipelineResult. It is given a function to call at the last moment at
@@ -25,7 +28,8 @@ class Pipeline(threading.Thread):
     """
 
     def __init__(self, launch: Callable[[Callable[[], None]], Any]) -> None:
-        super().__init__(name="pipeline", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+        self._ended = threading.Event()
         self._launch = launch
         self._given_up = threading.Event()
         self._result: Any = None
@@ -60,7 +64,25 @@ class Pipeline(threading.Thread):
             call.join(seconds)
         self.join(max(end - time.monotonic(), 0))
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """Begin to hand it over."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended, as far as is known."""
+        return not self._ended.is_set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, for a while."""
+        self._ended.wait(seconds)
+
+    def _run(self) -> None:
+        try:
+            self._hand_over_and_wait()
+        finally:
+            self._ended.set()
+
+    def _hand_over_and_wait(self) -> None:
         try:
             result = self._launch(self._last_moment)
         except BaseException as error:

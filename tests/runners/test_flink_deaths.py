@@ -19,7 +19,7 @@ from clusters.flink import FlinkCluster
 
 pytestmark = [pytest.mark.flink, pytest.mark.timeout(400)]
 
-ROWS, SPLITS = 4000, 200
+ROWS, SPLITS = 10_000, 200
 ROUNDS = range(int(os.environ.get("BATCHPREDICT_TEST_ROUNDS", "1")))
 
 
