@@ -13,8 +13,8 @@ from batchpredict.errors import JobCancelled
 class Pipeline:
     """Hands a pipeline over and waits for its end, in a thread.
 
-    That it has ended is kept in an event of its own: Python 3.11 holds a thread to be dead when a Ctrl-C comes while
-    somebody joins it, and whoever cancels a job would then take it for ended.
+    That it has ended is kept in an event of its own: Python 3.11 holds a thread to be dead when a Ctrl-C comes
+    while somebody joins it, and whoever cancels a job would then take it for ended.
 
     Args:
       launch: hands it over and gives Beam's PipelineResult. It is given a function to call at the last moment at
