@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 # Run as a script from a checkout, Python finds the folder of this file but not the package beside it.
 if __package__ in (None, ""):
@@ -22,15 +24,35 @@ if __package__ in (None, ""):
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, InvalidJob
 from batchpredict.job import Job
+from batchpredict.prediction.progress import Unobserved
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.runners import DIRECT, choose
-from batchpredict.runners.drive import run
-from batchpredict.runners.flags import UnknownFlag, take_runner
+from batchpredict.runners.drive import run, silence_threads
+from batchpredict.runners.flags import WrongFlag, take_runner
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception of the main thread."""
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise _Terminated
+
+
+class _Told(Unobserved):
+    """Passes on what the user has to know, and no progress."""
+
+    def warning(self, message: str) -> None:
+        print(f"predict.py: {message}", file=sys.stderr, flush=True)
+
+    def message(self, text: str) -> None:
+        self.warning(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the pipeline and wait for it. Exit status: 0 succeeded, 1 failed, 2 wrong call, 130 interrupted."""
+    """Run the pipeline and wait for it. Exit status: 0 succeeded, 1 failed, 2 wrong call, 130 or 143 stopped."""
     parser = argparse.ArgumentParser(
         prog="predict.py", description="Score files with a SavedModel.", epilog="All other flags go to Beam."
     )
@@ -43,15 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spec = PredictionSpec.of(Job.submitted(storage.read_bytes(options.job)))
         runner = choose(*take_runner(beam_flags, DIRECT))
         runner.check()
-    except (OSError, InvalidJob, UnknownFlag) as error:
+    except (OSError, InvalidJob, WrongFlag) as error:
         print(f"predict.py: {_reason(options.job, error)}", file=sys.stderr)
         return 2
     request = Request(spec, overwrite=options.overwrite, fresh=options.fresh)
+    signal.signal(signal.SIGTERM, _on_terminate)
+    silence_threads()
     try:
-        output = run(runner, request)
-    except KeyboardInterrupt:
+        output = run(runner, request, _Told())
+    except (KeyboardInterrupt, _Terminated) as stopped:
         print("predict.py: stopped; every committed split is kept.", file=sys.stderr, flush=True)
-        os._exit(130)
+        os._exit(130 if isinstance(stopped, KeyboardInterrupt) else 143)
+    except WrongFlag as error:
+        print(f"predict.py: {error}", file=sys.stderr)
+        return 2
     except BatchPredictError as error:
         print(f"predict.py: the job failed: {error}", file=sys.stderr)
         return 1

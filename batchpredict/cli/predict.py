@@ -15,7 +15,7 @@ from batchpredict.cli.document import WrongCall, in_flags, read_job
 from batchpredict.cli.observers import JsonObserver, LineObserver, TerminalObserver, choose
 from batchpredict.cli.parser import USAGE_ERROR
 from batchpredict.errors import BatchPredictError, InvalidJob
-from batchpredict.runners.flags import UnknownFlag
+from batchpredict.runners.flags import WrongFlag
 
 if TYPE_CHECKING:
     from batchpredict.prediction.progress import Snapshot
@@ -36,20 +36,21 @@ def predict(options: argparse.Namespace) -> int:
     try:
         request = _request(options)
         runner = _runner(options)
-    except (WrongCall, InvalidJob, UnknownFlag) as error:
+    except (WrongCall, InvalidJob, WrongFlag) as error:
         for line in str(error).splitlines():
             print(f"batchpredict predict: {line}", file=sys.stderr)
         return USAGE_ERROR
-    from batchpredict.runners.drive import run
+    from batchpredict.runners.drive import run, silence_threads
 
     observer = choose(quiet=options.quiet, json_logs=options.json_logs)
     watcher = _Resuming(observer)
     signal.signal(signal.SIGTERM, _on_terminate)
+    silence_threads()
     try:
         output = run(runner, request, watcher)
     except (KeyboardInterrupt, _Terminated) as stopped:
         # A second Ctrl-C must not cut this short: it takes no time.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_signals()
         observer.error(f"stopped; {watcher.kept()}. Run the same command again to go on.")
         observer.close()
         sys.stdout.flush()
@@ -57,8 +58,9 @@ def predict(options: argparse.Namespace) -> int:
         # Beam's thread may still hold on to something; the workers are gone, and nothing else needs an end.
         os._exit(_INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else _TERMINATED)
     except BatchPredictError as error:
-        observer.error(f"batchpredict predict: the job failed: {in_flags(str(error), options)}")
-        return USAGE_ERROR if isinstance(error, InvalidJob) else _FAILURE
+        what = "" if isinstance(error, WrongFlag) else "the job failed: "
+        observer.error(f"batchpredict predict: {what}{in_flags(str(error), options)}")
+        return USAGE_ERROR if isinstance(error, (InvalidJob, WrongFlag)) else _FAILURE
     finally:
         observer.close()
     if output.error_count:
@@ -88,6 +90,11 @@ def _request(options: argparse.Namespace) -> Request:
     # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
     workers = spec.max_workers if options.max_worker_count is not None else None
     return Request(spec, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:

@@ -1,10 +1,16 @@
-"""What a pipeline that runs elsewhere tells whoever submitted it, through the output folder that both can reach.
+"""What a pipeline that runs elsewhere and whoever submitted it tell each other, through the output folder.
 
+    OUTPUT/_batchpredict/submissions/NAME.begun.json      a worker has begun
     OUTPUT/_batchpredict/submissions/NAME.plan.json       which plan it works on, once there is one
     OUTPUT/_batchpredict/submissions/NAME.failure.json    why the job failed, in the words of its first failure
+    OUTPUT/_batchpredict/submissions/NAME.stop.json       nobody wants the job any more
 
 A runner wraps what a step raises in messages and stack traces of its own, and some retry a step that cannot
-succeed; the sentence that a user needs goes this way. Whoever reads the failure cancels the pipeline.
+succeed; the sentence that a user needs goes this way. Whoever reads the failure stops the pipeline.
+
+The other way goes the wish to stop: Beam's job server for Flink forgets a job that it is told to cancel, but the
+cluster goes on with it. Steps that find the wish do nothing, so the pipeline comes to its end by itself, also where
+its runner restarts whatever fails.
 """
 
 from __future__ import annotations
@@ -27,12 +33,30 @@ class Submission:
 
     def __init__(self, output_path: str, name: str) -> None:
         base = storage.join(output_path, FOLDER, "submissions", name)
+        self._begun = f"{base}.begun.json"
         self._plan = f"{base}.plan.json"
+        self._stop = f"{base}.stop.json"
         self._failure = f"{base}.failure.json"
 
     @staticmethod
     def new_name() -> str:
         return uuid.uuid4().hex[:12]
+
+    def begin(self) -> None:
+        """Say that a worker has begun."""
+        storage.create_if_absent(self._begun, b"{}")
+
+    def begun(self) -> bool:
+        """Whether a worker has begun."""
+        return storage.exists(self._begun)
+
+    def stop(self) -> None:
+        """Ask the pipeline to come to its end without doing anything more."""
+        storage.create_if_absent(self._stop, b"{}")
+
+    def stopped(self) -> bool:
+        """Whether the pipeline is to come to its end."""
+        return storage.exists(self._stop)
 
     def planned(self, fingerprint: str) -> None:
         """Say which plan the pipeline works on."""
@@ -53,8 +77,8 @@ class Submission:
         return None if document is None else from_document(document)
 
     def forget(self) -> None:
-        """Remove both documents: nobody waits any more."""
-        for url in (self._plan, self._failure):
+        """Remove all documents: the pipeline has ended, and nobody waits."""
+        for url in (self._begun, self._plan, self._failure, self._stop):
             storage.delete(url)
 
 

@@ -40,6 +40,9 @@ NAMESPACE = "batchpredict"
 # Splits of a bundle that wait in the pool for each of its processes. A bundle may have all splits of a job.
 _AHEAD = 2
 
+# Between two looks whether the job is to stop, while a split is scored; each is a request to a store.
+_LOOK_SECONDS = 3.0
+
 _PROOF = TypeAdapter(Proof)
 _ORDER = TypeAdapter(Order)
 _SETTLED = TypeAdapter(Settled)
@@ -103,7 +106,10 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
 
 
 def _after(one: Any, others: Any, name: str) -> Any:
-    """A collection of one text that is there when another collection, of nothing, is complete."""
+    """A collection of one text that is there when another collection, of nothing, is complete.
+
+    The text is empty if there was none, because a step before has found that the job is to stop.
+    """
     return (one, others) | f"{name}Too" >> beam.Flatten() | name >> beam.CombineGlobally(_Longest())
 
 
@@ -154,8 +160,11 @@ class _Step(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         failure = None if self._submission is None else self._submission.failure()
-        if failure is not None:
+        if failure is not None and not self._stopped():
             raise failure
+
+    def _stopped(self) -> bool:
+        return self._submission is not None and self._submission.stopped()
 
     def teardown(self) -> None:
         self._lease.end()
@@ -190,6 +199,12 @@ class MakePlan(_Step):
         del element
         request = self._request
         done = None
+        if self._stopped():
+            return
+        if self._submission is not None:
+            with contextlib.suppress(OSError):
+                # What is wrong with the folder is said by whoever needs it.
+                self._submission.begin()
         with self._reporting():
             fingerprint = request.fingerprint
             if fingerprint is None:
@@ -208,6 +223,8 @@ class ListPages(_Step):
     """What `MakePlan` gives -> (fingerprint, number) for every page of splits, unless the job is done."""
 
     def process(self, element: str) -> Iterator[tuple[str, int]]:
+        if not element or self._stopped():
+            return
         fingerprint, done = json.loads(element)
         if done is None:
             with self._reporting():
@@ -221,6 +238,8 @@ class ReadPlan(_Step):
 
     def process(self, element: tuple[str, int]) -> Iterator[tuple[str, str]]:
         fingerprint, page = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             for split in left_of_page(staging, plan, page):
@@ -249,6 +268,8 @@ class PredictSplits(_Step):
 
     def process(self, element: tuple[str, str]) -> None:
         fingerprint, encoded = element
+        if self._stopped():
+            return
         split = Split.from_json(encoded)
         with self._reporting():
             plan, staging = self._stored(fingerprint)
@@ -265,8 +286,14 @@ class PredictSplits(_Step):
 
     def _await(self, most: int) -> None:
         """Wait until no more than `most` splits are pending."""
+        seconds = None if self._submission is None else _LOOK_SECONDS
         while len(self._pending) > most:
-            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            done, _ = wait(self._pending, timeout=seconds, return_when=FIRST_COMPLETED)
+            if not done and self._stopped():
+                for pool in self._pending.values():
+                    pool.cancel()
+                self._pending.clear()
+                return
             for future in done:
                 pool = self._pending.pop(future)
                 try:
@@ -291,6 +318,8 @@ class Prove(_Step):
 
     def process(self, element: tuple[str, int]) -> Iterator[str]:
         fingerprint, page = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             proof = prove(staging, plan, page, redo_in_pool(self._request, plan, staging, self._lease))
@@ -301,7 +330,12 @@ class Settle(_Step):
     """What `MakePlan` gave, and all proofs -> fingerprint and `Settled` as JSON."""
 
     def process(self, element: list[tuple[str, str]]) -> Iterator[str]:
-        fingerprint, done = next(json.loads(text) for label, text in element if label == "job")
+        if self._stopped():
+            return
+        jobs = [json.loads(text) for label, text in element if label == "job"]
+        if not jobs:
+            return
+        fingerprint, done = jobs[0]
         if done is not None:
             settled = Settled(done, done=True)
         else:
@@ -324,6 +358,8 @@ class PublishPages(_Step):
 
     def process(self, element: tuple[str, str]) -> None:
         fingerprint, order = element
+        if self._stopped():
+            return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
             publish_page(self._spec, staging, plan, _ORDER.validate_json(order))
@@ -333,6 +369,8 @@ class Finish(_Step):
     """What `Settle` gave -> PredictionOutput in wire form, when everything is published."""
 
     def process(self, element: str) -> Iterator[dict[str, Any]]:
+        if not element or self._stopped():
+            return
         fingerprint, text = json.loads(element)
         settled = _SETTLED.validate_json(text)
         if settled.done:

@@ -15,8 +15,11 @@ DIRECT = "DirectRunner"
 _IN_PROCESS = frozenset((DIRECT, "FnApiRunner", "InProcessRunner"))
 
 
-# Others that Beam brings a client for.
-_ELSEWHERE = ("FlinkRunner", "DataflowRunner", "PrismRunner", "PortableRunner", "SparkRunner")
+# Those that are reached through a job server.
+_PORTABLE = ("FlinkRunner", "PrismRunner", "PortableRunner")
+
+# All that Beam brings a client for.
+_ELSEWHERE = (*_PORTABLE, "DataflowRunner", "SparkRunner")
 
 
 def choose(name: str, beam_flags: Sequence[str]) -> Runner:
@@ -34,6 +37,10 @@ def choose(name: str, beam_flags: Sequence[str]) -> Runner:
         from batchpredict.runners.in_process import InProcess
 
         return InProcess(spelled(beam_flags))
+    if name in _PORTABLE:
+        from batchpredict.runners.portable import PortableRunner
+
+        return PortableRunner(name, spelled(beam_flags))
     from batchpredict.runners.beam import BeamRunner
 
     return BeamRunner(name, spelled(beam_flags))

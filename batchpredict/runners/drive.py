@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 
 from batchpredict.errors import BatchPredictError
 from batchpredict.job import PredictionOutput
 from batchpredict.prediction.progress import Observer, Unobserved
 from batchpredict.prediction.request import Request
 from batchpredict.runners.interface import Execution, Runner
+
+_log = logging.getLogger(__name__)
 
 # Seconds between two looks at the manifests.
 _POLL_SECONDS = 0.25
@@ -45,6 +49,15 @@ def run(runner: Runner, request: Request, observer: Observer | None = None) -> P
         return execution.output()
     finally:
         execution.close()
+
+
+def silence_threads() -> None:
+    """Have what Beam's threads die of logged, not printed: they do when a job is stopped, and nobody can use it."""
+
+    def log(died: threading.ExceptHookArgs) -> None:
+        _log.debug("a thread died", exc_info=died.exc_value)
+
+    threading.excepthook = log
 
 
 def _show(execution: Execution, watcher: Observer, *, at_once: bool = False) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from batchpredict.errors import BatchPredictError
 
 
-class UnknownFlag(BatchPredictError):
+class WrongFlag(BatchPredictError):
+    """A flag that is missing, or whose value cannot be right: a wrong call."""
+
+
+class UnknownFlag(WrongFlag):
     """A flag that no option of Beam has, which Beam would pass over in silence, or a runner that nobody knows."""
 
 
@@ -36,8 +40,11 @@ def closest(wrong: str, known: Sequence[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
-def check_known(flags: Sequence[str]) -> None:
+def check_known(flags: Sequence[str], more: Iterable[str] = ()) -> None:
     """Refuse a mistyped flag. Beam is imported, unless there are no flags.
+
+    Args:
+      more: names of options that are known beside Beam's.
 
     Raises:
       UnknownFlag: names the flag and what it may have been.
@@ -50,6 +57,10 @@ def check_known(flags: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
+    for name in more:
+        # Whether it takes a value is the server's business; here a flag that is one already stays as it is.
+        if f"--{name}" not in parser._option_string_actions:
+            parser.add_argument(f"--{name}", nargs="?", action="append")
     _, unknown = parser.parse_known_args(list(flags))
     if unknown:
         wrong = unknown[0].partition("=")[0]

@@ -82,6 +82,8 @@ class Runner(Protocol):
 
         Raises:
           JobFailed, InvalidJob: the job cannot succeed, as far as can be seen from here.
-          RunnerFailed: the runner is not reachable or does not take the job; within 30 s.
+          RunnerFailed: the runner is not reachable, within 30 s. One that is, and does not take the job, may say so
+            only by `output`: handing over takes its time, and `cancel` ends it.
+          WrongFlag: a flag that neither Beam nor the runner knows.
         """
         ...

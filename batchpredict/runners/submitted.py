@@ -1,0 +1,284 @@
+"""A job that a runner elsewhere has taken, or is taking.
+
+The pipeline plans, scores and publishes by itself and reports through the output folder (see `Submission`), so this
+needs nothing of the runner but to hand a pipeline over, to learn that it has ended, and to cancel it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchpredict import storage
+from batchpredict.errors import BatchPredictError, JobCancelled, RunnerFailed
+from batchpredict.job import PredictionOutput
+from batchpredict.prediction.plan import load_plan
+from batchpredict.prediction.progress import ManifestFeed, Observer, Snapshot
+from batchpredict.prediction.publish import finished_output
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.staging import Staging
+from batchpredict.prediction.submission import Submission
+from batchpredict.runners.log_file import LogFile, gist, told_by
+from batchpredict.runners.pipeline import Pipeline
+
+# Seconds after which it is said that no worker has begun, and after which nobody waits for one any more; Flink
+# itself waits five minutes for a free slot.
+_BEGIN_SOON, _BEGIN_AT_ALL = 25.0, 330.0
+# Without the job server, a job that commits nothing for so long is given up.
+_PATIENCE = 60.0
+# Whoever cancels waits so long for the pipeline to come to its end by itself, then for the runner to end it.
+_DRAIN_SECONDS, _CANCEL_SECONDS = 20.0, 10.0
+# The same when the job has failed: its user waits for the reason.
+_FAILED_SECONDS = 5.0
+# A look at the output folder that takes a second is followed by a rest of so many.
+_REST = 10.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job runs, as far as it matters to whoever waits.
+
+    Attributes:
+      name: for sentences: "FlinkRunner at host:8099".
+      survives: a job goes on without the server that took it, and maybe when that has called it cancelled.
+      loopback: its workers are in this process, so it must have ended before this process does.
+      silent: called when no worker has begun for a while: why none will, if that can be told.
+      cancel: ends the job by other means than Beam's; whether that worked. None if there are none.
+      release: lets go of what was started for the job.
+    """
+
+    name: str
+    survives: bool = False
+    loopback: bool = False
+    silent: Callable[[], str | None] = lambda: None
+    cancel: Callable[[], bool] | None = None
+    release: Callable[[], None] = lambda: None
+    log: LogFile = field(default_factory=LogFile)
+
+
+class Submitted:
+    """The execution of a job elsewhere.
+
+    Args:
+      place: where.
+      request: the job, with a submission's name.
+      pipeline: hands it over; not started yet.
+      observer: told of warnings.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        request: Request,
+        pipeline: Pipeline,
+        observer: Observer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        assert request.submission is not None
+        self._place = place
+        self._output_path = request.spec.output_path
+        self._submission = Submission(self._output_path, request.submission)
+        self._observer = observer
+        self._clock = clock
+        self._staging: Staging | None = None
+        self._feed: ManifestFeed | None = None
+        self._reason: BatchPredictError | None = None
+        self._over = False
+        self._stopped = self._certain = False
+        self._next_look = self._next_question = 0.0
+        self._begun = self._said_silent = False
+        self._lost_since: float | None = None
+        self._last_sign: tuple[float, Any] = (0.0, None)
+        self._pipeline = pipeline
+        pipeline.start()
+
+    def ended(self, seconds: float) -> bool:
+        if self._over:
+            return True
+        if self._pipeline.is_alive():
+            self._pipeline.join(seconds)
+        elif self._pipeline.lost:
+            time.sleep(seconds)
+        if self._pipeline.is_alive():
+            self._look()
+        elif self._pipeline.lost and self._place.survives:
+            self._look_after_lost()
+        else:
+            self._over = True
+        return self._over
+
+    def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
+        if self._feed is None:
+            now = self._clock()
+            if not at_once and now < self._next_question:
+                return None
+            staging = self._planned()
+            self._next_question = self._clock() + (self._clock() - now) * _REST
+            if staging is None:
+                return None
+            self._feed = ManifestFeed(staging, load_plan(staging))
+        return self._feed.poll(at_once=at_once)
+
+    def cancel(self) -> str:
+        if self._over and not self._pipeline.is_alive():
+            return ""
+        if self._stop(_DRAIN_SECONDS):
+            return f"the job on {self._place.name} is cancelled" if self._pipeline.handed_over else ""
+        if not self._pipeline.handed_over:
+            return (
+                f"the job was being handed to {self._place.name}, which has not answered yet; "
+                "if it begins there, it ends at once"
+            )
+        return (
+            f"the job on {self._place.name} was told to stop and has not said that it did; "
+            "workers that still run begin no further split"
+        )
+
+    def output(self) -> PredictionOutput:
+        reason = self._reason or self._failure()
+        if reason is not None:
+            raise reason
+        if self._pipeline.error is not None and not self._pipeline.lost:
+            raise self._explain(self._pipeline.error)
+        output = self._finished()
+        if output is not None:
+            self._place.log.remove()
+            return output
+        if self._pipeline.lost:
+            raise RunnerFailed(
+                f"The connection to {self._place.name} is lost, and nothing has been committed for a while; run "
+                "the same command again to go on from what is committed."
+            )
+        raise RunnerFailed(
+            f"The pipeline ended on {self._place.name} ({self._pipeline.state}) without publishing the results."
+        )
+
+    def close(self) -> None:
+        ended = not self._pipeline.is_alive() and not self._pipeline.lost
+        if self._certain if self._stopped else ended:
+            with contextlib.suppress(OSError):
+                self._submission.forget()
+        self._place.release()
+
+    def _look(self) -> None:
+        """See whether the job has failed, or does not begin."""
+        now = self._clock()
+        if now < self._next_look:
+            return
+        self._reason = self._failure()
+        waited = now - (self._pipeline.handed_over_at or now)
+        if self._reason is None and not self._begun and waited > _BEGIN_SOON:
+            self._reason = self._not_begun(waited)
+        if self._reason is not None:
+            self._stop(_DRAIN_SECONDS if self._place.loopback else _FAILED_SECONDS)
+            self._over = True
+        took = self._clock() - now
+        self._next_look = self._clock() + took * _REST
+
+    def _not_begun(self, waited: float) -> RunnerFailed | None:
+        with contextlib.suppress(OSError):
+            self._begun = self._submission.begun()
+        if self._begun:
+            return None
+        why = self._place.silent()
+        if why is not None or waited > _BEGIN_AT_ALL:
+            return RunnerFailed(
+                f"No worker has begun on {self._place.name} for {waited:.0f} s: "
+                f"{why or 'it has no free slot, or its workers do not start'}."
+            )
+        if not self._said_silent:
+            self._said_silent = True
+            self._observer.warning(
+                f"no worker has begun for {waited:.0f} s; {self._place.name} may have no free slot, or its workers "
+                "do not start (see --environment_type); waiting"
+            )
+        return None
+
+    def _look_after_lost(self) -> None:
+        """Without the server, the output folder tells how the job goes on, if it does."""
+        now = self._clock()
+        if self._lost_since is None:
+            self._lost_since = now
+            self._last_sign = (now, None)
+            self._observer.warning(
+                f"the connection to {self._place.name} is lost; its cluster may go on with the job, so the output "
+                "folder is watched"
+            )
+        self._reason = self._failure()
+        with contextlib.suppress(BatchPredictError, OSError):
+            if self._finished() is not None:
+                self._over = True
+                return
+            sign = self._sign()
+            if sign != self._last_sign[1]:
+                self._last_sign = (now, sign)
+        if self._reason is not None or now - self._last_sign[0] > _PATIENCE:
+            self._over = True
+
+    def _sign(self) -> Any:
+        """Something that changes when the job gets on."""
+        snapshot = self.snapshot()
+        pages = [] if self._staging is None else storage.list_names(storage.join(self._staging.root, "published"))
+        return None if snapshot is None else snapshot.splits_done, len(pages)
+
+    def _stop(self, seconds: float) -> bool:
+        """Have the pipeline come to its end; whether it is certain that it has.
+
+        Where it is not, the wish to stop stays in the output folder for whatever may still run.
+        """
+        self._stopped = True
+        self._certain = self._drain(seconds)
+        return self._certain
+
+    def _drain(self, seconds: float) -> bool:
+        if not self._pipeline.is_alive() and not self._pipeline.lost:
+            return True
+        self._pipeline.give_up()
+        with contextlib.suppress(OSError):
+            self._submission.stop()
+        end = self._clock() + seconds
+        if self._place.cancel is not None and self._place.cancel():
+            # The job server may or may not hear of it.
+            self._pipeline.join(max(end - self._clock(), 1))
+            return True
+        self._pipeline.join(max(end - self._clock(), 1))
+        if self._pipeline.lost:
+            return False
+        if self._pipeline.is_alive():
+            self._pipeline.cancel(_CANCEL_SECONDS)
+            return not self._place.survives and not self._pipeline.is_alive()
+        return True
+
+    def _failure(self) -> BatchPredictError | None:
+        with contextlib.suppress(OSError):
+            return self._submission.failure()
+        return None
+
+    def _planned(self) -> Staging | None:
+        if self._staging is None:
+            fingerprint = self._submission.fingerprint()
+            self._staging = None if fingerprint is None else Staging(self._output_path, fingerprint)
+        return self._staging
+
+    def _finished(self) -> PredictionOutput | None:
+        staging = self._planned()
+        return None if staging is None else finished_output(staging)
+
+    def _explain(self, error: BaseException) -> BaseException:
+        """The sentence that an error of the runner comes to; the rest goes to the log file."""
+        if isinstance(error, BatchPredictError):
+            return error
+        text = self._pipeline.text
+        ours = told_by(text)
+        if ours is not None:
+            return ours
+        if self._pipeline.state == "CANCELLED":
+            return JobCancelled(f"The job was cancelled on {self._place.name}.")
+        self._place.log.write_error(error)
+        what = "The pipeline failed on" if self._pipeline.handed_over else "The job is not taken by"
+        return RunnerFailed(
+            f"{what} {self._place.name}: {gist(text)}; all that it said is in {self._place.log.path}"
+        )

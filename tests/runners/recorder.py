@@ -1,0 +1,21 @@
+"""An Observer for tests."""
+
+from __future__ import annotations
+
+
+class Recorder:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.snapshots = []
+        self.warnings = []
+        self.messages = []
+
+    def progress(self, snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)

@@ -1,0 +1,51 @@
+"""The thread that waits for a pipeline."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+
+import pytest
+
+from batchpredict.errors import JobCancelled
+from batchpredict.runners.pipeline import Pipeline
+
+
+class Result:
+    """A PipelineResult of a pipeline that ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+
+    def wait_until_finish(self) -> str:
+        self.end.wait()
+        return "DONE"
+
+
+def test_a_ctrl_c_while_somebody_waits_is_not_the_end_of_the_pipeline():
+    result = Result()
+    pipeline = Pipeline(lambda last_moment: result)
+    pipeline.start()
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes at any moment
+        while True:
+            pipeline.join(0.25)
+    assert pipeline.is_alive()
+    result.end.set()
+    pipeline.join(10)
+    assert (pipeline.is_alive(), pipeline.state, pipeline.error) == (False, "DONE", None)
+    timer.join()
+
+
+def test_a_pipeline_that_was_given_up_is_not_handed_over():
+    def launch(last_moment) -> Result:
+        last_moment()
+        raise AssertionError("it was handed over")
+
+    pipeline = Pipeline(launch)
+    pipeline.give_up()
+    pipeline.start()
+    pipeline.join(10)
+    assert not pipeline.handed_over
+    assert isinstance(pipeline.error, JobCancelled)
