@@ -16,7 +16,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.transforms.combiners import ToList
+from apache_beam.transforms.combiners import ToListCombineFn
 from pydantic import TypeAdapter
 
 from batchpredict.errors import BatchPredictError, InvalidJob, JobCancelled, JobFailed
@@ -93,7 +93,7 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
         settled = (
             (planned | "IsJob" >> beam.Map(_labelled, "job"), proven | "IsProof" >> beam.Map(_labelled, "proof"))
             | "JobAndProofs" >> beam.Flatten()
-            | "AllProven" >> ToList()
+            | "AllProven" >> beam.CombineGlobally(ToListCombineFn()).without_defaults()
             | "Settle" >> beam.ParDo(Settle(request))
         )
         published = (
@@ -108,9 +108,12 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
 def _after(one: Any, others: Any, name: str) -> Any:
     """A collection of one text that is there when another collection, of nothing, is complete.
 
-    The text is empty if there was none, because a step before has found that the job is to stop.
+    There is none if a step before has found that the job is to stop. Without a default for that case, which would
+    cost a runner some stages.
     """
-    return (one, others) | f"{name}Too" >> beam.Flatten() | name >> beam.CombineGlobally(_Longest())
+    return (
+        (one, others) | f"{name}Too" >> beam.Flatten() | name >> beam.CombineGlobally(_Longest()).without_defaults()
+    )
 
 
 class _Longest(beam.CombineFn):  # type: ignore[misc]
@@ -223,7 +226,7 @@ class ListPages(_Step):
     """What `MakePlan` gives -> (fingerprint, number) for every page of splits, unless the job is done."""
 
     def process(self, element: str) -> Iterator[tuple[str, int]]:
-        if not element or self._stopped():
+        if self._stopped():
             return
         fingerprint, done = json.loads(element)
         if done is None:
@@ -369,7 +372,7 @@ class Finish(_Step):
     """What `Settle` gave -> PredictionOutput in wire form, when everything is published."""
 
     def process(self, element: str) -> Iterator[dict[str, Any]]:
-        if not element or self._stopped():
+        if self._stopped():
             return
         fingerprint, text = json.loads(element)
         settled = _SETTLED.validate_json(text)

@@ -23,6 +23,9 @@ from batchpredict.runners.submitted import Place, Submitted
 # Beam's words for a Flink that the job server brings along.
 _EMBEDDED = ("[local]", "[auto]")
 
+# Milliseconds. Without it, Flink ends its Python workers with each stage and starts them anew for the next one.
+_WORKERS_KEPT = 600_000
+
 
 class PortableRunner:
     """FlinkRunner, PrismRunner or PortableRunner, as Beam names them.
@@ -72,7 +75,7 @@ class PortableRunner:
         request = elsewhere(request)
         log = LogFile()
         flink = self._flink()
-        more = [f"--job_name=batchpredict-{request.submission}"]
+        more = [f"--job_name=batchpredict-{request.submission}", f"--environment_cache_millis={_WORKERS_KEPT}"]
         if self._given.job_endpoint is not None:
             endpoint = Endpoint.of(self._given.job_endpoint, "--job-endpoint")
             known = known_options(endpoint, "--job-endpoint")
