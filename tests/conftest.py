@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -10,6 +11,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from stores.gcs import Gcs, serving
 
 from batchpredict.prediction import plan
+
+
+# Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
