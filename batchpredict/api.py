@@ -8,7 +8,6 @@ from typing import Any
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.prediction.progress import Observer
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.runners.drive import run
 from batchpredict.runners.in_process import InProcess
 
@@ -38,5 +37,5 @@ def predict(
       JobFailed: the job cannot succeed, and why. What was committed stays, and the same call goes on from there.
     """
     parsed = job if isinstance(job, Job) else Job.submitted(job)
-    request = Request(PredictionSpec.of(parsed), workers=workers, overwrite=overwrite, fresh=fresh)
+    request = Request.of(parsed, workers=workers, overwrite=overwrite, fresh=fresh)
     return run(InProcess(), request, observer)

@@ -26,7 +26,6 @@ from batchpredict.errors import BatchPredictError, InvalidJob
 from batchpredict.job import Job
 from batchpredict.prediction.progress import Unobserved
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.spec import PredictionSpec
 from batchpredict.runners import DIRECT, choose
 from batchpredict.runners.drive import run, silence_threads
 from batchpredict.runners.flags import WrongFlag, take_runner
@@ -59,16 +58,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.allow_abbrev = False
     parser.add_argument("--job", required=True, metavar="FILE", help="a Job resource with predictionInput, as JSON")
     parser.add_argument("--fresh", action="store_true", help="score everything again, whatever is committed")
-    parser.add_argument("--overwrite", action="store_true", help="replace another job's results in the output")
+    parser.add_argument(
+        "--overwrite",
+        # A Flex template gives every parameter a value.
+        nargs="?",
+        const="true",
+        default="false",
+        choices=("true", "false"),
+        help="replace another job's results in the output",
+    )
     options, beam_flags = parser.parse_known_args(arguments)
     try:
-        spec = PredictionSpec.of(Job.submitted(storage.read_bytes(options.job)))
+        job = Job.submitted(storage.read_bytes(options.job))
+        request = Request.of(job, overwrite=options.overwrite == "true", fresh=options.fresh)
         runner = choose(*take_runner(beam_flags, DIRECT))
         runner.check()
     except (OSError, InvalidJob, WrongFlag) as error:
         print(f"predict.py: {_reason(options.job, error)}", file=sys.stderr)
         return 2
-    request = Request(spec, overwrite=options.overwrite, fresh=options.fresh)
     signal.signal(signal.SIGTERM, _on_terminate)
     silence_threads()
     try:

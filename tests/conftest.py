@@ -12,7 +12,6 @@ from stores.gcs import Gcs, serving
 
 from batchpredict.prediction import plan
 
-
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

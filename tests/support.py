@@ -25,7 +25,8 @@ from batchpredict.job import Job, PredictionOutput
 from batchpredict.prediction.hotpath import SplitPredictor
 from batchpredict.prediction.manifest import Manifest
 from batchpredict.prediction.plan import Plan, read_page
-from batchpredict.prediction.publish import publish
+from batchpredict.prediction.publish import finished_output, publish
+from batchpredict.prediction.published import owner_of
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import Prepared, prepare
 from batchpredict.prediction.spec import PredictionSpec
@@ -139,6 +140,15 @@ def planned(document: Document) -> tuple[Plan, Staging]:
     spec = spec_of(document)
     with make_plan(spec) as draft:
         return draft.plan, Staging(spec.output_path, draft.plan.fingerprint)
+
+
+def outcome(output: str) -> PredictionOutput:
+    """What the job came to whose results an output folder holds."""
+    owner = owner_of(output)
+    assert owner is not None, f"nobody has published in {output}"
+    found = finished_output(Staging(output, owner))
+    assert found is not None, f"the job in {output} is not finished"
+    return found
 
 
 def manifests(document: Document) -> list[Manifest]:
@@ -295,6 +305,16 @@ def counts(output: PredictionOutput | Document) -> tuple[int, int]:
 
 
 # Inputs
+
+
+def upload(folder: str, target: str) -> str:
+    """Put a folder where a URL says, and give the URL."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            with open(path, "rb") as file:
+                storage.replace_bytes(storage.join(target, os.path.relpath(path, folder)), file.read())
+    return target
 
 
 def write(path: Any, data: bytes | str | Iterable[str]) -> str:

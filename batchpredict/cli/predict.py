@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -84,12 +85,11 @@ def _request(options: argparse.Namespace) -> Request:
     job = read_job(options)
     # Only a job that is right is worth the import of what runs it.
     from batchpredict.prediction.request import Request
-    from batchpredict.prediction.spec import PredictionSpec
 
-    spec = PredictionSpec.of(job)
+    request = Request.of(job, overwrite=options.overwrite, fresh=options.fresh)
     # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
-    workers = spec.max_workers if options.max_worker_count is not None else None
-    return Request(spec, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+    workers = request.spec.max_workers if options.max_worker_count is not None else None
+    return replace(request, workers=workers)
 
 
 def _ignore_signals() -> None:

@@ -1,12 +1,12 @@
 """The Job resource of `projects.jobs`: messages, validation, states. Knows no file and no network."""
 
 from batchpredict.job.budget import UNLIMITED, ErrorBudget
+from batchpredict.job.hardware import AcceleratorConfig
 from batchpredict.job.job import OUTPUT_ONLY, Job
 from batchpredict.job.prediction import DataFormat, InstanceConfig, PredictionInput, PredictionOutput
 from batchpredict.job.scalars import to_datetime, to_seconds, to_timestamp
 from batchpredict.job.states import TERMINAL, TRANSITIONS, State, advance
 from batchpredict.job.training import (
-    AcceleratorConfig,
     DiskConfig,
     EncryptionConfig,
     ReplicaConfig,

@@ -2,6 +2,7 @@
 
 Source: projects-jobs.txt, the 2017 resource. Additive fields under the names of later revisions:
 signatureName and outputDataFormat (ml v1 discovery document), instanceConfig (Vertex AI BatchPredictionJob).
+workerType (a machine type) and accelerator, both private to gcloud then.
 Additive and ours: maxErrors, maxRecordBytes, splitBytes, and the PARQUET format.
 """
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from batchpredict.errors import InvalidName
 from batchpredict.job.budget import UNLIMITED, ErrorBudget
+from batchpredict.job.hardware import AcceleratorConfig
 from batchpredict.job.scalars import write_text
 from batchpredict.job.wire import (
     Count64,
@@ -145,6 +147,8 @@ class PredictionInput(Echoed):
     max_errors: _Budget | None = None
     max_record_bytes: Positive64 | None = None
     split_bytes: Positive64 | None = None
+    worker_type: str | None = None
+    accelerator: AcceleratorConfig | None = None
 
     @rule("model_name", "version_name", "uri")
     def _one_model(self) -> Findings:
@@ -152,6 +156,11 @@ class PredictionInput(Echoed):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             yield (), f"Exactly one of model_name, version_name and uri is required; found {found}."
+
+    @rule("accelerator")
+    def _which_accelerator(self) -> Findings:
+        if self.accelerator is not None and not (self.accelerator.type or "").strip():
+            yield ("accelerator", "type"), "This field is required."
 
     @rule("output_data_format", "instance_config")
     def _columns_known_in_advance(self) -> Findings:

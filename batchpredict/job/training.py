@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from batchpredict.job.hardware import AcceleratorConfig
 from batchpredict.job.scalars import between, to_seconds
 from batchpredict.job.tuning import BuiltInAlgorithmOutput, HyperparameterOutput, HyperparameterSpec
 from batchpredict.job.wire import (
@@ -71,13 +72,6 @@ def _some_time(duration: str) -> str:
     if to_seconds(duration) <= 0:
         raise refuse(f'Expected a positive duration, got "{duration}".')
     return duration
-
-
-class AcceleratorConfig(Wire):
-    """Accelerators of one replica. Types, like machine types, are for the runner to judge."""
-
-    count: Count64 | None = None
-    type: str | None = None
 
 
 class DiskConfig(Wire):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from batchpredict.job import Job
 from batchpredict.prediction.spec import PredictionSpec
 
 
@@ -21,6 +24,10 @@ class Request:
       fingerprint: of the plan that whoever submits the job has stored; None if the pipeline is to plan it.
       submission: where a pipeline that runs elsewhere reports to whoever submitted it: see `Submission`. None
         where the pipeline runs in the process that submits it, or nobody waits.
+      elsewhere: the pipeline runs on machines of a runner, which has as many bundles at a time as it wants splits
+        scored; so a bundle scores one after the other.
+      job_id: of the job; "" if it has none.
+      labels: of the job.
     """
 
     spec: PredictionSpec
@@ -29,6 +36,14 @@ class Request:
     fresh: bool = False
     fingerprint: str | None = None
     submission: str | None = None
+    elsewhere: bool = False
+    job_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, **how: Any) -> Request:
+        """A request of a job; `how` are further fields. Raises InvalidJob if it is not a prediction job."""
+        return cls(PredictionSpec.of(job), job_id=job.job_id, labels=job.labels or {}, **how)
 
     @property
     def processes(self) -> int:

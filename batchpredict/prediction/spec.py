@@ -17,6 +17,9 @@ from batchpredict.job import Job, PredictionInput
 FORMAT_VERSION = 1
 
 
+_MACHINES = ("region", "worker_type", "accelerator", "accelerator_count")
+
+
 @dataclass(frozen=True)
 class PredictionSpec:
     """What to score, how, and where to.
@@ -34,6 +37,10 @@ class PredictionSpec:
       max_errors: the error budget as its user wrote it; None for no limit.
       max_record_bytes: a longer record is skipped and counted as an error.
       split_bytes: size of a split; None to choose it from the inputs.
+      region: where the job is to run.
+      worker_type: machine type of the workers; None to leave it to the runner.
+      accelerator: type of the accelerators of a worker, as the job has it; None for none.
+      accelerator_count: how many of them; 0 for none.
     """
 
     inputs: tuple[str, ...]
@@ -50,6 +57,10 @@ class PredictionSpec:
     max_errors: str | None
     max_record_bytes: int
     split_bytes: int | None
+    region: str = ""
+    worker_type: str | None = None
+    accelerator: str | None = None
+    accelerator_count: int = 0
 
     @classmethod
     def of(cls, job: Job) -> PredictionSpec:
@@ -64,6 +75,7 @@ class PredictionSpec:
         if not source.uri:
             raise _no_registry(source)
         config = source.effective_instance_config
+        hardware = source.accelerator
         text = source.data_format.value in ("TEXT", "JSON")
         return cls(
             inputs=tuple(source.input_paths),
@@ -80,6 +92,10 @@ class PredictionSpec:
             max_errors=None if source.max_errors is None else str(source.max_errors),
             max_record_bytes=source.effective_max_record_bytes,
             split_bytes=source.split_bytes,
+            region=source.region,
+            worker_type=source.worker_type or None,
+            accelerator=None if hardware is None else hardware.type,
+            accelerator_count=0 if hardware is None else 1 if hardware.count is None else hardware.count,
         )
 
     def to_json(self) -> str:
@@ -93,8 +109,8 @@ class PredictionSpec:
         return cls(**fields)
 
     def options(self) -> dict[str, Any]:
-        """Everything that shapes the results; how many workers there are and how many errors may be does not."""
-        left_out = ("inputs", "output_path", "model_uri", "max_workers", "max_errors")
+        """Everything that shapes the results; the machines and how many errors may be do not."""
+        left_out = {"inputs", "output_path", "model_uri", "max_workers", "max_errors", *_MACHINES}
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import replace
 from typing import Any
@@ -55,7 +55,8 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     in wire form, once everything is published.
 
     Args:
-      job: a prediction `Job`, or its resolved `Request` for more control.
+      job: a prediction `Job`, or its resolved `Request` for more control; or a picklable function that gives the
+        request on the workers, for a pipeline that is made before its job is known: a template.
       overwrite: replace results of another job in the output folder.
       spread: have the runner spread the splits over its workers. Without, one bundle reads the plan and scores the
         splits as it goes, for a runner that holds what it spreads in memory and has a single worker.
@@ -65,18 +66,22 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
       ...     pipeline | BatchPredict(job) | beam.Map(print)
     """
 
-    def __init__(self, job: Job | Request, *, overwrite: bool = False, spread: bool = True) -> None:
+    def __init__(
+        self, job: Job | Request | Callable[[], Request], *, overwrite: bool = False, spread: bool = True
+    ) -> None:
         super().__init__()
         self._spread = spread
-        self._request = job if isinstance(job, Request) else Request(PredictionSpec.of(job), overwrite=overwrite)
-        if self._request.fresh and self._request.submission is None:
+        if isinstance(job, Job):
+            job = Request.of(job, overwrite=overwrite)
+        self._request = job
+        if isinstance(job, Request) and job.fresh and job.submission is None:
             raise ValueError(
                 "a runner may repeat any step, so forgetting what was committed is not one: see `prepare`"
             )
 
     def expand(self, begin: Any) -> Any:
-        request = self._request.to_json()
-        planned = begin | "Job" >> beam.Create([request]) | "Plan" >> beam.ParDo(MakePlan(request))
+        request = self._request.to_json() if isinstance(self._request, Request) else self._request
+        planned = begin | "Job" >> beam.Create(["job"]) | "Plan" >> beam.ParDo(MakePlan(request))
         pages = planned | "Pages" >> beam.ParDo(ListPages(request))
         if self._spread:
             pages = pages | "SpreadPages" >> beam.Reshuffle()
@@ -149,11 +154,12 @@ class _Step(beam.DoFn):  # type: ignore[misc]
     cannot succeed get to their end sooner.
     """
 
-    def __init__(self, request: str) -> None:
-        self._text = request
+    def __init__(self, request: str | Callable[[], Request]) -> None:
+        self._given = request
 
     def setup(self) -> None:
-        self._request = Request.from_json(self._text)
+        given = self._given
+        self._request = Request.from_json(given) if isinstance(given, str) else given()
         self._spec: PredictionSpec = self._request.spec
         name = self._request.submission
         self._submission = None if name is None else Submission(self._spec.output_path, name)
@@ -196,7 +202,7 @@ class _Step(beam.DoFn):  # type: ignore[misc]
 
 
 class MakePlan(_Step):
-    """Request -> what the pipeline works on: the fingerprint of the stored plan, and the output if there is one."""
+    """Anything, once -> what the pipeline works on: the fingerprint of the plan, and the output if there is one."""
 
     def process(self, element: str) -> Iterator[str]:
         del element
@@ -281,7 +287,7 @@ class PredictSplits(_Step):
                 return
             pool = self._lease.pool(self._request, plan, staging)
             self._pending[pool.submit(Task(split))] = pool
-            self._await(0 if self._submission is not None else _AHEAD * self._request.processes)
+            self._await(0 if self._request.elsewhere else _AHEAD * self._request.processes)
 
     def finish_bundle(self) -> None:
         with self._reporting():

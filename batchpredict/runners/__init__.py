@@ -41,6 +41,10 @@ def choose(name: str, beam_flags: Sequence[str]) -> Runner:
         from batchpredict.runners.portable import PortableRunner
 
         return PortableRunner(name, spelled(beam_flags))
+    if name == "DataflowRunner":
+        from batchpredict.runners.dataflow import DataflowRunner
+
+        return DataflowRunner(spelled(beam_flags))
     from batchpredict.runners.beam import BeamRunner
 
     return BeamRunner(name, spelled(beam_flags))

@@ -48,7 +48,9 @@ def elsewhere(request: Request) -> Request:
         model_uri=_absolute(spec.model_uri),
     )
     # How many processes were asked for is the cluster's business: see maxWorkerCount in the runner's own terms.
-    return replace(request, spec=spec, workers=None, fingerprint=None, submission=Submission.new_name())
+    return replace(
+        request, spec=spec, workers=None, fingerprint=None, submission=Submission.new_name(), elsewhere=True
+    )
 
 
 def _absolute(url: str) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 from batchpredict.errors import JobCancelled
 
 
+class LostSight(Exception):
+    """Nobody can say how a pipeline goes on that a runner has taken; it may well go on."""
+
+
 class Pipeline:
     """Hands a pipeline over and waits for its end, in a thread.
 
@@ -116,5 +120,7 @@ def _after(result: Any, error: BaseException) -> tuple[str, bool]:
 
     # `state` would ask the server again.
     state = getattr(result, "_state", None)
-    lost = isinstance(error, grpc.RpcError) or (isinstance(state, str) and not PipelineState.is_terminal(state))
+    lost = isinstance(error, (grpc.RpcError, LostSight)) or (
+        isinstance(state, str) and not PipelineState.is_terminal(state)
+    )
     return str(state), lost

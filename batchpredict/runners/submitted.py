@@ -24,11 +24,6 @@ from batchpredict.prediction.submission import Submission
 from batchpredict.runners.log_file import LogFile, gist, told_by
 from batchpredict.runners.pipeline import Pipeline
 
-# Seconds after which it is said that no worker has begun, and after which nobody waits for one any more; Flink
-# itself waits five minutes for a free slot.
-_BEGIN_SOON, _BEGIN_AT_ALL = 25.0, 330.0
-# Without the job server, a job that commits nothing for so long is given up.
-_PATIENCE = 60.0
 # Whoever cancels waits so long for the pipeline to come to its end by itself, then for the runner to end it.
 _DRAIN_SECONDS, _CANCEL_SECONDS = 20.0, 10.0
 # The same when the job has failed: its user waits for the reason.
@@ -45,6 +40,9 @@ class Place:
       name: for sentences: "FlinkRunner at host:8099".
       survives: a job goes on without the server that took it, and maybe when that has called it cancelled.
       loopback: its workers are in this process, so it must have ended before this process does.
+      soon: seconds after which it is said that no worker has begun.
+      at_all: seconds after which nobody waits for one any more; Flink itself waits five minutes for a free slot.
+      patience: seconds after which a job that commits nothing is given up, if its runner is out of sight.
       silent: called when no worker has begun for a while: why none will, if that can be told.
       cancel: ends the job by other means than Beam's; whether that worked. None if there are none.
       release: lets go of what was started for the job.
@@ -53,6 +51,9 @@ class Place:
     name: str
     survives: bool = False
     loopback: bool = False
+    soon: float = 25.0
+    at_all: float = 330.0
+    patience: float = 60.0
     silent: Callable[[], str | None] = lambda: None
     cancel: Callable[[], bool] | None = None
     release: Callable[[], None] = lambda: None
@@ -170,7 +171,7 @@ class Submitted:
             return
         self._reason = self._failure()
         waited = now - (self._pipeline.handed_over_at or now)
-        if self._reason is None and not self._begun and waited > _BEGIN_SOON:
+        if self._reason is None and not self._begun and waited > self._place.soon:
             self._reason = self._not_begun(waited)
         if self._reason is not None:
             self._stop(_DRAIN_SECONDS if self._place.loopback else _FAILED_SECONDS)
@@ -184,7 +185,7 @@ class Submitted:
         if self._begun:
             return None
         why = self._place.silent()
-        if why is not None or waited > _BEGIN_AT_ALL:
+        if why is not None or waited > self._place.at_all:
             return RunnerFailed(
                 f"No worker has begun on {self._place.name} for {waited:.0f} s: "
                 f"{why or 'it has no free slot, or its workers do not start'}."
@@ -215,7 +216,7 @@ class Submitted:
             sign = self._sign()
             if sign != self._last_sign[1]:
                 self._last_sign = (now, sign)
-        if self._reason is not None or now - self._last_sign[0] > _PATIENCE:
+        if self._reason is not None or now - self._last_sign[0] > self._place.patience:
             self._over = True
 
     def _sign(self) -> Any:

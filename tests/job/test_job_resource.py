@@ -63,8 +63,8 @@ def test_an_unknown_field_is_refused_in_the_words_of_the_service(prediction: Bui
 
 
 def test_an_unknown_field_inside_names_the_object_that_holds_it(prediction_faults: Faults) -> None:
-    expected = [("job.prediction_input", _unknown("accelerator", "job.prediction_input"))]
-    assert prediction_faults(accelerator=1) == expected
+    expected = [("job.prediction_input", _unknown("framework", "job.prediction_input"))]
+    assert prediction_faults(framework="TENSORFLOW") == expected
 
 
 def test_an_unknown_field_of_a_list_item_names_the_item(training_faults: Faults) -> None:

@@ -203,3 +203,16 @@ def test_included_fields_need_json_output(prediction_faults: Faults, output: str
 @pytest.mark.parametrize("output", ["CSV", "PARQUET"])
 def test_a_key_field_is_a_column_like_another(prediction_faults: Faults, output: str) -> None:
     assert prediction_faults(outputDataFormat=output, instanceConfig={"keyField": "id"}) == []
+
+
+def test_the_machines_of_a_job(prediction: Build) -> None:
+    asked = _read(prediction(workerType="n1-standard-4", accelerator={"type": "NVIDIA_TESLA_T4", "count": "2"}))
+    assert asked.worker_type == "n1-standard-4"
+    assert asked.accelerator is not None
+    assert (asked.accelerator.type, asked.accelerator.count) == ("NVIDIA_TESLA_T4", 2)
+
+
+@pytest.mark.parametrize("accelerator", [{}, {"count": 1}, {"type": " "}])
+def test_an_accelerator_has_a_type(prediction_faults: Faults, accelerator: dict[str, Any]) -> None:
+    expected = [("prediction_input.accelerator.type", "This field is required.")]
+    assert prediction_faults(accelerator=accelerator) == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 import support
@@ -12,15 +11,6 @@ from stores.gcs import Gcs
 from batchpredict import storage
 
 pytestmark = pytest.mark.gcs
-
-
-def upload(folder: str, target: str) -> str:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(place, name)
-            with open(path, "rb") as file:
-                storage.replace_bytes(storage.join(target, os.path.relpath(path, folder)), file.read())
-    return target
 
 
 @pytest.fixture(params=["TEXT", "TF_RECORD"])
@@ -44,8 +34,8 @@ def both(sample: tuple[str, str, str], gcs: Gcs, tmp_path) -> tuple[dict, dict]:
     support.score_in_process(here)
     base = gcs.folder()
     there = support.job(
-        upload(model, f"{base}/model"),
-        f"{upload(folder, f'{base}/in')}/part-*",
+        support.upload(model, f"{base}/model"),
+        f"{support.upload(folder, f'{base}/in')}/part-*",
         f"{base}/out",
         data_format,
         splitBytes=150,

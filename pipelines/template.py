@@ -1,0 +1,96 @@
+"""Store a classic Dataflow template that scores the files of whatever job it is started with.
+
+    python pipelines/template.py --template_location=gs://bucket/templates/batchpredict \\
+        --project=p --region=r --temp_location=gs://bucket/tmp --sdk_container_image=IMAGE
+    gcloud dataflow jobs run NAME --region=r --gcs-location=gs://bucket/templates/batchpredict \\
+        --parameters=job=gs://bucket/job.json --max-workers=10
+
+The template reads its job on the workers, so it knows neither the job's machines nor its name: these are flags of
+`gcloud dataflow jobs run`. What it takes as parameters stands beside it, as Dataflow wants it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+# Run as a script from a checkout, Python finds the folder of this file but not the package beside it.
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from batchpredict import storage
+from batchpredict.errors import BatchPredictError
+from batchpredict.job import Job
+from batchpredict.prediction.request import Request
+from batchpredict.runners.dataflow import DataflowRunner
+from batchpredict.runners.flags import check_known, spelled
+
+# The parameters of the Flex template are those of this one.
+# https://cloud.google.com/dataflow/docs/guides/templates/creating-templates#metadata
+_METADATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dataflow", "metadata.json")
+
+
+class GivenAtRun:
+    """The request of the job that a template is started with; read where it is called, on a worker.
+
+    Args:
+      job: Beam's value provider of the job's URL.
+      overwrite: that of "true" or "false".
+    """
+
+    def __init__(self, job: Any, overwrite: Any) -> None:
+        self._job = job
+        self._overwrite = overwrite
+
+    def __call__(self) -> Request:
+        job = Job.submitted(storage.read_bytes(self._job.get()))
+        return Request.of(job, overwrite=self._overwrite.get() == "true", elsewhere=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Store the template. Exit status: 0 stored, 1 failed, 2 wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="template.py", description="Store a classic Dataflow template.", epilog="All other flags go to Beam."
+    )
+    parser.allow_abbrev = False
+    parser.add_argument(
+        "--template_location", "--template-location", required=True, metavar="URL", help="where to, on gs://"
+    )
+    options, beam_flags = parser.parse_known_args(arguments)
+    flags = [*spelled(beam_flags), f"--template_location={options.template_location}"]
+    try:
+        DataflowRunner(flags).check()
+        check_known(flags)
+        _store(flags)
+        storage.replace_bytes(f"{options.template_location}_metadata", storage.read_bytes(_METADATA))
+    except (BatchPredictError, OSError) as error:
+        print(f"template.py: {error}", file=sys.stderr)
+        return 2 if isinstance(error, BatchPredictError) else 1
+    print(options.template_location)
+    return 0
+
+
+def _store(flags: Sequence[str]) -> None:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from batchpredict.prediction.transforms import BatchPredict
+
+    class TemplateOptions(PipelineOptions):  # type: ignore[misc]
+        @classmethod
+        def _add_argparse_args(cls, parser: Any) -> None:
+            parser.add_value_provider_argument("--job", type=str)
+            parser.add_value_provider_argument("--overwrite", type=str, default="false")
+
+    options = PipelineOptions(["--runner=DataflowRunner", "--number_of_worker_harness_threads=1", *flags])
+    given = options.view_as(TemplateOptions)
+    pipeline = beam.Pipeline(options=options)
+    _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite))
+    pipeline.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
