@@ -12,6 +12,7 @@ from typing import Protocol
 
 from batchpredict import storage
 from batchpredict.formats.records import Segment
+from batchpredict.formats.upcoming import taken
 
 # One read is one request to an object store, at some 50 ms each, and one system call on a disk.
 LOCAL_PIECE = 1 << 20
@@ -88,7 +89,7 @@ class Plain:
         wanted = min(max(wanted, piece), self.size - self.position)
         if wanted <= 0:
             return b""
-        data = self._take_ahead() or self._fetch(wanted)
+        data = self._take_ahead() or self._first() or self._fetch(wanted)
         if not data:
             self.fault = "the file is shorter than it was when the job was planned"
         self.position += len(data)
@@ -105,6 +106,10 @@ class Plain:
         if self._file is not None:
             return self._file.read(count)
         return storage.read_range(self._path, self.position, self.position + count)
+
+    def _first(self) -> bytes:
+        """The whole of a file that was fetched before its turn."""
+        return (self._file is None and self.position == 0 and taken(self._path)) or b""
 
     def _fetch_ahead(self) -> None:
         piece = self._next_piece()

@@ -20,6 +20,7 @@ from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, Outpu
 from batchpredict.formats import reader_of
 from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
 from batchpredict.formats.results import ResultWriter
+from batchpredict.formats.upcoming import fetching
 from batchpredict.models.decode import Decoder
 from batchpredict.models.fields import FieldRule
 from batchpredict.models.instances import Instances, Place, Regrouper
@@ -136,7 +137,8 @@ class _Attempt:
             file = storage.open_write(url)
             try:
                 writer = self.results.writer(file)
-                segments = self._score(writer)
+                with fetching(self.task.segments if self.spec.data_format != "PARQUET" else ()):
+                    segments = self._score(writer)
                 writer.finish()
                 size = file.tell()
             finally:
