@@ -82,9 +82,9 @@ class BatchPredict(beam.PTransform):  # type: ignore[misc]
     def expand(self, begin: Any) -> Any:
         request = self._request.to_json() if isinstance(self._request, Request) else self._request
         planned = begin | "Job" >> beam.Create(["job"]) | "Plan" >> beam.ParDo(MakePlan(request))
+        # The pages are read where they are listed: Flink takes what it has rebalanced once for balanced, whatever
+        # steps come after it, and would leave all splits of a page where the page is.
         pages = planned | "Pages" >> beam.ParDo(ListPages(request))
-        if self._spread:
-            pages = pages | "SpreadPages" >> beam.Reshuffle()
         splits = pages | "ReadPlan" >> beam.ParDo(ReadPlan(request))
         if self._spread:
             splits = splits | "Distribute" >> beam.Reshuffle()

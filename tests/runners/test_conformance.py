@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 import support
@@ -195,6 +196,16 @@ def test_a_job_that_is_cancelled_goes_on_where_it_was(runner, tmp_path):
     assert {manifest.split for manifest in support.manifests(document)} == kept
     assert support.names(str(tmp_path / "out")) == []
     assert run_job(runner, document) == (3000, 0)
+
+
+def test_the_splits_are_spread_over_the_workers(runner, tmp_path):
+    document = slow(tmp_path, "out", 1000)
+    assert run_job(runner, document) == (1000, 0)
+    done = Counter(manifest.worker for manifest in support.manifests(document))
+    assert len(done) == 2, done
+    # Prism gives out what it has in bundles of its own choice.
+    share = 0 if runner.name == "PrismRunner" else done.total() / 4
+    assert min(done.values()) >= share, done
 
 
 def test_two_drivers_of_one_job_end_with_one_output(runner, tmp_path):

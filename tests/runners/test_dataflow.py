@@ -144,7 +144,7 @@ def test_the_graph_has_steps_for_splits_and_none_for_records(service, gcs, base)
     names = {transform.unique_name for transform in transforms.values()}
     steps = {name.partition("/")[2] for name in names if name.count("/") == 1}
     assert steps == {
-        *("Job", "Plan", "Pages", "SpreadPages", "ReadPlan", "Distribute", "PredictSplit"),
+        *("Job", "Plan", "Pages", "ReadPlan", "Distribute", "PredictSplit"),
         *("AllCommittedToo", "AllCommitted", "CommittedPages", "SpreadProofs", "Prove"),
         *("IsJob", "IsProof", "JobAndProofs", "AllProven", "Settle", "Orders", "SpreadOrders", "PublishPage"),
         *("AllPublishedToo", "AllPublished", "Finish"),
@@ -153,7 +153,7 @@ def test_the_graph_has_steps_for_splits_and_none_for_records(service, gcs, base)
     assert pipeline.ByteSize() < 300_000
     kinds = {transform.spec.urn for transform in transforms.values()}
     assert "beam:transform:read:v1" not in {kind for kind in kinds if "records" in kind}
-    for shuffle in ("SpreadPages", "Distribute", "SpreadProofs", "SpreadOrders"):
+    for shuffle in ("Distribute", "SpreadProofs", "SpreadOrders"):
         assert any(name.endswith(f"/{shuffle}/ReshufflePerKey/GroupByKey") for name in names), names
 
 
