@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from stores.gcs import Gcs, serving
+from stores import gcs as gcs_store
+from stores import s3 as s3_store
+from stores.gcs import Gcs
+from stores.store import Store
 
 from batchpredict.prediction import plan
 
@@ -18,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[Gcs]:
-    with serving() as gcs:
+    with gcs_store.serving() as gcs:
         yield gcs
 
 
@@ -27,6 +30,19 @@ def gcs(gcs_server: Gcs) -> Iterator[Gcs]:
     """A store that speaks Google Cloud Storage's protocol; whatever a test told its proxy to do ends with it."""
     yield gcs_server
     gcs_server.proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Store]:
+    with s3_store.serving() as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(s3_server: Store) -> Iterator[Store]:
+    """A store that speaks S3's protocol."""
+    yield s3_server
+    s3_server.proxy.reset()
 
 
 @pytest.fixture

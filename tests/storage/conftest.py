@@ -25,7 +25,7 @@ def _memory(_: Path) -> Iterator[str]:
 # Another backend is one more generator here: it yields the URL of a folder that does not exist yet, without a
 # slash at its end, and removes it afterwards. One that needs a server has a marker.
 BACKENDS = {"local": _local, "memory": _memory}
-SERVERS = {"gcs": pytest.mark.gcs}
+SERVERS = {"gcs": pytest.mark.gcs, "s3": pytest.mark.s3}
 
 
 @pytest.fixture(params=[*sorted(BACKENDS), *(pytest.param(name, marks=mark) for name, mark in SERVERS.items())])

@@ -6,39 +6,19 @@ import contextlib
 import glob
 import http.client
 import os
-import subprocess
-import time
-import urllib.error
 import urllib.parse
 import urllib.request
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from stores.proxy import Proxy
+from stores.store import CACHE, Store, proxied
 
-INSTALLED = os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "batchpredict-tests", "fake-gcs-server-*"
-)
-_START_SECONDS = 20.0
+_INSTALLED = os.path.join(CACHE, "fake-gcs-server-*", "fake-gcs-server")
 
 
-class Gcs:
-    """The store.
-
-    Attributes:
-      proxy: between every client and the server.
-      bucket: a bucket that is there, as a URL.
-    """
-
-    def __init__(self, proxy: Proxy, bucket: str) -> None:
-        self.proxy = proxy
-        self.bucket = bucket
-
-    def folder(self) -> str:
-        """URL of a folder of its own, which does not exist yet."""
-        return f"{self.bucket}/{uuid.uuid4().hex}"
+class Gcs(Store):
+    """The store."""
 
     def fill(self, folder: str, names: Sequence[str]) -> None:
         """Put files of a byte into a folder, past the proxy."""
@@ -60,7 +40,7 @@ class Gcs:
 
 def binary() -> str | None:
     """The server's program; None where it is not installed."""
-    return max(glob.glob(os.path.join(INSTALLED, "fake-gcs-server")), default=None)
+    return max(glob.glob(_INSTALLED), default=None)
 
 
 @contextlib.contextmanager
@@ -69,46 +49,25 @@ def serving(bucket: str = "tests") -> Iterator[Gcs]:
     program = binary()
     if program is None:
         pytest.skip("no server for gs:// is installed; tests/stores/install gcs installs one")
-    proxy = Proxy()
-    port = proxy.port + 1 if proxy.port < 65535 else proxy.port - 1
-    address = f"127.0.0.1:{proxy.port}"
-    process = subprocess.Popen(
-        [
+
+    def command(port: int, address: str) -> list[str]:
+        return [
             *(program, "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port)),
             *("-public-host", address, "-external-url", f"http://{address}", "-log-level", "error"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    proxy.backend = ("127.0.0.1", port)
-    try:
-        _await(f"http://127.0.0.1:{port}/storage/v1/b", process)
+        ]
+
+    with proxied(command, "/storage/v1/b?project=p") as proxy:
+        host, port = proxy.backend
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/storage/v1/b?project=p",
+            f"http://{host}:{port}/storage/v1/b?project=p",
             data=b'{"name": "%s"}' % bucket.encode(),
             headers={"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request).close()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("STORAGE_EMULATOR_HOST", f"http://{address}")
+            patched.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{proxy.port}")
             yield Gcs(proxy, f"gs://{bucket}")
-    finally:
-        process.kill()
-        process.wait()
-        proxy.close()
-        _forget_clients()
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except urllib.error.URLError:
-            if process.poll() is not None or time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    _forget_clients()
 
 
 def _forget_clients() -> None:

@@ -138,7 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        # Of what a HEAD asks about there is a length and no data.
+        length = next((value for name, value in headers if name.lower() == "content-length"), None)
+        self.send_header("Content-Length", str(len(data)) if self.command != "HEAD" else length or "0")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)

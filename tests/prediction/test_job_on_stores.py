@@ -1,4 +1,4 @@
-"""Whole jobs whose model, inputs and results are on gs://, also when the store fails now and then."""
+"""Whole jobs whose model, inputs and results are on a store, also when that fails now and then."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 
 import pytest
 import support
-from stores.gcs import Gcs
+from stores.store import Store
 
 from batchpredict import storage
 
-pytestmark = pytest.mark.gcs
+
+@pytest.fixture(params=[pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
+def store(request) -> Store:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(params=["TEXT", "TF_RECORD"])
@@ -27,12 +30,12 @@ def sample(request, tmp_path) -> tuple[str, str, str]:
     return request.param, support.model("double"), str(folder)
 
 
-def both(sample: tuple[str, str, str], gcs: Gcs, tmp_path) -> tuple[dict, dict]:
+def both(sample: tuple[str, str, str], store: Store, tmp_path) -> tuple[dict, dict]:
     """The same job on local files, already done, and on the store."""
     data_format, model, folder = sample
     here = support.job(model, f"{folder}/*", str(tmp_path / "local"), data_format, splitBytes=150)
     support.score_in_process(here)
-    base = gcs.folder()
+    base = store.folder()
     there = support.job(
         support.upload(model, f"{base}/model"),
         f"{support.upload(folder, f'{base}/in')}/part-*",
@@ -55,8 +58,8 @@ def same(here: dict, there: dict) -> None:
     assert strip == [{**error, "source": storage.name_of(error["source"])} for error in support.errors(outputs[1])]
 
 
-def test_a_job_on_a_store_gives_what_it_gives_locally(sample, gcs, tmp_path):
-    here, there = both(sample, gcs, tmp_path)
+def test_a_job_on_a_store_gives_what_it_gives_locally(sample, store, tmp_path):
+    here, there = both(sample, store, tmp_path)
     job = f"{storage.parent(there['predictionInput']['outputPath'])}/job.json"
     storage.replace_bytes(job, json.dumps(there).encode())
     found = support.run_cli("predict", "--job", job)
@@ -67,24 +70,24 @@ def test_a_job_on_a_store_gives_what_it_gives_locally(sample, gcs, tmp_path):
     assert again.stdout == found.stdout
 
 
-def test_a_store_that_fails_every_tenth_time_costs_time_and_nothing_else(sample, gcs, tmp_path):
-    here, there = both(sample, gcs, tmp_path)
-    gcs.proxy.rate = 0.1
+def test_a_store_that_fails_every_tenth_time_costs_time_and_nothing_else(sample, store, tmp_path):
+    here, there = both(sample, store, tmp_path)
+    store.proxy.rate = 0.1
     output = support.score_in_process(there)
-    met = dict(gcs.proxy.faults)
-    gcs.proxy.reset()
+    met = dict(store.proxy.faults)
+    store.proxy.reset()
     assert support.counts(output) == (297, 3)
     same(here, there)
     assert len(met) == 4, f"not every kind of fault was met: {met}"
     assert len(support.manifests(there)) >= 5
 
 
-def test_a_failing_store_under_the_command(sample, gcs, tmp_path):
-    here, there = both(sample, gcs, tmp_path)
+def test_a_failing_store_under_the_command(sample, store, tmp_path):
+    here, there = both(sample, store, tmp_path)
     job = support.write_json(tmp_path / "job.json", there)
-    gcs.proxy.rate = 0.1
+    store.proxy.rate = 0.1
     found = support.run_cli("predict", "--job", job, timeout=280)
-    gcs.proxy.reset()
+    store.proxy.reset()
     assert found.returncode == 0, found.stderr
     assert support.counts(json.loads(found.stdout)) == (297, 3)
     same(here, there)
@@ -92,9 +95,9 @@ def test_a_failing_store_under_the_command(sample, gcs, tmp_path):
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("flag", ["input-paths", "model-dir"])
-def test_a_refusal_is_one_sentence_that_names_the_url(status, flag, gcs, tmp_path, out):
-    gcs.proxy.refuse = status
-    url = f"{gcs.folder()}/x"
+def test_a_refusal_is_one_sentence_that_names_the_url(status, flag, store, tmp_path, out):
+    store.proxy.refuse = status
+    url = f"{store.folder()}/x"
     document = support.job(support.model("double"), support.write(tmp_path / "in", ["1"]), out)
     arguments = [one for one in support.flags(document) if not one.startswith(f"--{flag}=")]
     found = support.run_cli(*arguments, f"--{flag}={url}", timeout=40)
@@ -104,20 +107,20 @@ def test_a_refusal_is_one_sentence_that_names_the_url(status, flag, gcs, tmp_pat
     assert len(found.stderr.splitlines()) == 1, found.stderr
 
 
-def test_a_bucket_that_is_not_there_is_named(gcs, tmp_path, out):
-    document = support.job(support.model("double"), "gs://no-such-bucket/in/*", out)
+def test_a_bucket_that_is_not_there_is_named(store, tmp_path, out):
+    url = f"{store.bucket.partition('://')[0]}://no-such-bucket"
+    document = support.job(support.model("double"), f"{url}/in/*", out)
     found = support.run_cli(*support.flags(document), timeout=40)
     assert (found.returncode, found.stdout) == (1, "")
-    assert "gs://no-such-bucket/in/*" in found.stderr
-    document = support.job(
-        support.model("double"), support.write(tmp_path / "in", ["1"]), "gs://no-such-bucket/out"
-    )
+    assert f"{url}/in/*" in found.stderr
+    document = support.job(support.model("double"), support.write(tmp_path / "in", ["1"]), f"{url}/out")
     found = support.run_cli(*support.flags(document), timeout=40)
     assert (found.returncode, found.stdout) == (1, "")
-    assert "gs://no-such-bucket/out" in found.stderr
+    assert f"{url}/out" in found.stderr
     assert len(found.stderr.splitlines()) == 1, found.stderr
 
 
+@pytest.mark.gcs
 def test_ten_thousand_objects_are_listed_in_few_requests(gcs):
     base = gcs.folder()
     names = [f"{number % 7}/part-{number:05d}" for number in range(10_000)]
