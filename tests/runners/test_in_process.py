@@ -6,27 +6,10 @@ import os
 
 import pytest
 import support
+from recorder import Recorder
 
 import batchpredict
 from batchpredict.errors import BudgetSpent, InvalidJob, JobFailed, ModelUnusable, WorkerLost
-
-
-class Recorder:
-    """An Observer that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.snapshots = []
-        self.warnings = []
-        self.messages = []
-
-    def progress(self, snapshot) -> None:
-        self.snapshots.append(snapshot)
-
-    def warning(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
 
 
 def test_any_number_of_workers_gives_the_same_files(tmp_path):
