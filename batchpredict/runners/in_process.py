@@ -7,9 +7,8 @@ because reading, decoding and encoding hold the interpreter, and because a crash
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from batchpredict.errors import BatchPredictError, JobCancelled, JobFailed
 from batchpredict.job import PredictionOutput
@@ -20,11 +19,10 @@ from batchpredict.prediction.publish import finished_output
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import Prepared, prepare, publish_job
 from batchpredict.runners.flags import check_known
+from batchpredict.runners.pipeline import Pipeline
 
 # How long a cancelled pipeline may take to notice before it is left to die with the process.
 _CANCEL_SECONDS = 3.0
-
-_log = logging.getLogger(__name__)
 
 
 class InProcess:
@@ -93,7 +91,7 @@ class Running:
         self._pool = pool
         self._feed = feed
         self._workers = workers
-        self._pipeline: _PipelineThread | None = None
+        self._pipeline: Pipeline | None = None
         self._published: PredictionOutput | None = None
         take_failure(prepared.request.spec)
         offer_pool(prepared.staging, pool)
@@ -107,7 +105,7 @@ class Running:
             return
         # Started before Beam is imported, so that workers load the model meanwhile.
         self._pool.start(todo)
-        self._pipeline = _PipelineThread(self._prepared.submitted(), flags)
+        self._pipeline = Pipeline(_launcher(self._prepared.submitted(), flags))
         self._pipeline.start()
 
     def ended(self, seconds: float) -> bool:
@@ -122,6 +120,7 @@ class Running:
     def cancel(self) -> str:
         self._pool.cancel()
         if self._pipeline is not None:
+            self._pipeline.give_up()
             self._pipeline.join(_CANCEL_SECONDS)
         return ""
 
@@ -153,27 +152,20 @@ class Running:
         return failure or JobFailed(f"The pipeline failed: {type(error).__name__}: {error}")
 
 
-class _PipelineThread(threading.Thread):
-    """Beam, away from the main thread, which must stay free for Ctrl-C."""
+def _launcher(request: Request, flags: Sequence[str]) -> Callable[[Callable[[], None]], Any]:
+    """Runs the job's pipeline by Beam in this process, to its end."""
 
-    def __init__(self, request: Request, flags: Sequence[str]) -> None:
-        super().__init__(name="pipeline", daemon=True)
-        self._request = request
-        self._flags = flags
-        self.error: BaseException | None = None
+    def launch(last_moment: Callable[[], None]) -> Any:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    def run(self) -> None:
-        try:
-            import apache_beam as beam
-            from apache_beam.options.pipeline_options import PipelineOptions
-            from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+        from batchpredict.prediction.transforms import BatchPredict
 
-            from batchpredict.prediction.transforms import BatchPredict
+        options = PipelineOptions(["--direct_num_workers=1", *flags])
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+        _ = pipeline | BatchPredict(request, spread=False)
+        last_moment()
+        return pipeline.run()
 
-            options = PipelineOptions(["--direct_num_workers=1", *self._flags])
-            pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
-            _ = pipeline | BatchPredict(self._request, spread=False)
-            pipeline.run().wait_until_finish()
-        except BaseException as error:
-            _log.debug("the pipeline failed", exc_info=True)
-            self.error = error
+    return launch

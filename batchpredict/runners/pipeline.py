@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from batchpredict.errors import JobCancelled
+
+_log = logging.getLogger(__name__)
 
 
 class LostSight(Exception):
@@ -90,6 +93,7 @@ class Pipeline:
         try:
             result = self._launch(self._last_moment)
         except BaseException as error:
+            _log.debug("the pipeline is not taken", exc_info=True)
             self.error = error
             return
         self._result = result
@@ -97,6 +101,7 @@ class Pipeline:
         try:
             self.state = str(result.wait_until_finish())
         except BaseException as error:
+            _log.debug("the pipeline failed", exc_info=True)
             self.error = error
             self.state, self.lost = _after(result, error)
 
