@@ -12,6 +12,7 @@ The template reads its job on the workers, so it knows neither the job's machine
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -22,11 +23,13 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict import storage
-from batchpredict.errors import BatchPredictError
+from batchpredict.errors import BatchPredictError, RunnerFailed
 from batchpredict.job import Job
 from batchpredict.prediction.request import Request
 from batchpredict.runners.dataflow import DataflowRunner
-from batchpredict.runners.flags import check_known, spelled
+from batchpredict.runners.dataflow_service import Service
+from batchpredict.runners.flags import WrongFlag, check_known, spelled
+from batchpredict.runners.log_file import gist
 
 # The parameters of the Flex template are those of this one.
 # https://cloud.google.com/dataflow/docs/guides/templates/creating-templates#metadata
@@ -61,14 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, beam_flags = parser.parse_known_args(arguments)
     flags = [*spelled(beam_flags), f"--template_location={options.template_location}"]
+    # Beam and Google's clients say at length what comes to one sentence here.
+    logging.basicConfig(level=logging.CRITICAL)
     try:
         DataflowRunner(flags).check()
         check_known(flags)
+        Service("", "", anonymous="--no_auth" in flags).check_credentials()
         _store(flags)
         storage.replace_bytes(f"{options.template_location}_metadata", storage.read_bytes(_METADATA))
     except (BatchPredictError, OSError) as error:
         print(f"template.py: {error}", file=sys.stderr)
-        return 2 if isinstance(error, BatchPredictError) else 1
+        return 2 if isinstance(error, WrongFlag) else 1
     print(options.template_location)
     return 0
 
@@ -87,9 +93,12 @@ def _store(flags: Sequence[str]) -> None:
 
     options = PipelineOptions(["--runner=DataflowRunner", "--number_of_worker_harness_threads=1", *flags])
     given = options.view_as(TemplateOptions)
-    pipeline = beam.Pipeline(options=options)
-    _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite))
-    pipeline.run()
+    try:
+        pipeline = beam.Pipeline(options=options)
+        _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite))
+        pipeline.run()
+    except Exception as error:
+        raise RunnerFailed(f"the template cannot be stored: {gist(str(error))}") from error
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from batchpredict import storage
 from batchpredict.errors import InvalidJob, RunnerFailed, Violation
 from batchpredict.job import PredictionOutput
 from batchpredict.prediction.progress import Observer, Snapshot
@@ -38,6 +37,8 @@ _NAMES = ("project", "region", "temp_location", "template_location", "dataflow_e
 _LONGEST_LABEL = 63
 # https://cloud.google.com/dataflow/docs/reference/rest/v1b3/projects.jobs#Job
 _LONGEST_NAME = 63
+# Beam makes a bucket of its own where it cannot read this. https://cloud.google.com/storage/docs/buckets#naming
+_FOLDER = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.")
 _CANCEL_SECONDS = 20.0
 # Machines are begun for the job, and fetch an image of some gigabytes. Dataflow gives up by itself after an hour.
 _SOON = 600.0
@@ -66,11 +67,11 @@ class DataflowRunner:
         if not given.project:
             raise WrongFlag("--project: DataflowRunner needs the id of a Google Cloud project")
         if not given.temp_location:
-            raise WrongFlag("--temp-location: DataflowRunner needs a folder on gs:// for its own files")
+            raise WrongFlag("--temp-location: DataflowRunner needs a folder for its own files, as gs://BUCKET/PATH")
         for flag in ("temp_location", "template_location"):
             url = getattr(given, flag)
-            if url and not url.startswith("gs://"):
-                raise WrongFlag(f"--{flag.replace('_', '-')}: '{url}' is not on gs://")
+            if url and not _FOLDER.match(url):
+                raise WrongFlag(f"--{flag.replace('_', '-')}: '{url}' is not of the form gs://BUCKET/PATH")
         if not any(getattr(given, flag) for flag in _BRINGS_US):
             raise WrongFlag(
                 "--sdk-container-image: Dataflow's own workers have neither TensorFlow nor batchpredict; name an "
@@ -88,13 +89,13 @@ class DataflowRunner:
           RunnerFailed: Dataflow is not reachable, or refuses the caller or the project.
           WrongFlag: a flag that is missing, or that Beam does not know.
         """
+        _refuse_local_files(request)
         check_known(self._flags)
         region = self._given.region or request.spec.region
         if not region or region == "local":
             raise WrongFlag(
                 "--region: DataflowRunner needs the region to run in, as predictionInput.region or flag"
             )
-        _refuse_local_files(request)
         template = self._given.template_location
         request = elsewhere(request)
         if template:
@@ -227,7 +228,8 @@ def _refuse_local_files(request: Request) -> None:
     found = [
         Violation(f"prediction_input.{field}", f"'{url}' is on this machine, and Dataflow's workers are not.")
         for field, url in places
-        if storage.is_local(url)
+        # Without making a client of the store, which asks for credentials.
+        if "://" not in url or url.startswith("file://")
     ]
     if found:
         raise InvalidJob(found)

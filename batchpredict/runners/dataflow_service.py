@@ -45,6 +45,18 @@ class Service:
             jobs = self._client().list_jobs({**self._where, "page_size": 1}, retry=None, timeout=_ANSWER_SECONDS)
             next(iter(jobs), None)
 
+    def check_credentials(self) -> None:
+        """See that there are any.
+
+        Raises:
+          RunnerFailed: there are none.
+        """
+        import google.auth
+
+        if not self._anonymous:
+            with self._told():
+                google.auth.default()
+
     def cancel(self, job_id: str, seconds: float) -> bool:
         """Cancel a job; whether it has ended within `seconds`."""
         from google.cloud import dataflow

@@ -267,6 +267,26 @@ def test_a_flag_that_is_missing_is_named(service, gcs, flag, words):
         choose("DataflowRunner", given).check()
 
 
+@pytest.mark.parametrize("url", ["/tmp/x", "gs://bucket", "gs://b/tmp", "s3://bucket/tmp"])
+def test_a_folder_of_dataflow_s_own_is_on_a_bucket(service, gcs, url):
+    with pytest.raises(WrongFlag, match=rf"^--temp-location: '{url}' is not of the form gs://BUCKET/PATH"):
+        choose("DataflowRunner", [*flags(service, gcs), f"--temp_location={url}"]).check()
+
+
+def test_without_credentials_one_sentence_says_how_to_get_some(service, gcs, base, tmp_path, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    given = [
+        flag for flag in flags(service, gcs) if flag not in ("--no_auth", f"--dataflow_endpoint={service.endpoint}")
+    ]
+    expected = "--project: there are no credentials for Google Cloud; "
+    with pytest.raises(RunnerFailed, match=f"^{expected}"):
+        choose("DataflowRunner", given).submit(request(document(base, "anonymous")), Recorder())
+    stored = run_script("template.py", *given, "--region=r", f"--template_location={base}/x")
+    assert (stored.returncode, stored.stdout) == (1, "")
+    (line,) = stored.stderr.splitlines()
+    assert line.startswith(f"template.py: {expected}")
+
+
 def test_the_region_may_not_be_missing(service, gcs, base):
     with pytest.raises(WrongFlag, match=r"^--region: "):
         choose("DataflowRunner", flags(service, gcs)).submit(
