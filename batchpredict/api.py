@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.job import Job, PredictionOutput
-from batchpredict.prediction.progress import Observer
+from batchpredict.ledger.progress import Observer
 from batchpredict.prediction.request import Request
 from batchpredict.runners.drive import run
 from batchpredict.runners.in_process import InProcess
@@ -27,7 +27,7 @@ def predict(
       workers: worker processes; default: one per core, at most the job's maxWorkerCount.
       overwrite: replace results of another job in the output folder.
       fresh: score everything again, whatever earlier runs of this job have committed.
-      observer: told of progress and warnings; see `batchpredict.prediction.progress.Observer`.
+      observer: told of progress and warnings; see `batchpredict.ledger.progress.Observer`.
 
     Returns:
       The job's output: counts and node hours, of this run and of those that it resumed.

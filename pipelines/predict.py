@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, InvalidJob
 from batchpredict.job import Job
-from batchpredict.prediction.progress import Unobserved
+from batchpredict.ledger.progress import Unobserved
 from batchpredict.prediction.request import Request
 from batchpredict.runners import DIRECT, choose
 from batchpredict.runners.drive import run, silence_threads

@@ -18,13 +18,13 @@ import fsspec
 
 from batchpredict.formats import Split
 from batchpredict.job import Job
+from batchpredict.ledger.publish import publish
+from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.models.fetch import fetch_model
 from batchpredict.models.saved_model import SavedModel
-from batchpredict.prediction import hotpath
-from batchpredict.prediction.publish import publish
 from batchpredict.prediction.session import Request, prepare
-from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.prediction.task import Task
+from batchpredict.scoring import hotpath
+from batchpredict.scoring.task import Task
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 

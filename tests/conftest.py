@@ -13,7 +13,7 @@ from stores import s3 as s3_store
 from stores.gcs import Gcs
 from stores.store import Store
 
-from batchpredict.prediction import plan
+from batchpredict.ledger import plan
 
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)

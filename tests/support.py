@@ -22,16 +22,16 @@ from batchpredict import storage
 from batchpredict.formats import Split
 from batchpredict.formats.framing import mask
 from batchpredict.job import Job, PredictionOutput
-from batchpredict.prediction.hotpath import SplitPredictor
-from batchpredict.prediction.manifest import Manifest
-from batchpredict.prediction.plan import Plan, read_page
-from batchpredict.prediction.publish import finished_output, publish
-from batchpredict.prediction.published import owner_of
+from batchpredict.ledger.manifest import Manifest
+from batchpredict.ledger.plan import Plan, read_page
+from batchpredict.ledger.publish import finished_output, publish
+from batchpredict.ledger.published import owner_of
+from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import Prepared, prepare
-from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.prediction.staging import Staging
-from batchpredict.prediction.task import Task
+from batchpredict.scoring.hotpath import SplitPredictor
+from batchpredict.scoring.task import Task
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TESTDATA = os.path.join(ROOT, "testdata")
@@ -135,7 +135,7 @@ def publish_prepared(
 
 def planned(document: Document) -> tuple[Plan, Staging]:
     """The plan and the staging folder of a job, whether or not it has run."""
-    from batchpredict.prediction.plan import make_plan
+    from batchpredict.ledger.plan import make_plan
 
     spec = spec_of(document)
     with make_plan(spec) as draft:

@@ -19,7 +19,7 @@ from batchpredict.errors import BatchPredictError, InvalidJob
 from batchpredict.runners.flags import WrongFlag
 
 if TYPE_CHECKING:
-    from batchpredict.prediction.progress import Snapshot
+    from batchpredict.ledger.progress import Snapshot
     from batchpredict.prediction.request import Request
     from batchpredict.runners.interface import Runner
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from batchpredict.errors import BatchPredictError
-from batchpredict.prediction.budget import Tally, parse_budget
-from batchpredict.prediction.plan import Plan
-from batchpredict.prediction.pool import Allowance, WorkerPool
-from batchpredict.prediction.progress import committed_tally
-from batchpredict.prediction.protocol import Setup
+from batchpredict.ledger.budget import Tally, parse_budget
+from batchpredict.ledger.plan import Plan
+from batchpredict.ledger.progress import committed_tally
+from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.request import Request, cores
-from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.prediction.staging import Staging
+from batchpredict.workers.pool import Allowance, WorkerPool
+from batchpredict.workers.protocol import Setup
 
 # Beam wraps what a transform raises in messages of its own; whoever runs the pipeline in this process finds the
 # bare reason here.

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from batchpredict.job import Job
-from batchpredict.prediction.spec import PredictionSpec
+from batchpredict.ledger.spec import PredictionSpec
 
 
 @dataclass(frozen=True)

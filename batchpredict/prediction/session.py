@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from batchpredict.errors import OutputRefused
 from batchpredict.formats import Split
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.budget import Tally, check, parse_budget
-from batchpredict.prediction.chain import Redo
-from batchpredict.prediction.plan import Plan, make_plan, read_page
+from batchpredict.ledger.budget import Tally, check, parse_budget
+from batchpredict.ledger.chain import Redo
+from batchpredict.ledger.plan import Plan, make_plan, read_page
+from batchpredict.ledger.publish import finished_output, publish
+from batchpredict.ledger.published import occupancy, refuse_others
+from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.pools import Lease
-from batchpredict.prediction.publish import finished_output, publish
-from batchpredict.prediction.published import occupancy, refuse_others
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.staging import Staging
-from batchpredict.prediction.task import Task
+from batchpredict.scoring.task import Task
 
 
 @dataclass(frozen=True)

@@ -22,18 +22,18 @@ from pydantic import TypeAdapter
 from batchpredict.errors import BatchPredictError, InvalidJob, JobCancelled, JobFailed
 from batchpredict.formats import Split
 from batchpredict.job import Job
-from batchpredict.prediction.manifest import Manifest
-from batchpredict.prediction.plan import Plan, load_plan
-from batchpredict.prediction.pool import WorkerPool
+from batchpredict.ledger.manifest import Manifest
+from batchpredict.ledger.plan import Plan, load_plan
+from batchpredict.ledger.proof import Proof, prove
+from batchpredict.ledger.publish import Order, Settled, finish, publish_page, settle
+from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger.staging import Staging
+from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.pools import Lease, note_failure
-from batchpredict.prediction.proof import Proof, prove
-from batchpredict.prediction.publish import Order, Settled, finish, publish_page, settle
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import left_of_page, prepare, redo_in_pool
-from batchpredict.prediction.spec import PredictionSpec
-from batchpredict.prediction.staging import Staging
-from batchpredict.prediction.submission import Submission
-from batchpredict.prediction.task import Task
+from batchpredict.scoring.task import Task
+from batchpredict.workers.pool import WorkerPool
 
 NAMESPACE = "batchpredict"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from batchpredict.prediction.progress import Observer
+from batchpredict.ledger.progress import Observer
+from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.submission import Submission
 from batchpredict.runners.pipeline import Pipeline
 from batchpredict.runners.submitted import Place, Submitted
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from batchpredict.errors import InvalidJob, RunnerFailed, Violation
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.progress import Observer, Snapshot
+from batchpredict.ledger.progress import Observer, Snapshot
 from batchpredict.prediction.request import Request
 from batchpredict.runners.beam import elsewhere, hand_over
 from batchpredict.runners.dataflow_service import Service

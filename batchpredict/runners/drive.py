@@ -8,7 +8,7 @@ import threading
 
 from batchpredict.errors import BatchPredictError
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.progress import Observer, Unobserved
+from batchpredict.ledger.progress import Observer, Unobserved
 from batchpredict.prediction.request import Request
 from batchpredict.runners.interface import Execution, Runner
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from batchpredict.errors import BatchPredictError, JobCancelled, JobFailed
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.pool import WorkerPool
+from batchpredict.ledger.progress import ManifestFeed, Observer, Snapshot
+from batchpredict.ledger.publish import finished_output
 from batchpredict.prediction.pools import make_pool, offer_pool, take_failure, withdraw_pool
-from batchpredict.prediction.progress import ManifestFeed, Observer, Snapshot
-from batchpredict.prediction.publish import finished_output
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import Prepared, prepare, publish_job
 from batchpredict.runners.flags import check_known
 from batchpredict.runners.pipeline import Pipeline
+from batchpredict.workers.pool import WorkerPool
 
 # How long a cancelled pipeline may take to notice before it is left to die with the process.
 _CANCEL_SECONDS = 3.0

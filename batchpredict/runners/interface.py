@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.progress import Observer, Snapshot
+from batchpredict.ledger.progress import Observer, Snapshot
 from batchpredict.prediction.request import Request
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from batchpredict.errors import RunnerFailed
-from batchpredict.prediction.progress import Observer
+from batchpredict.ledger.progress import Observer
 from batchpredict.prediction.request import Request
 from batchpredict.runners.beam import elsewhere, hand_over
 from batchpredict.runners.flags import WrongFlag, check_known

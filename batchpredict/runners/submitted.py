@@ -15,12 +15,12 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, JobCancelled, RunnerFailed
 from batchpredict.job import PredictionOutput
-from batchpredict.prediction.plan import load_plan
-from batchpredict.prediction.progress import ManifestFeed, Observer, Snapshot
-from batchpredict.prediction.publish import finished_output
+from batchpredict.ledger.plan import load_plan
+from batchpredict.ledger.progress import ManifestFeed, Observer, Snapshot
+from batchpredict.ledger.publish import finished_output
+from batchpredict.ledger.staging import Staging
+from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.staging import Staging
-from batchpredict.prediction.submission import Submission
 from batchpredict.runners.log_file import LogFile, gist, told_by
 from batchpredict.runners.pipeline import Pipeline
 

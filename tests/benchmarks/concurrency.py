@@ -21,9 +21,9 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     pin(order["cores"])
     from batchpredict.job import Job
-    from batchpredict.prediction.plan import make_plan
-    from batchpredict.prediction.protocol import Setup
-    from batchpredict.prediction.spec import PredictionSpec
+    from batchpredict.ledger.plan import make_plan
+    from batchpredict.ledger.spec import PredictionSpec
+    from batchpredict.workers.protocol import Setup
 
     spec = PredictionSpec.of(Job.submitted(order["job"]))
     with make_plan(spec) as draft:
@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def _score(setup: Any, splits: list[Any], ready: Any, times: Any) -> None:
-    from batchpredict.prediction.task import Task
-    from batchpredict.prediction.worker import load
+    from batchpredict.scoring.task import Task
+    from batchpredict.workers.worker import load
 
     predictor = load(setup)
     ready.wait()

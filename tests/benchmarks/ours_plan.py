@@ -11,9 +11,9 @@ def main() -> None:
     """Plan the job of the argument, `{"job": ...}`, as a step of a pipeline does."""
     order = json.loads(sys.argv[1])
     from batchpredict.job import Job
-    from batchpredict.prediction.plan import make_plan
-    from batchpredict.prediction.spec import PredictionSpec
-    from batchpredict.prediction.staging import Staging
+    from batchpredict.ledger.plan import make_plan
+    from batchpredict.ledger.spec import PredictionSpec
+    from batchpredict.ledger.staging import Staging
 
     spec = PredictionSpec.of(Job.submitted(order["job"]))
     began = time.perf_counter()

@@ -1,7 +1,7 @@
 """A job on an object store whose every answer takes a while, against the same job on local files.
 
-A real store computes elsewhere. The one here takes more of the processor for a byte than the job does, so the machine
-is shared out: the last core is the store's, and the job has the others, also when its files are local.
+A real store computes elsewhere. The one here takes more of the processor for a byte than the job does, so the
+machine is shared out: the last core is the store's, and the job has the others, also when its files are local.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def remote(bench: Bench) -> Table:
     return table
 
 
-def _rate(bench: Bench, inputs: dict[int, Inputs], folders: dict[int, str], output: str | None, cores: int) -> float:
+def _rate(
+    bench: Bench, inputs: dict[int, Inputs], folders: dict[int, str], output: str | None, cores: int
+) -> float:
     """Records per second between the two sizes; with an output on the store, or below the benchmark's folder."""
 
     def seconds_of(records: int) -> float:

@@ -10,9 +10,9 @@ import pytest
 import support
 
 from batchpredict.errors import StagingDamaged
-from batchpredict.prediction.manifest import Manifest, PartFile, SegmentReport
-from batchpredict.prediction.publish import finished_output
-from batchpredict.prediction.staging import Staging
+from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
+from batchpredict.ledger.publish import finished_output
+from batchpredict.ledger.staging import Staging
 
 FINGERPRINT = "fa249684d724e8b3"
 INPUT = "memory:///golden/in.json"

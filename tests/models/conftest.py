@@ -1,45 +1,14 @@
-"""Signatures as the loaded test models have them, and lines as a reader hands them over."""
+"""Fixtures of the tests of models."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from making import make
+from support import TESTDATA
 
-from batchpredict.errors import RecordRefused
-from batchpredict.formats.records import Run
-from batchpredict.models.signature import Signature, TensorSpec
-
-TESTDATA = os.path.join(os.path.dirname(__file__), "..", "..", "testdata")
+__all__ = ["make"]
 
 
 @pytest.fixture(scope="session")
 def testdata() -> str:
-    return os.path.abspath(TESTDATA)
-
-
-class Make:
-    """Builds what many tests start from, in one line each."""
-
-    @staticmethod
-    def signature(**inputs: tuple[str, tuple[int | None, ...] | None]) -> Signature:
-        """A signature with these inputs: alias to dtype and shape of one row."""
-        specs = [
-            TensorSpec(alias, dtype, None if row is None else (None, *row))
-            for alias, (dtype, row) in sorted(inputs.items())
-        ]
-        return Signature("serving_default", tuple(specs), (TensorSpec("y", "float32", (None,)),))
-
-    @staticmethod
-    def run(*lines: bytes) -> Run:
-        """Lines of a file, as its reader hands them over."""
-        return Run(list(lines), offset=0, index=0, raw=list(lines), framing=1)
-
-    @staticmethod
-    def messages(refusals: dict[int, RecordRefused]) -> dict[int, str]:
-        return {row: refused.message for row, refused in refusals.items()}
-
-
-@pytest.fixture(scope="session")
-def make() -> type[Make]:
-    return Make
+    return TESTDATA

@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from batchpredict.errors import FAILED_TO_RUN_MODEL, INVALID_OUTPUTS, ModelUnusable, RecordRefused
 from batchpredict.models.columns import Ragged
-from batchpredict.models.decode import Decoder
 from batchpredict.models.encode import base64_object, to_json_value, to_values
-from batchpredict.models.fields import FieldRule
 from batchpredict.models.saved_model import SavedModel, brief
 from batchpredict.models.signature import TensorSpec
 from batchpredict.models.values import to_column
+from batchpredict.scoring.decode import Decoder
+from batchpredict.scoring.fields import FieldRule
 
 
 @pytest.fixture(scope="module")

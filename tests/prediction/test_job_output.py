@@ -14,10 +14,10 @@ from support import score_in_process
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
-from batchpredict.prediction.plan import load_plan
+from batchpredict.ledger.plan import load_plan
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.session import prepare
-from batchpredict.prediction.task import Task
+from batchpredict.scoring.task import Task
 
 DOUBLE = support.model("double")
 

@@ -12,8 +12,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from batchpredict import storage
 from batchpredict.errors import InvalidJob, JobFailed, NoInput
+from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.submission import Submission
 from batchpredict.prediction.transforms import BatchPredict, MakePlan
 
 DOUBLE = support.model("double")

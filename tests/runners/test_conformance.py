@@ -81,7 +81,7 @@ def test_the_files_are_those_of_a_job_in_this_process(runner, tmp_path, data_for
 
 def test_a_job_that_is_resumed_does_only_the_rest(runner, tmp_path, out):
     from batchpredict.prediction.session import prepare
-    from batchpredict.prediction.task import Task
+    from batchpredict.scoring.task import Task
 
     document = digits(out)
     prepared = prepare(Request(support.spec_of(document)))

@@ -9,8 +9,8 @@ import support
 from recorder import Recorder
 
 from batchpredict.errors import JobCancelled, NoInput, RunnerFailed
+from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.submission import Submission
 from batchpredict.runners.submitted import Place, Submitted
 
 
@@ -123,7 +123,7 @@ def test_the_server_is_lost_and_nothing_goes_on(out):
 
 def test_the_server_is_lost_and_the_cluster_goes_on(tmp_path, out):
     from batchpredict.prediction.session import prepare
-    from batchpredict.prediction.task import Task
+    from batchpredict.scoring.task import Task
 
     source = support.write(tmp_path / "in.json", map(str, range(30)))
     document = support.job(support.model("double"), source, out, splitBytes=30)

@@ -1,0 +1,114 @@
+"""How far a job is, read from its manifests: the same on every runner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchpredict.ledger.budget import Tally
+from batchpredict.ledger.plan import Plan
+from batchpredict.ledger.staging import Staging
+
+# A look at the manifests that takes a second is followed by a rest of so many.
+_REST = 10.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A job at one moment.
+
+    Attributes:
+      tally: predictions, errors and bytes; of the committed splits and, where it is known, of those under way.
+      resumed: the part of it that earlier runs had committed.
+      total_bytes: input bytes of the job.
+      splits_done, splits: committed splits, and all.
+      workers: worker processes.
+    """
+
+    tally: Tally
+    resumed: Tally
+    total_bytes: int
+    splits_done: int
+    splits: int
+    workers: int
+
+
+class Observer(Protocol):
+    """Whoever watches a job run. Warnings come from any thread, the rest from the one that waits for the job."""
+
+    def progress(self, snapshot: Snapshot) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+
+class Unobserved:
+    """An `Observer` that looks away."""
+
+    def progress(self, snapshot: Snapshot) -> None:
+        del snapshot
+
+    def warning(self, message: str) -> None:
+        del message
+
+    def message(self, text: str) -> None:
+        del text
+
+
+class ManifestFeed:
+    """Adds up the manifests of a job, reading each once. Pages that are complete are not looked at again."""
+
+    def __init__(self, staging: Staging, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+        self._staging = staging
+        self._plan = plan
+        self._clock = clock
+        self._open: dict[int, set[int]] = {page: set() for page in plan.pages}
+        self._done = 0
+        self._tally = Tally()
+        self._resumed: Tally | None = None
+        self._next = 0.0
+
+    def poll(self, under_way: Tally | None = None, workers: int = 0, *, at_once: bool = False) -> Snapshot:
+        """The job as it is now; the first call sets what counts as resumed.
+
+        Where looking takes long, it is done seldom: between two looks, calls repeat what the last one found,
+        unless the truth is wanted `at_once`.
+
+        Raises:
+          StagingDamaged: a manifest cannot be read.
+        """
+        began = self._clock()
+        if at_once or began >= self._next:
+            for page in list(self._open):
+                self._look(page)
+            took = self._clock() - began
+            self._next = began + took * _REST
+        if self._resumed is None:
+            self._resumed = self._tally
+        return Snapshot(
+            tally=self._tally + (under_way or Tally()),
+            resumed=self._resumed,
+            total_bytes=self._plan.bytes,
+            splits_done=self._done,
+            splits=self._plan.splits,
+            workers=workers,
+        )
+
+    def _look(self, page: int) -> None:
+        numbers = self._plan.page(page)
+        seen = self._open[page]
+        new = [number for number in self._staging.committed_among(numbers) if number not in seen]
+        for manifest in self._staging.read_all((number, None) for number in new):
+            seen.add(manifest.split)
+            self._done += 1
+            self._tally += Tally.of(manifest)
+        if len(seen) == len(numbers):
+            del self._open[page]
+
+
+def committed_tally(staging: Staging, plan: Plan) -> Tally:
+    """What the manifests of a job come to so far."""
+    return ManifestFeed(staging, plan).poll().tally

@@ -1,0 +1,153 @@
+"""The names of a job's results in its output folder, and whose results stand there.
+
+Names are the service's: `prediction.results-SSSSS-of-NNNNN` and `prediction.errors_stats-00000-of-00001`.
+`prediction.errors-SSSSS-of-NNNNN` and `_SUCCESS` are ours.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from dataclasses import dataclass
+
+from batchpredict import storage
+from batchpredict.errors import NoInput, OutputRefused
+from batchpredict.ledger.staging import FOLDER, Staging
+from batchpredict.storage.files import locate
+from batchpredict.storage.urls import name_of
+
+SUCCESS = "_SUCCESS"
+STATS = "prediction.errors_stats-00000-of-00001"
+CSV_HEADER = "prediction.results_header.csv"
+
+# Stands for an owner whose name cannot be read: not this job, whoever asks.
+_UNKNOWN = "unknown"
+
+_PREFIXES = ("prediction.results", "prediction.errors", "prediction.errors_stats")
+_SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
+
+
+def results_name(shard: int, shards: int, output_format: str) -> str:
+    return f"prediction.results-{_sharded(shard, shards)}{_SUFFIXES[output_format]}"
+
+
+def errors_name(shard: int, shards: int) -> str:
+    return f"prediction.errors-{_sharded(shard, shards)}"
+
+
+def _sharded(shard: int, shards: int) -> str:
+    """Five digits, as the service had it; more where there are more shards, so that names sort as numbers do."""
+    width = max(5, len(str(shards)))
+    return f"{shard:0{width}d}-of-{shards:0{width}d}"
+
+
+def is_result(name: str) -> bool:
+    """Whether a file of an output folder is a job's: a result, an error file or the mark of success."""
+    return name == SUCCESS or name.startswith(_PREFIXES)
+
+
+def owns(output_path: str, pattern: str, output_format: str) -> bool:
+    """Whether an input pattern, or an input's plain path, would match results in an output folder.
+
+    Raises:
+      NoInput: the pattern's file system refuses to answer.
+    """
+    _, path = locate(pattern)
+    _, folder = locate(output_path)
+    try:
+        is_folder = pattern.endswith("/") or storage.is_directory(pattern)
+    except OSError as error:
+        raise NoInput(f"inputPaths: '{pattern}' cannot be listed: {error}") from error
+    if is_folder:
+        return path.rstrip("/") == folder.rstrip("/")
+    if not any(sign in path for sign in "*?["):
+        return is_result(name_of(path)) and path == storage.join(folder, name_of(path))
+    own = [storage.join(folder, name) for name in (results_name(0, 1, output_format), errors_name(0, 1), STATS)]
+    # fnmatch lets an asterisk cross folders; only patterns of the same depth match a file of this folder.
+    same_depth = path.count("/") == own[0].count("/") or "**" in path
+    return same_depth and any(fnmatch.fnmatchcase(name, path) for name in own)
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """What stands in an output folder.
+
+    Attributes:
+      owner: fingerprint of the job that last began to publish here; None if no job of ours did.
+      complete: the mark of success is there.
+      used: results are there, or the mark.
+    """
+
+    owner: str | None
+    complete: bool
+    used: bool
+
+
+def occupancy(output_path: str) -> Occupancy:
+    """Look into an output folder.
+
+    Raises:
+      OutputRefused: it cannot be listed, or is a file.
+    """
+    try:
+        if storage.exists(output_path) and not storage.is_directory(output_path):
+            raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
+        complete = storage.exists(storage.join(output_path, SUCCESS))
+        # The first shards tell: a folder of a million need not be listed.
+        used = complete or any(storage.any_begins(output_path, f"{prefix}-000") for prefix in _PREFIXES)
+        return Occupancy(owner_of(output_path), complete, used)
+    except OSError as error:
+        raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
+
+
+def owner_of(output_path: str) -> str | None:
+    """Fingerprint of the job that last began to publish in a folder; None if no job of ours did."""
+    try:
+        owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _UNKNOWN
+    return owner if isinstance(owner, str) and owner else _UNKNOWN
+
+
+def _owner(output_path: str) -> str:
+    return storage.join(output_path, FOLDER, "owner.json")
+
+
+def refuse_others(staging: Staging, found: Occupancy, *, overwrite: bool) -> None:
+    """Refuse an output folder that holds results of another job.
+
+    Raises:
+      OutputRefused: it does, and they may not be overwritten.
+    """
+    if found.used and found.owner != staging.fingerprint and not overwrite:
+        raise OutputRefused(
+            f"outputPath: '{staging.output_path}' holds the results of another job (or of other inputs, another "
+            "model or other options). Choose another folder, or replace them with --overwrite."
+        )
+
+
+def take_over(staging: Staging, found: Occupancy) -> None:
+    """Remove what another job, or an earlier run of this one, left; from here on the folder is this job's.
+
+    Results of this very job stay: they were published by a run that was interrupted, or by one that is
+    publishing at this moment and may have finished since we looked.
+    """
+    repeated = found.complete and not storage.exists(staging.output)
+    if found.owner != staging.fingerprint or repeated:
+        # The mark of success goes first: nobody may take half of the old results for all of them.
+        if found.complete:
+            storage.delete(storage.join(staging.output_path, SUCCESS))
+        if found.owner is not None and found.owner != staging.fingerprint:
+            # Its manifests promise parts that have become the results which go now.
+            storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
+        for name in storage.list_names(staging.output_path):
+            if is_result(name):
+                storage.delete(storage.join(staging.output_path, name))
+    text = json.dumps({"fingerprint": staging.fingerprint}).encode()
+    if found.owner is not None:
+        storage.replace_bytes(_owner(staging.output_path), text)
+    elif not storage.create_if_absent(_owner(staging.output_path), text):
+        # Another job has begun to publish into the same empty folder since we looked.
+        refuse_others(staging, Occupancy(owner_of(staging.output_path), complete=True, used=True), overwrite=False)

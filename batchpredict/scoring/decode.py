@@ -1,0 +1,303 @@
+"""Records to instances: the service's rules for what a line or a record means to a model, to the letter.
+
+The rules are those of kubeflow/batch-predict (`PredictionDoFn.process`):
+
+1. a signature with exactly one input, of strings, gets the record as it is: no JSON, no base64;
+2. any other record is JSON, and an object whose only key is "b64" is base64 data, at any depth;
+3. with one input, an instance that is no object is that input's value; an object must have just that key;
+4. with several, an instance is an object with a field for each input and nothing else.
+
+What differs: there a bad record took its whole batch with it, here it is refused alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from batchpredict.errors import INVALID_INPUTS, RecordRefused
+from batchpredict.formats.records import Rows, Run
+from batchpredict.models.columns import Column, take
+from batchpredict.models.signature import Signature
+from batchpredict.models.values import Refusals, to_column
+from batchpredict.scoring.bulk import BulkParser
+from batchpredict.scoring.fields import ExampleFields, FieldRule, unexpected, unfit
+from batchpredict.scoring.instances import Instances, Origin
+
+Carried = list[dict[str, Any]]
+
+
+class Decoder:
+    """Turns runs of records into `Instances` for one signature.
+
+    Args:
+      signature: what the model takes.
+      rule: which fields go past the model.
+      text: the records are lines of text, which must be UTF-8; otherwise they are TFRecords.
+    """
+
+    def __init__(self, signature: Signature, rule: FieldRule, *, text: bool) -> None:
+        self._signature = signature
+        self._rule = rule
+        self._text = text
+        self._bulk: BulkParser | None = None
+        self._decode = self._choose()
+
+    def _choose(self) -> Callable[[list[bytes]], tuple[dict[str, Column], Carried | None, Refusals]]:
+        if self._signature.single_string_input is None:
+            inputs = self._signature.inputs
+            if len(inputs) == 1 and not self._rule and BulkParser.takes(inputs[0]):
+                self._bulk = BulkParser(inputs[0])
+                return self._decode_numbers
+            return self._decode_json
+        if not self._rule:
+            return self._decode_raw
+        if self._text:
+            return self._decode_json
+        self._examples = ExampleFields(self._rule)
+        return self._decode_examples
+
+    def __call__(self, segment: int, run: Run | Rows) -> tuple[Instances, Refusals]:
+        """The instances of a run, and the rows of the run that were refused.
+
+        Refused rows are not among the instances.
+        """
+        if isinstance(run, Rows):
+            from batchpredict.scoring.arrow import decode_rows
+
+            columns, carried, refusals = decode_rows(run.table, self._signature, self._rule)
+        else:
+            columns, carried, refusals = self._decode(run.payloads)
+        count = len(run)
+        if not refusals:
+            return Instances(count, columns, (Origin(segment, run, range(count)),), carried), refusals
+        kept = [row for row in range(count) if row not in refusals]
+        return (
+            Instances(
+                len(kept),
+                {alias: take(column, kept) for alias, column in columns.items()} if kept else {},
+                (Origin(segment, run, kept),),
+                None if carried is None else [carried[row] for row in kept],
+            ),
+            refusals,
+        )
+
+    def _decode_raw(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+        refusals = _not_utf8(payloads) if self._text else {}
+        return {self._signature.inputs[0].alias: payloads}, None, refusals
+
+    def _decode_examples(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+        kept: list[bytes] = []
+        carried: Carried = []
+        refusals: Refusals = {}
+        for row, payload in enumerate(payloads):
+            try:
+                example, fields = self._examples.divide(payload)
+            except RecordRefused as refused:
+                refusals[row] = refused
+                example, fields = b"", {}
+            kept.append(example)
+            carried.append(fields)
+        return {self._signature.inputs[0].alias: kept}, carried, refusals
+
+    def _decode_numbers(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+        """For one numeric input: all at once if the texts allow it."""
+        assert self._bulk is not None
+        array = self._bulk(payloads)
+        if array is None:
+            return self._decode_json(payloads)
+        (spec,) = self._signature.inputs
+        column, refusals = to_column(array, spec)
+        return {spec.alias: column}, None, refusals
+
+    def _decode_json(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+        values, refusals = parse_json(payloads, not_utf8=NOT_UTF8 if self._text else NOT_JSON)
+        carried: Carried | None = None
+        if self._rule:
+            values, carried = divide(values, self._rule, refusals)
+        columns = columnarize(values, self._signature, refusals)
+        return columns, carried, refusals
+
+
+def parse_json(payloads: Sequence[bytes], *, not_utf8: str) -> tuple[list[Any], Refusals]:
+    """JSON texts as values, base64 objects replaced by their bytes; None where a text was refused."""
+    refusals: Refusals = {}
+    loads = orjson.loads
+    try:
+        values = [loads(payload) for payload in payloads]
+    except orjson.JSONDecodeError:
+        values = [_parse_one(row, payload, refusals, not_utf8) for row, payload in enumerate(payloads)]
+    # Looking for the marker once in the whole run is far cheaper than walking every value; a backslash-u
+    # could spell the key in another way.
+    joined = b"".join(payloads)
+    if b'"b64"' in joined or b"\\u" in joined:
+        for row, value in enumerate(values):
+            if row not in refusals:
+                try:
+                    values[row] = decode_base64(value)
+                except (ValueError, binascii.Error):
+                    refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
+                except RecursionError:
+                    refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
+    return values, refusals
+
+
+def _parse_one(row: int, payload: bytes, refusals: Refusals, not_utf8: str) -> Any:
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
+        value = json.loads(payload.decode("utf-8"), parse_int=_integer)
+        if b"\\u" in payload:
+            # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError:
+        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: an escape that is half of a surrogate pair.")
+    except UnicodeDecodeError:
+        refusals[row] = RecordRefused(INVALID_INPUTS, not_utf8)
+    except json.JSONDecodeError as error:
+        refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
+    except (RecursionError, ValueError):
+        refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
+    return None
+
+
+def _integer(text: str) -> int | float:
+    """A whole number as orjson reads it: of more than 64 bits only as a float."""
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else float(text)
+
+
+def decode_base64(value: Any) -> Any:
+    """`value` with every object of the form {"b64": text} replaced by the bytes that it stands for.
+
+    Raises:
+      ValueError: the text is not base64.
+    """
+    if isinstance(value, dict):
+        if len(value) == 1 and "b64" in value:
+            if not isinstance(value["b64"], str):
+                raise ValueError("b64 is not a string")
+            return base64.b64decode(value["b64"], validate=True)
+        return {name: decode_base64(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [decode_base64(inner) for inner in value]
+    return value
+
+
+def divide(values: Sequence[Any], rule: FieldRule, refusals: Refusals) -> tuple[list[Any], Carried]:
+    """Each instance's fields for the model, and those carried past it."""
+    inner: list[Any] = []
+    carried: Carried = []
+    for row, value in enumerate(values):
+        goes_in: Any = None
+        past: dict[str, Any] = {}
+        if row not in refusals:
+            try:
+                goes_in, past = rule.divide(value)
+            except RecordRefused as refused:
+                refusals[row] = refused
+        inner.append(goes_in)
+        carried.append(past)
+    return inner, carried
+
+
+def columnarize(values: Sequence[Any], signature: Signature, refusals: Refusals) -> dict[str, Column]:
+    """Instances as one column per input. Adds to `refusals` the rows that do not fit the signature."""
+    single = signature.inputs[0].alias if len(signature.inputs) == 1 else None
+    if single is not None:
+        # Most instances are bare values; to see that none is an object is a tenth of the cost of asking each.
+        bare = dict not in set(map(type, values))
+        gathered = {
+            single: list(values)
+            if bare
+            else [_single(row, value, single, refusals) for row, value in enumerate(values)]
+        }
+    else:
+        gathered = _several(values, signature, refusals)
+    columns: dict[str, Column] = {}
+    for spec in signature.inputs:
+        good = [row for row in range(len(values)) if row not in refusals] if refusals else None
+        wanted = gathered[spec.alias] if good is None else [gathered[spec.alias][row] for row in good]
+        column, refused = to_column(wanted, spec)
+        if good is None:
+            columns[spec.alias] = column
+            refusals.update(refused)
+        else:
+            columns[spec.alias] = _spread(column, good, len(values))
+            refusals.update({good[row]: reason for row, reason in refused.items()})
+    return columns
+
+
+def _spread(column: Column, rows: Sequence[int], count: int) -> Column:
+    """A column of `rows` as one of `count` rows; what stands in the others does not matter."""
+    if not rows:
+        return [b""] * count
+    position = {row: at for at, row in enumerate(rows)}
+    return take(column, [position.get(row, 0) for row in range(count)])
+
+
+def _single(row: int, value: Any, alias: str, refusals: Refusals) -> Any:
+    if type(value) is not dict or row in refusals:
+        return value
+    if len(value) != 1 or alias not in value:
+        refusals[row] = RecordRefused(INVALID_INPUTS, unexpected(alias, value))
+        return None
+    return value[alias]
+
+
+def _several(values: Sequence[Any], signature: Signature, refusals: Refusals) -> dict[str, list[Any]]:
+    aliases = [spec.alias for spec in signature.inputs]
+    width = len(aliases)
+    try:
+        if all(len(value) == width for value in values):
+            return {alias: [value[alias] for value in values] for alias in aliases}
+    except (TypeError, KeyError):
+        pass
+    for row, value in enumerate(values):
+        if row not in refusals:
+            reason = _unfit(value, aliases)
+            if reason:
+                refusals[row] = RecordRefused(INVALID_INPUTS, reason)
+    return {
+        alias: [None if row in refusals else value[alias] for row, value in enumerate(values)] for alias in aliases
+    }
+
+
+def _unfit(value: Any, aliases: Sequence[str]) -> str | None:
+    if not isinstance(value, Mapping):
+        return f"Input mismatch: the instance must be an object with the fields {', '.join(aliases)}."
+    return unfit(value, aliases)
+
+
+NOT_JSON = (
+    "The record is not JSON text. A signature that takes one string gets records as they are, tf.Examples for one; "
+    "this signature does not."
+)
+TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."
+NOT_UTF8 = "The line is not valid UTF-8; encode binary data as base64."
+
+
+def _not_utf8(payloads: list[bytes]) -> Refusals:
+    try:
+        # One decode for the whole run: a newline cannot be part of a longer UTF-8 sequence.
+        b"\n".join(payloads).decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        return {}
+    refusals: Refusals = {}
+    for row, payload in enumerate(payloads):
+        try:
+            payload.decode("utf-8")
+        except UnicodeDecodeError:
+            refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8)
+    return refusals

@@ -1,0 +1,160 @@
+"""The errors part of a split: one JSON object a line for each failed instance or damage.
+
+While a split is scored nobody knows how many records lie before it in its file, so the lines hold the record's
+index within its segment; publishing turns it into the index within the file.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from batchpredict import storage
+from batchpredict.errors import RecordRefused
+from batchpredict.formats.records import Damage, Rows, Run
+from batchpredict.ledger.manifest import PartFile
+from batchpredict.ledger.staging import Staging
+from batchpredict.models.encode import base64_object, to_json_value
+from batchpredict.scoring.instances import Place
+from batchpredict.storage.files import close_written
+
+INSTANCE_LIMIT = 1000  # bytes of an instance that an error shows, as the service's log did
+_MESSAGE_LIMIT = 2000  # characters of a message: some of TensorFlow's hold the whole record
+_STATS_MESSAGE_LIMIT = 300
+# Distinct messages that one manifest counts: more would only be messages that hold a record's own data.
+_STATS_LIMIT = 100
+_STATS_REST = "other errors"
+# Errors are sorted by record while they wait for the model's verdict on records before them. When this many
+# wait, they are written as they are: memory is worth more than order here.
+_PENDING_LIMIT = 20_000
+_MANY_PENDING = 1_000
+
+
+class ErrorLog:
+    """Collects the errors of one attempt and writes them in the order of the records.
+
+    The file is created with the first error; a split without errors has none.
+    """
+
+    def __init__(self, staging: Staging, split: int, key_field: str | None) -> None:
+        self._staging = staging
+        self._name = staging.new_part(split, ".errors.jsonl")
+        self._key_field = key_field
+        self._file: Any = None
+        self._bytes = 0
+        self._pending: list[tuple[Place, str, bytes]] = []
+        self._stats: Counter[str] = Counter()
+        self.count = 0
+        self.first: str | None = None
+
+    def refuse(
+        self, path: str, place: Place, run: Run | Rows, row: int, refused: RecordRefused, key: Any = None
+    ) -> None:
+        """One instance failed; `row` is its position in `run`."""
+        entry: dict[str, Any] = {"offset": run.offset_of(row)}
+        entry["code"], entry["message"] = refused.code, refused.message[:_MESSAGE_LIMIT]
+        entry["instance"] = shown(run, row)
+        if self._key_field is not None:
+            entry["key"] = _plain(key if key is not None else _key_of(run, row, self._key_field))
+        self._add(path, place, entry)
+
+    def damaged(self, path: str, segment: int, damage: Damage) -> None:
+        """A stretch of a file was lost."""
+        entry = {"offset": damage.offset, "code": damage.code, "message": damage.message}
+        self._add(path, Place(segment, damage.index), entry)
+
+    def _add(self, path: str, place: Place, entry: dict[str, Any]) -> None:
+        message = entry["message"]
+        if self.first is None:
+            self.first = f"{path} at byte {entry['offset']}: {message}"
+        self.count += 1
+        line = orjson.dumps({"segment": place.segment, "index": place.record, **entry})
+        bisect.insort(self._pending, (place, message, line))
+        if len(self._pending) > _PENDING_LIMIT:
+            self._write(len(self._pending))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether many errors wait for the verdict on records before them."""
+        return len(self._pending) > _MANY_PENDING
+
+    def _count(self, message: str) -> None:
+        if message not in self._stats and len(self._stats) >= _STATS_LIMIT:
+            message = _STATS_REST
+        self._stats[message] += 1
+
+    def settle(self, place: Place) -> None:
+        """Every record up to `place` has its verdict: what is known of them can be written."""
+        self._write(bisect.bisect_right(self._pending, place, key=lambda entry: entry[0]))
+
+    def _write(self, count: int) -> None:
+        if not count:
+            return
+        if self._file is None:
+            self._file = storage.open_write(self._staging.part(self._name))
+        for _, message, _ in self._pending[:count]:
+            # Here and not when they are found: which messages are counted must not depend on the order of work.
+            self._count(message[:_STATS_MESSAGE_LIMIT])
+        block = b"".join(line + b"\n" for _, _, line in self._pending[:count])
+        del self._pending[:count]
+        self._file.write(block)
+        self._bytes += len(block)
+
+    def close(self) -> PartFile | None:
+        """Finish the file; None if there were no errors."""
+        self._write(len(self._pending))
+        if self._file is None:
+            return None
+        close_written(self._file)
+        return PartFile(self._name, self._bytes)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            # On a full disk closing fails too; what matters is said already.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._staging.discard(self._name)
+
+    def stats(self) -> tuple[tuple[str, int], ...]:
+        """The messages with their counts, the most frequent first. Complete once the log is closed."""
+        return tuple(sorted(self._stats.items(), key=lambda item: (-item[1], item[0])))
+
+
+def shown(run: Run | Rows, row: int) -> Any:
+    """An instance as an error shows it: cut at 1 kB, text where it is text, else base64."""
+    if isinstance(run, Rows):
+        fields = to_json_value(run.table.slice(row, 1).to_pylist()[0])
+        data = orjson.dumps(fields)
+    else:
+        data = run.payloads[row]
+    head = data[:INSTANCE_LIMIT]
+    try:
+        return head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # Only a sequence that the cut itself broke may be dropped.
+        if len(data) > INSTANCE_LIMIT and error.start >= INSTANCE_LIMIT - 3:
+            return head[: error.start].decode("utf-8")
+        return base64_object(head)
+
+
+def _plain(key: Any) -> Any:
+    try:
+        return to_json_value(key)
+    except ValueError:
+        return None
+
+
+def _key_of(run: Run | Rows, row: int, key_field: str) -> Any:
+    """The key of a record that never became an instance, where it can be had."""
+    if isinstance(run, Rows):
+        names = run.table.schema.names
+        return run.table.column(key_field)[row].as_py() if key_field in names else None
+    try:
+        fields = orjson.loads(run.payloads[row])
+    except orjson.JSONDecodeError:
+        return None
+    return fields.get(key_field) if isinstance(fields, dict) else None

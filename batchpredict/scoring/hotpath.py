@@ -1,0 +1,342 @@
+"""The hot path: one split from its files to its committed part.
+
+    segments -> runs of records -> instances -> groups of batches -> model -> results -> part -> manifest
+
+A chain of plain loops that knows neither Beam nor processes, so that it can be tested, profiled and timed
+alone. Everything is done for many records at a time; only errors are handled one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchpredict import storage
+from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
+from batchpredict.formats import reader_of
+from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
+from batchpredict.formats.results import ResultWriter
+from batchpredict.formats.upcoming import fetching
+from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
+from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger.staging import Staging, worker_name
+from batchpredict.models.model import Model
+from batchpredict.scoring.batches import Scorer
+from batchpredict.scoring.decode import Decoder
+from batchpredict.scoring.errorlog import ErrorLog
+from batchpredict.scoring.fields import FieldRule
+from batchpredict.scoring.instances import Instances, Place, Regrouper
+from batchpredict.scoring.rows import Results
+from batchpredict.scoring.task import Range, Task, Unwatched, Watch
+from batchpredict.storage.files import close_written
+
+SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
+
+# Records that a reader hands over at a time, if a batch is not larger.
+_RUN_ROWS = 2048
+# Questions to a store at a time; a split of many small files has one for each.
+_CHECKERS = 16
+
+
+class SplitPredictor:
+    """Scores splits of one job with one loaded model. Used by one thread at a time.
+
+    Args:
+      spec: the job.
+      staging: where its parts go.
+      model: the signature to call.
+      load_seconds: what loading it took; reported with the first split.
+      watch: who looks on.
+      clock: seconds since the epoch, for the manifest.
+
+    Raises:
+      InvalidJob: the job's fields and the model's outputs cannot stand in one result.
+    """
+
+    def __init__(
+        self,
+        spec: PredictionSpec,
+        staging: Staging,
+        model: Model,
+        *,
+        load_seconds: float = 0.0,
+        watch: Watch | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._spec = spec
+        self._staging = staging
+        self._watch = watch or Unwatched()
+        self._clock = clock
+        self._load_seconds = load_seconds
+        rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
+        self._decoder = Decoder(model.signature, rule, text=spec.data_format == "TEXT")
+        self._read = reader_of(spec.data_format)
+        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless)
+        self._results = Results(spec, model.signature)
+
+    def __call__(self, task: Task) -> Manifest | None:
+        """Score a split and commit it. None if another attempt had committed it first.
+
+        Raises:
+          JobFailed: an input cannot be read, the output cannot be written, or the error budget is spent.
+        """
+        return _Attempt(
+            self._spec,
+            self._staging,
+            task,
+            self._decoder,
+            self._read,
+            self._scorer,
+            self._results,
+            self._watch,
+        ).run(self._clock, self._take_load_seconds())
+
+    def _take_load_seconds(self) -> float:
+        seconds, self._load_seconds = self._load_seconds, 0.0
+        return seconds
+
+    def _hopeless(self, message: str) -> None:
+        self._watch.warn(
+            f"the model has refused every record of several batches in a row: {message} "
+            "(--max-errors ends such a job early)"
+        )
+
+
+@dataclass
+class _Attempt:
+    """One attempt at one split: the state that must not outlive it."""
+
+    spec: PredictionSpec
+    staging: Staging
+    task: Task
+    decode: Decoder
+    read: Any
+    scorer: Scorer
+    results: Results
+    watch: Watch
+    predictions: int = 0
+    bytes_read: int = 0
+    condemned: frozenset[Place] = field(default_factory=frozenset)
+
+    def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
+        task, split = self.task, self.task.split.index
+        started, began = clock(), time.perf_counter()
+        self.scorer.begin(chaining=not task.careful)
+        stats = self.scorer.stats
+        self.condemned = frozenset(task.condemned)
+        self.unchanged = _Unchanged()
+        self.errors = ErrorLog(self.staging, split, self.spec.key_field)
+        name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
+        url = self.staging.part(name)
+        kept = False
+        try:
+            file = storage.open_write(url)
+            try:
+                writer = self.results.writer(file)
+                with fetching(self.task.segments if self.spec.data_format != "PARQUET" else ()):
+                    segments = self._score(writer)
+                writer.finish()
+                size = file.tell()
+            finally:
+                close_written(file)
+            errors = self.errors.close()
+            self.unchanged.done()
+            seconds = time.perf_counter() - began
+            manifest = Manifest(
+                fingerprint=self.staging.fingerprint,
+                split=split,
+                forced_start=task.forced_start,
+                worker=worker_name(),
+                start_time=round(started, 3),
+                end_time=round(clock(), 3),
+                node_seconds=round(seconds + load_seconds, 6),
+                columns=self.results.names,
+                results=PartFile(name, size),
+                errors=errors,
+                segments=tuple(segments),
+                predictions=self.predictions,
+                error_count=self.errors.count,
+                error_stats=self.errors.stats(),
+                batch_calls=stats.calls,
+                batch_rows=stats.rows,
+                batch_min=stats.smallest,
+                batch_max=stats.largest,
+                call_seconds=round(stats.seconds, 6),
+                load_seconds=round(load_seconds, 6),
+            )
+            # Should the commit raise, it may have taken effect all the same: then the part must stay.
+            kept = True
+            kept = self.staging.commit(manifest)
+            return manifest if kept else None
+        except OSError as error:
+            raise OutputRefused(f"outputPath: cannot write to '{self.staging.root}': {error}") from error
+        finally:
+            self.unchanged.close()
+            if not kept:
+                self.errors.discard()
+                self.staging.discard(name)
+
+    def _score(self, writer: ResultWriter) -> list[SegmentReport]:
+        reports = []
+        regrouper = Regrouper()
+        for number, segment in enumerate(self.task.segments):
+            for event in self._events(segment):
+                if isinstance(event, Border):
+                    reports.append(_report(segment, event))
+                    self.bytes_read += segment.end - segment.start
+                elif isinstance(event, Damage):
+                    self.errors.damaged(segment.path, number, event)
+                    self._check_budget()
+                else:
+                    regrouper.add(self._decode(number, segment, event))
+                    for group in self._ready(regrouper):
+                        self._score_group(group, writer)
+        rest = regrouper.rest()
+        if rest is not None:
+            self._score_group(rest, writer)
+        return reports
+
+    def _ready(self, regrouper: Regrouper) -> Iterator[Instances]:
+        """Groups as large as the scorer wants them, which changes from one to the next."""
+        while True:
+            # While many errors wait for the verdict on records before them, groups are as small as they get: what
+            # is held back, and so the order in which it is written, must not depend on how long chains are today.
+            size = self.spec.batch_size if self.errors.waiting else self.scorer.group_size
+            group = next(regrouper.groups(size), None)
+            if group is None:
+                return
+            yield group
+
+    def _events(self, segment: Segment) -> Iterator[Any]:
+        rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
+        try:
+            yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
+        except OSError as error:
+            raise _unreadable(segment, error) from error
+        # Asked at the end, when the answer holds for all that was read.
+        if segment.version:
+            self.unchanged.check(segment)
+
+    def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
+        instances, refusals = self.decode(number, run)
+        if refusals:
+            for row in sorted(refusals):
+                place = Place(number, run.index + row)
+                self.errors.refuse(segment.path, place, run, row, refusals[row])
+            self._check_budget()
+        return self._without_condemned(instances) if self.condemned else instances
+
+    def _without_condemned(self, instances: Instances) -> Instances:
+        condemned = [row for row in range(instances.count) if instances.place(row) in self.condemned]
+        for row in condemned:
+            self._refuse(instances, row, RecordRefused(FAILED_TO_RUN_MODEL, self.task.obituary))
+        if not condemned:
+            return instances
+        return instances.take([row for row in range(instances.count) if row not in condemned])
+
+    def _score_group(self, group: Instances, writer: ResultWriter) -> None:
+        last = group.place(group.count - 1)
+        if self._rows_in(group, self.task.alone):
+            for row in range(group.count):
+                self._call(group.cut(row, row + 1), writer)
+        else:
+            for row in self._rows_in(group, self.task.suspects):
+                self._probe(group.cut(row, row + 1))
+            self._call(group, writer)
+        self.errors.settle(last)
+        self._check_budget()
+        self.watch.scored(self.predictions, self.errors.count, self._position(group, last), self.errors.first)
+
+    def _rows_in(self, group: Instances, ranges: tuple[Range, ...]) -> list[int]:
+        if not ranges:
+            return []
+        return [row for row in range(group.count) if any(one.holds(group.place(row)) for one in ranges)]
+
+    def _probe(self, lone: Instances) -> None:
+        """Call the model with one record to see whether the process survives it.
+
+        The outputs are not kept: in its batch the record may get another last bit.
+        """
+        self.watch.calling(lone.place(0), lone.place(0))
+        with contextlib.suppress(RecordRefused):
+            self.scorer.model.call(lone.columns, 1)
+        self.watch.called()
+
+    def _call(self, group: Instances, writer: ResultWriter) -> None:
+        self.watch.calling(group.place(0), group.place(group.count - 1))
+        pieces, refusals = self.scorer.score(group.columns, group.count)
+        self.watch.called()
+        written, refused = self.results.write(writer, pieces, group)
+        self.predictions += written
+        for row, reason in sorted({**refusals, **refused}.items()):
+            self._refuse(group, row, reason)
+
+    def _refuse(self, group: Instances, row: int, refused: RecordRefused) -> None:
+        origin, position = group.origin(row)
+        place = origin.place(position)
+        path = self.task.segments[place.segment].path
+        key = group.carried[row].get(self.spec.key_field or "") if group.carried else None
+        self.errors.refuse(path, place, origin.run, origin.rows[position], refused, key)
+
+    def _position(self, group: Instances, last: Place) -> int:
+        """Bytes of the split that lie behind, near enough for a progress bar."""
+        run = group.origins[-1].run
+        segment = self.task.segments[last.segment]
+        return self.bytes_read + min(max(run.offset - segment.start, 0), segment.end - segment.start)
+
+    def _check_budget(self) -> None:
+        limit = self.task.error_limit
+        if limit is not None and self.errors.count > limit:
+            raise BudgetSpent(f"{self.errors.first}")
+
+
+class _Unchanged:
+    """Checks that segments are still what was planned; on a store in the background, as a question takes 50 ms."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._answers: list[Future[None]] = []
+
+    def check(self, segment: Segment) -> None:
+        """Raises NoInput, now or in `done`, if a file has another version than was planned."""
+        if storage.is_local(segment.path):
+            _check_version(segment)
+            return
+        self._threads = self._threads or ThreadPoolExecutor(_CHECKERS, "versions")
+        self._answers.append(self._threads.submit(_check_version, segment))
+
+    def done(self) -> None:
+        """Wait for all answers, the first bad one of which is raised."""
+        for answer in self._answers:
+            answer.result()
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+
+def _check_version(segment: Segment) -> None:
+    try:
+        now = storage.version(segment.path)
+    except OSError as error:
+        raise _unreadable(segment, error) from error
+    if now != segment.version:
+        raise NoInput(
+            f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
+            "makes it a job over what is there now."
+        )
+
+
+def _unreadable(segment: Segment, error: OSError) -> NoInput:
+    return NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}")
+
+
+def _report(segment: Segment, border: Border) -> SegmentReport:
+    return SegmentReport(
+        segment.path, segment.start, segment.end, segment.size, segment.exact,
+        border.begin, border.next, border.records, segment.version,
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Model outputs and carried fields to the rows of a result file."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import IO, Any
+
+from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
+from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults, ResultWriter, Values, arrow_type
+from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
+from batchpredict.models.signature import Signature
+from batchpredict.scoring.batches import Piece
+from batchpredict.scoring.instances import Instances
+
+
+class Results:
+    """Model outputs and carried fields to rows of a result file.
+
+    Raises:
+      InvalidJob: a field that comes back has the name of an output, or a column can have no type.
+    """
+
+    def __init__(self, spec: PredictionSpec, signature: Signature) -> None:
+        self._signature = signature
+        self._format = spec.output_format
+        self._aliases = tuple(output.alias for output in signature.outputs)
+        carried = ((spec.key_field,) if spec.key_field else ()) + spec.excluded_fields
+        for name in carried:
+            if name in self._aliases:
+                field_name = "key_field" if name == spec.key_field else "excluded_fields"
+                text = f'"{name}" is also an output of the model, so it cannot come back on the prediction.'
+                raise InvalidJob([Violation(f"prediction_input.instance_config.{field_name}", text)])
+        self.names = (*carried, *self._aliases)
+        # Only with includedFields can a field come back whose name nobody named.
+        self._may_clash = bool(spec.included_fields)
+        self._types = self._column_types(carried) if self._format == "PARQUET" else {}
+
+    def _column_types(self, carried: tuple[str, ...]) -> dict[str, Any]:
+        types = {name: arrow_type("string", (), is_bytes=False) for name in carried}
+        for output in self._signature.outputs:
+            try:
+                types[output.alias] = arrow_type(output.dtype, output.row_shape, is_bytes=is_bytes(output.alias))
+            except ValueError as error:
+                text = f"Output {output.alias} of the model cannot be a column: {error}."
+                raise InvalidJob([Violation("prediction_input.output_data_format", text)]) from error
+        return types
+
+    def writer(self, file: IO[bytes]) -> ResultWriter:
+        if self._format == "JSON":
+            return JsonResults(file)
+        if self._format == "CSV":
+            return CsvResults(file, self.names)
+        return ParquetResults(file, self._types)
+
+    def write(
+        self, writer: ResultWriter, pieces: list[Piece], group: Instances
+    ) -> tuple[int, dict[int, RecordRefused]]:
+        """Append the predictions of a group. Returns how many, and the rows whose outputs cannot be written."""
+        refusals: dict[int, RecordRefused] = {}
+        written = 0
+        for piece in _in_order(pieces):
+            columns: dict[str, Values] = {}
+            refused: dict[int, RecordRefused] = {}
+            for alias in self._aliases:
+                columns[alias], wrong = to_values(
+                    alias,
+                    piece.outputs[alias],
+                    strict_json=self._format != "PARQUET",
+                    arrays=self._format == "JSON",
+                    b64=_same if self._format == "PARQUET" else base64_object,
+                )
+                refused.update(wrong)
+            carried = None
+            if group.carried is not None:
+                carried, wrong = _carried([group.carried[row] for row in piece.rows])
+                refused.update(wrong)
+                if self._may_clash:
+                    refused.update(self._clashes(carried))
+            if refused:
+                good = [at for at in range(len(piece.rows)) if at not in refused]
+                columns = {alias: _picked(values, good) for alias, values in columns.items()}
+                carried = None if carried is None else [carried[at] for at in good]
+                refusals.update({piece.rows[at]: reason for at, reason in refused.items()})
+            count = len(piece.rows) - len(refused)
+            if count:
+                writer.write(columns, carried)
+                written += count
+        return written, refusals
+
+    def _clashes(self, carried: list[dict[str, Any]]) -> dict[int, RecordRefused]:
+        clashes = {}
+        for at, fields in enumerate(carried):
+            name = next((alias for alias in self._aliases if alias in fields), None)
+            if name is not None:
+                text = f"The field {name} is also an output of the model, so it cannot come back."
+                clashes[at] = RecordRefused(INVALID_OUTPUTS, text)
+        return clashes
+
+
+def _picked(values: Values, rows: list[int]) -> Values:
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]
+
+
+def _carried(fields: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, RecordRefused]]:
+    plain: list[dict[str, Any]] = []
+    refused: dict[int, RecordRefused] = {}
+    for at, values in enumerate(fields):
+        try:
+            plain.append(to_json_value(values))
+        except ValueError:
+            text = "A field that comes back on the prediction is nested too deeply."
+            refused[at] = RecordRefused(INVALID_OUTPUTS, text)
+            plain.append({})
+    return plain, refused
+
+
+def _same(value: bytes) -> bytes:
+    return value
+
+
+def _in_order(pieces: list[Piece]) -> list[Piece]:
+    """Pieces in the order of their rows; rows of different shapes interleave and are taken apart."""
+    if len(pieces) < 2:
+        return pieces
+    ordered = sorted(pieces, key=lambda piece: piece.rows[0])
+    if all(one.rows[-1] < other.rows[0] for one, other in itertools.pairwise(ordered)):
+        return ordered
+    single = [
+        replace(piece, rows=[row], outputs={alias: array[at : at + 1] for alias, array in piece.outputs.items()})
+        for piece in pieces
+        for at, row in enumerate(piece.rows)
+    ]
+    return sorted(single, key=lambda piece: piece.rows[0])

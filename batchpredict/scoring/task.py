@@ -1,0 +1,98 @@
+"""An attempt at a split, and whoever looks on while it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchpredict.formats import Split
+from batchpredict.formats.records import Segment
+from batchpredict.scoring.instances import Place
+
+
+@dataclass(frozen=True)
+class Range:
+    """Records from `first` to `last`, both included, in the order of a split."""
+
+    first: Place
+    last: Place
+
+    def holds(self, place: Place) -> bool:
+        return self.first <= place <= self.last
+
+    def meets(self, other: Range) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Task:
+    """One attempt at a split.
+
+    Attributes:
+      split: what to read.
+      forced_start: byte at which to begin instead, where a guessed border was wrong.
+      careful: an earlier attempt died; every model call is announced alone.
+      suspects: ranges over which attempts have died twice: before its batch, each of their records is called
+        alone, to see whether the process survives it.
+      alone: ranges whose records survive alone and not together: they are only called alone.
+      condemned: records that killed their process when called alone: refused without a call.
+      obituary: what to say of them.
+      error_limit: errors that this split may still have; None for no limit.
+    """
+
+    split: Split
+    forced_start: int | None = None
+    careful: bool = False
+    suspects: tuple[Range, ...] = ()
+    alone: tuple[Range, ...] = ()
+    condemned: tuple[Place, ...] = ()
+    obituary: str = ""
+    error_limit: int | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether what this attempt finds is final: its first border is known, not guessed."""
+        return all(segment.certain for segment in self.segments)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        if self.forced_start is None:
+            return self.split.segments
+        (segment,) = self.split.segments
+        return (segment.resumed_at(self.forced_start),)
+
+
+class Watch(Protocol):
+    """Whoever looks on while a split is scored."""
+
+    def calling(self, first: Place, last: Place) -> None:
+        """The records from `first` to `last` are about to reach the model: they are to blame if it dies now."""
+        ...
+
+    def called(self) -> None:
+        """The model came back."""
+        ...
+
+    def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
+        """Progress of this split so far; `first_error` says where and what its first error was."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Something that the job's user should be told now."""
+        ...
+
+
+class Unwatched:
+    """A `Watch` that looks away."""
+
+    def calling(self, first: Place, last: Place) -> None:
+        pass
+
+    def called(self) -> None:
+        pass
+
+    def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        pass

@@ -1,0 +1,272 @@
+"""The worker processes of one job on one machine, and the threads that look after them.
+
+Each split is attended to by a thread, which has it scored by a free process and, when that dies, decides with
+`supervise` what to try next. Processes are started as they are needed, so a job of one split pays for one
+import of TensorFlow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from batchpredict.errors import BatchPredictError, BudgetSpent, JobCancelled, WorkerLost
+from batchpredict.job import ErrorBudget
+from batchpredict.ledger.budget import Tally, check_early, spent
+from batchpredict.ledger.manifest import Manifest
+from batchpredict.scoring.task import Task
+from batchpredict.workers.process import Died, WorkerProcess
+from batchpredict.workers.protocol import Progress, Setup
+from batchpredict.workers.supervision import KILLED, Inquest
+
+# Processes that die one after the other before they have loaded the model.
+_FAILED_STARTS = 3
+# The same when others have loaded it before, or when somebody killed them: then it is more likely the machine that
+# is short of memory.
+_FAILED_RESTARTS = 10
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The error budget of a job, with what it needs to be judged while the job runs.
+
+    Attributes:
+      budget: None for no limit.
+      total_bytes: input bytes of the job.
+      before: what earlier runs of the job had committed.
+    """
+
+    budget: ErrorBudget | None = None
+    total_bytes: int = 0
+    before: Tally = field(default_factory=Tally)
+
+
+class WorkerPool:
+    """Up to `size` worker processes. Safe to use from any thread.
+
+    Args:
+      setup: what each process must know.
+      size: most processes at a time.
+      allowance: the error budget; when it is spent the pool fails.
+      on_warning: told what the job's user should hear now; from any of the pool's threads.
+      exact_cuts: files are never cut at guessed borders.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        size: int,
+        *,
+        allowance: Allowance | None = None,
+        on_warning: Callable[[str], None] | None = None,
+        exact_cuts: bool = True,
+    ) -> None:
+        self._setup = setup
+        self._size = size
+        self._allowance = allowance or Allowance()
+        self._on_warning = on_warning or _ignore
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._under_way: dict[int, Progress] = {}
+        self._committed = self._allowance.before
+        self._first_error: str | None = None
+        self._failure: BatchPredictError | None = None
+        self._failed_starts = 0
+        self._ever_ready = False
+        self._exact_cuts = exact_cuts
+        self._warned: set[str] = set()
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="split")
+
+    def start(self, count: int) -> None:
+        """Start processes now, so that they load the model while the job is being set up."""
+        with self._lock:
+            while len(self._idle) < min(count, self._size):
+                self._idle.append(WorkerProcess(self._setup))
+
+    def submit(self, task: Task) -> Future[Manifest | None]:
+        """Have a split scored. The result is its manifest, or None if another attempt had committed it.
+
+        The future raises JobFailed or InvalidJob for what ends the whole job, JobCancelled after `cancel`; so
+        does this method once the job has ended that way.
+        """
+        try:
+            return self._threads.submit(self._attend, task)
+        except RuntimeError:
+            # The pool has ended; why it did is what the caller wants to hear.
+            self._raise_failure()
+            raise
+
+    def under_way(self) -> Tally:
+        """What the splits that are being scored at this moment have come to."""
+        with self._lock:
+            running = list(self._under_way.values())
+        return sum((Tally(one.predictions, one.errors, one.bytes_read) for one in running), Tally())
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run now."""
+        with self._lock:
+            return [process.pid for process in (*self._idle, *self._busy)]
+
+    @property
+    def failure(self) -> BatchPredictError | None:
+        """What ended the pool, if anything did."""
+        return self._failure
+
+    def cancel(self, reason: BatchPredictError | None = None) -> None:
+        """End every process now. Splits under way are not committed; all futures raise `reason`."""
+        with self._lock:
+            if self._failure is None:
+                self._failure = reason or JobCancelled("The job was cancelled.")
+            for process in (*self._idle, *self._busy):
+                process.kill()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Wait for what was submitted, then end the processes."""
+        self._threads.shutdown(wait=True)
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.close()
+
+    def _attend(self, task: Task) -> Manifest | None:
+        inquest = Inquest()
+        while True:
+            process = self._take()
+            try:
+                manifest = self._run(process, task)
+            except Died as death:
+                self._drop(process)
+                self._raise_failure()
+                self._on_warning(f"a worker process {death.cause}; split {task.split.index} is tried again")
+                task = self._after(death, task, inquest)
+            except BudgetSpent as error:
+                self._drop(process)
+                raise self._fail(self._whole_budget(error)) from error
+            except BatchPredictError as error:
+                self._drop(process)
+                raise self._fail(error) from error
+            else:
+                self._give_back(process)
+                self._book(task, manifest)
+                return manifest
+
+    def _run(self, process: WorkerProcess, task: Task) -> Manifest | None:
+        split = task.split.index
+        limited = replace(task, error_limit=self._errors_left() if self._final(task) else None)
+        try:
+            return process.run(limited, lambda progress: self._progress(task, progress), self._warn)
+        finally:
+            with self._lock:
+                self._under_way.pop(split, None)
+
+    def _after(self, death: Died, task: Task, inquest: Inquest) -> Task:
+        with self._lock:
+            self._failed_starts = 0 if death.ready else self._failed_starts + 1
+            failed = self._failed_starts
+            killed = death.cause == KILLED
+            patience = _FAILED_RESTARTS if self._ever_ready or killed else _FAILED_STARTS
+        if not death.ready:
+            if failed < patience:
+                return task
+            said = f" It had written: {death.tail}" if death.tail else ""
+            lost = WorkerLost(f"A worker process {death.cause} before it had loaded the model.{said}")
+            raise self._fail(lost)
+        try:
+            return inquest.after_death(task, death.calling, death.cause)
+        except WorkerLost as error:
+            raise self._fail(error) from error
+
+    def _take(self) -> WorkerProcess:
+        with self._lock:
+            self._raise_failure()
+            process = self._idle.pop() if self._idle else WorkerProcess(self._setup)
+            self._busy.add(process)
+            return process
+
+    def _give_back(self, process: WorkerProcess) -> None:
+        with self._lock:
+            self._failed_starts = 0
+            self._ever_ready = True
+            self._busy.discard(process)
+            self._idle.append(process)
+
+    def _drop(self, process: WorkerProcess) -> None:
+        with self._lock:
+            self._busy.discard(process)
+        process.close()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: BatchPredictError) -> BatchPredictError:
+        """End the pool for a reason; the first reason stands."""
+        self.cancel(error)
+        assert self._failure is not None
+        return self._failure
+
+    def _warn(self, message: str) -> None:
+        """Pass a warning on, unless another process has given it already, with other particulars perhaps."""
+        kind = message.partition(":")[0]
+        with self._lock:
+            known = kind in self._warned
+            self._warned.add(kind)
+        if not known:
+            self._on_warning(message)
+
+    def _errors_left(self) -> int | None:
+        budget = self._allowance.budget
+        if budget is None or budget.is_percentage:
+            return None
+        with self._lock:
+            return max(int(budget.limit) - self._committed.errors, 0)
+
+    def _final(self, task: Task) -> bool:
+        """Whether the errors of an attempt may be held against the job.
+
+        A TFRecord file is cut at guessed borders, and a wrong guess finds errors that are none. They are counted
+        when the job is published, once the ends of its splits have been chained.
+        """
+        return self._exact_cuts or task.certain
+
+    def _progress(self, task: Task, progress: Progress) -> None:
+        if not self._final(task):
+            progress = replace(progress, errors=0, first_error=None)
+        with self._lock:
+            self._under_way[task.split.index] = progress
+            self._first_error = self._first_error or progress.first_error
+        self._check_budget()
+
+    def _book(self, task: Task, manifest: Manifest | None) -> None:
+        # A split that is read again has been counted once.
+        if manifest is None or task.forced_start is not None:
+            return
+        errors = manifest.error_count if self._final(task) else 0
+        with self._lock:
+            self._committed += Tally(manifest.predictions, errors, manifest.bytes_read)
+            if errors and manifest.error_stats:
+                self._first_error = self._first_error or manifest.error_stats[0][0]
+        self._check_budget()
+
+    def _check_budget(self) -> None:
+        so_far = self._committed + self.under_way()
+        try:
+            check_early(self._allowance.budget, so_far, self._allowance.total_bytes, self._first_error)
+        except BudgetSpent as error:
+            raise self._fail(error) from error
+
+    def _whole_budget(self, error: BudgetSpent) -> BudgetSpent:
+        """A split that spent what was left says so in its own numbers; the user wants the job's."""
+        budget = self._allowance.budget
+        assert budget is not None
+        so_far = self._committed + self.under_way() + Tally(errors=(self._errors_left() or 0) + 1)
+        return spent(budget, so_far, str(error))
+
+
+def _ignore(message: str) -> None:
+    del message

@@ -1,0 +1,280 @@
+"""One bad record costs one record, at a bounded number of model calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchpredict.errors import FAILED_TO_RUN_MODEL, RecordRefused
+from batchpredict.models.columns import Column, Ragged
+from batchpredict.models.signature import Signature, TensorSpec
+from batchpredict.scoring.batches import Piece, Scorer
+
+SIGNATURE = Signature(
+    "s",
+    (TensorSpec("x", "int64", (None,)),),
+    (TensorSpec("y", "int64", (None,)), TensorSpec("z", "int64", (None,))),
+)
+
+
+class Doubling:
+    """y = 2x, z = x; refuses every call that holds one of the `bad` values, and takes `cost` of its clock."""
+
+    def __init__(self, bad: Callable[[int], bool] = lambda _: False, *, can_chain: bool = False) -> None:
+        self.signature = SIGNATURE
+        self.can_chain = can_chain
+        self.bad = bad
+        self.calls: list[list[int]] = []
+        self.chains: list[int] = []
+        self.now = 0.0
+        self.cost = 0.001
+
+    def clock(self) -> float:
+        return self.now
+
+    def call(self, columns: Mapping[str, Column], count: int) -> dict[str, Any]:
+        column = columns["x"]
+        rows = [int(np.ravel(value)[0]) for value in column]
+        assert len(rows) == count > 0
+        if isinstance(column, Ragged):
+            assert len({row.shape for row in column}) == 1
+        self.calls.append(rows)
+        self.now += self.cost
+        guilty = [row for row in rows if self.bad(row)]
+        if guilty:
+            raise RecordRefused(FAILED_TO_RUN_MODEL, f"row {guilty[0]} is bad")
+        return {"y": 2 * np.array(rows), "z": np.array(rows)}
+
+    def call_chain(self, columns: Mapping[str, Column], count: int, batch_size: int) -> dict[str, Any]:
+        assert self.can_chain
+        assert count % batch_size == 0
+        self.chains.append(count)
+        values = np.asarray(columns["x"])
+        self.now += self.cost * (count // batch_size)
+        if any(self.bad(int(value)) for value in values):
+            raise RecordRefused(FAILED_TO_RUN_MODEL, "a row of the chain is bad")
+        return {"y": 2 * values, "z": values}
+
+
+def group(start: int, stop: int) -> tuple[dict[str, Any], int]:
+    return {"x": np.arange(start, stop)}, stop - start
+
+
+def placed(pieces: list[Piece]) -> dict[int, tuple[int, int]]:
+    """Every row's outputs; no row may have two."""
+    found: dict[int, tuple[int, int]] = {}
+    for piece in pieces:
+        assert len(piece.rows) == len(piece.outputs["y"]) == len(piece.outputs["z"])
+        assert list(piece.rows) == sorted(piece.rows)
+        for row, y, z in zip(piece.rows, piece.outputs["y"].tolist(), piece.outputs["z"].tolist(), strict=True):
+            assert row not in found
+            found[row] = (y, z)
+    return found
+
+
+@given(st.integers(1, 40), st.integers(1, 20), st.sets(st.integers(0, 39)), st.booleans())
+def test_just_the_guilty_rows_are_refused(count: int, batch: int, bad: set[int], can_chain: bool) -> None:
+    model = Doubling(bad.__contains__, can_chain=can_chain)
+    pieces, refusals = Scorer(model, batch, clock=model.clock).score(*group(0, count))
+    guilty = {row for row in bad if row < count}
+    assert {row: refused.message for row, refused in refusals.items()} == {
+        row: f"row {row} is bad" for row in guilty
+    }
+    assert placed(pieces) == {row: (2 * row, row) for row in range(count) if row not in guilty}
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=40), st.integers(1, 8))
+def test_rows_of_unlike_shapes_never_share_a_call(rows: list[tuple[int, bool]], batch: int) -> None:
+    values = [-number - 1 if bad else number + 1 for number, (_, bad) in enumerate(rows)]
+    column = Ragged(np.full(length, value) for value, (length, _) in zip(values, rows, strict=True))
+    model = Doubling(lambda value: value < 0)
+    pieces, refusals = Scorer(model, batch, clock=model.clock).score({"x": column}, len(rows))
+    assert sorted(refusals) == [row for row, (_, bad) in enumerate(rows) if bad]
+    assert placed(pieces) == {row: (2 * value, value) for row, value in enumerate(values) if row not in refusals}
+    assert max(map(len, model.calls)) <= batch
+
+
+class TestCalls:
+    def test_batches_have_their_size_but_for_the_last(self) -> None:
+        model = Doubling()
+        Scorer(model, 8).score(*group(0, 20))
+        assert [len(call) for call in model.calls] == [8, 8, 4]
+
+    @pytest.mark.parametrize("bad", [0, 31, 32, 63])
+    def test_one_bad_row_costs_the_halvings_of_its_batch(self, bad: int) -> None:
+        model = Doubling(lambda row: row == bad)
+        Scorer(model, 64).score(*group(0, 64))
+        assert len(model.calls) <= 1 + 2 * math.log2(64)
+
+    def test_a_model_that_refuses_everything_soon_costs_a_call_a_row(self) -> None:
+        model = Doubling(lambda _: True)
+        told: list[str] = []
+        scorer = Scorer(model, 16, on_hopeless=told.append)
+        for start in range(0, 48, 16):
+            scorer.score(*group(start, start + 16))
+        model.calls.clear()
+        for start in range(48, 480, 16):
+            _, refusals = scorer.score(*group(start, start + 16))
+            assert len(refusals) == 16
+        assert len(model.calls) == 480 - 48
+        assert told == ["row 47 is bad"]
+
+    def test_two_batches_that_fail_whole_are_no_reason_to_despair(self) -> None:
+        model = Doubling(lambda row: row < 32)
+        told: list[str] = []
+        scorer = Scorer(model, 16, on_hopeless=told.append)
+        for start in range(0, 64, 16):
+            scorer.score(*group(start, start + 16))
+        assert told == []
+        assert [len(call) for call in model.calls[-2:]] == [16, 16]
+
+    def test_one_row_that_succeeds_brings_the_batches_back(self) -> None:
+        model = Doubling(lambda row: row < 64 and row != 50)
+        scorer = Scorer(model, 16)
+        for start in range(0, 64, 16):
+            scorer.score(*group(start, start + 16))
+        model.calls.clear()
+        scorer.score(*group(64, 96))
+        assert [len(call) for call in model.calls] == [16, 16]
+
+    def test_so_does_a_new_split(self) -> None:
+        model = Doubling(lambda row: row < 48)
+        scorer = Scorer(model, 16)
+        for start in range(0, 48, 16):
+            scorer.score(*group(start, start + 16))
+        model.calls.clear()
+        scorer.begin(chaining=True)
+        scorer.score(*group(48, 64))
+        assert [len(call) for call in model.calls] == [16]
+
+    def test_the_calls_of_a_split_do_not_depend_on_the_one_before(self) -> None:
+        def calls_after(earlier: int) -> list[list[int]]:
+            model = Doubling(lambda row: row % 7 == 0 or row >= 1000)
+            scorer = Scorer(model, 16)
+            for _ in range(earlier):
+                scorer.score(*group(1000, 1016))
+            scorer.begin(chaining=False)
+            model.calls.clear()
+            scorer.score(*group(0, 100))
+            return model.calls
+
+        assert calls_after(0) == calls_after(1) == calls_after(5)
+
+
+class TestStats:
+    def test_calls_and_their_sizes_are_counted(self) -> None:
+        model = Doubling()
+        scorer = Scorer(model, 8, clock=model.clock)
+        scorer.score(*group(0, 20))
+        stats = scorer.stats
+        assert (stats.calls, stats.rows, stats.smallest, stats.largest) == (3, 20, 4, 8)
+        assert stats.seconds == pytest.approx(3 * model.cost)
+
+    def test_a_chain_counts_as_the_calls_that_it_stands_for(self) -> None:
+        model = Doubling(can_chain=True)
+        scorer = Scorer(model, 8, clock=model.clock)
+        scorer.score(*group(0, 32))
+        assert (scorer.stats.calls, scorer.stats.rows, scorer.stats.largest) == (4, 32, 8)
+        assert model.calls == []
+
+    def test_a_new_split_counts_from_nothing(self) -> None:
+        scorer = Scorer(Doubling(), 8)
+        scorer.score(*group(0, 20))
+        scorer.begin(chaining=True)
+        assert (scorer.stats.calls, scorer.stats.rows) == (0, 0)
+
+
+def sizes_wanted(scorer: Scorer, groups: int) -> list[int]:
+    """Sizes that a scorer asks for, in batches, one group after the other."""
+    sizes = []
+    for _ in range(groups):
+        size = scorer.group_size
+        sizes.append(size // scorer.batch_size)
+        scorer.score(*group(0, size))
+    return sizes
+
+
+class TestChains:
+    def test_grow_to_the_time_that_one_crossing_should_take(self) -> None:
+        model = Doubling(can_chain=True)
+        model.cost = 0.0024
+        sizes = sizes_wanted(Scorer(model, 64, clock=model.clock), 40)
+        assert sizes[:12] == [1] * 12
+        assert sizes[-1] == 8  # 0.02 s
+
+    def test_double_at_most(self) -> None:
+        model = Doubling(can_chain=True)
+        model.cost = 0.1
+        scorer = Scorer(model, 64, clock=model.clock)
+        assert set(sizes_wanted(scorer, 20)) == {1}
+        model.cost = 1 / 1024
+        assert sizes_wanted(scorer, 8) == [1, 2, 4, 8, 16, 20, 20, 20]
+
+    def test_are_at_most_32_batches(self) -> None:
+        model = Doubling(can_chain=True)
+        model.cost = 1e-9
+        assert max(sizes_wanted(Scorer(model, 64, clock=model.clock), 40)) == 32
+
+    def test_hold_at_most_8192_rows(self) -> None:
+        model = Doubling(can_chain=True)
+        model.cost = 1e-9
+        assert max(sizes_wanted(Scorer(model, 1024, clock=model.clock), 40)) == 8
+
+    def test_shrink_when_calls_become_slow(self) -> None:
+        model = Doubling(can_chain=True)
+        model.cost = 1 / 1024
+        scorer = Scorer(model, 64, clock=model.clock)
+        assert sizes_wanted(scorer, 40)[-1] == 20
+        model.cost = 0.1
+        assert sizes_wanted(scorer, 3)[1:] == [1, 1]
+
+    @pytest.mark.parametrize(("can_chain", "chaining"), [(False, True), (True, False)])
+    def test_are_not_made_where_they_may_not(self, can_chain: bool, chaining: bool) -> None:
+        model = Doubling(can_chain=can_chain)
+        scorer = Scorer(model, 64, clock=model.clock)
+        scorer.begin(chaining=chaining)
+        assert set(sizes_wanted(scorer, 40)) == {1}
+        scorer.score(*group(0, 256))
+        assert model.chains == []
+
+    def test_one_that_fails_is_called_batch_by_batch(self) -> None:
+        model = Doubling(lambda row: row == 70, can_chain=True)
+        pieces, refusals = Scorer(model, 32).score(*group(0, 128))
+        assert model.chains == [128]
+        assert list(refusals) == [70]
+        assert sorted(placed(pieces)) == [row for row in range(128) if row != 70]
+        assert [len(call) for call in model.calls if len(call) == 32] == [32] * 4
+
+    def test_what_is_left_of_a_group_is_a_call_of_its_own(self) -> None:
+        model = Doubling(can_chain=True)
+        pieces, _ = Scorer(model, 32).score(*group(0, 100))
+        assert model.chains == [96]
+        assert model.calls == [[96, 97, 98, 99]]
+        assert sorted(placed(pieces)) == list(range(100))
+
+    def test_are_left_off_for_a_while_after_a_failure(self) -> None:
+        model = Doubling(can_chain=True)
+        scorer = Scorer(model, 64, clock=model.clock)
+        assert sizes_wanted(scorer, 40)[-1] > 1
+        model.bad = lambda row: row == 5
+        scorer.score(*group(0, 128))
+        model.bad = lambda _: False
+        sizes = sizes_wanted(scorer, 20)
+        assert sizes[:15] == [1] * 15
+        assert sizes[-1] > 1
+
+    def test_one_that_succeeds_ends_despair(self) -> None:
+        model = Doubling(lambda row: row < 32, can_chain=True)
+        told: list[str] = []
+        scorer = Scorer(model, 16, on_hopeless=told.append)
+        scorer.score(*group(0, 16))
+        scorer.score(*group(16, 32))
+        scorer.score(*group(32, 64))
+        scorer.score(*group(0, 16))
+        assert told == []

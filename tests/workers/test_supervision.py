@@ -1,0 +1,191 @@
+"""Who is to blame for a dead worker: the machine until the same record has been at hand three times."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from batchpredict.errors import WorkerLost
+from batchpredict.formats.records import Segment
+from batchpredict.formats.splits import Split
+from batchpredict.scoring.instances import Place
+from batchpredict.scoring.task import Range, Task
+from batchpredict.workers.supervision import Inquest, cause_of
+
+TASK = Task(Split(4, (Segment("in.json", 0, 100, 100),)))
+KILLED = "was killed by SIGABRT"
+
+
+def rows(first: int, last: int, segment: int = 0) -> Range:
+    return Range(Place(segment, first), Place(segment, last))
+
+
+class Model:
+    """A model that dies of some records, called in batches of 10 and as the task says."""
+
+    def __init__(self, deadly: set[int], count: int = 100) -> None:
+        self.deadly = deadly
+        self.count = count
+
+    def dies_over(self, task: Task) -> Range | None:
+        """The records that were with the model when the attempt died; None if it came to its end."""
+        alive = [row for row in range(self.count) if Place(0, row) not in task.condemned]
+        for start in range(0, len(alive), 10):
+            batch = alive[start : start + 10]
+            alone = any(suspect.holds(Place(0, row)) for suspect in task.suspects for row in batch)
+            for call in [[row] for row in batch] if alone else [batch]:
+                if self.deadly.intersection(call):
+                    return rows(call[0], call[-1])
+        return None
+
+
+class TestRecords:
+    def test_the_first_death_is_held_against_nobody(self) -> None:
+        task = Inquest().after_death(TASK, rows(10, 19), KILLED)
+        assert task.careful
+        assert task.suspects == ()
+        assert task.condemned == ()
+        assert task.split == TASK.split
+
+    def test_a_second_death_over_the_same_records_makes_them_suspects(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(0, 63), KILLED)
+        task = inquest.after_death(task, rows(10, 19), KILLED)
+        assert task.suspects == (rows(10, 19),)
+        assert task.condemned == ()
+
+    def test_kills_from_outside_condemn_only_when_they_are_no_chance(self) -> None:
+        inquest = Inquest()
+        sigkill = "was killed by SIGKILL"
+        task = inquest.after_death(TASK, rows(10, 19), sigkill)
+        task = inquest.after_death(task, rows(10, 19), sigkill)
+        for _ in range(2):
+            task = inquest.after_death(task, rows(12, 12), sigkill)
+            assert task.condemned == ()
+        task = inquest.after_death(task, rows(12, 12), sigkill)
+        assert task.condemned == (Place(0, 12),)
+
+    def test_a_suspect_that_kills_alone_is_condemned(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(10, 19), KILLED)
+        task = inquest.after_death(task, rows(10, 19), KILLED)
+        task = inquest.after_death(task, rows(13, 13), KILLED)
+        assert task.condemned == (Place(0, 13),)
+        assert task.suspects == (rows(10, 19),), "a further one among them should cost one death, not three"
+        assert task.obituary == (
+            "The model crashed its process: it was killed by SIGABRT when it was given this record alone."
+        )
+
+    def test_a_record_that_was_called_alone_from_the_start_needs_three_deaths_too(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(13, 13), KILLED)
+        task = inquest.after_death(task, rows(13, 13), KILLED)
+        assert task.condemned == ()
+        assert inquest.after_death(task, rows(13, 13), KILLED).condemned == (Place(0, 13),)
+
+    def test_kills_in_different_places_never_condemn(self) -> None:
+        inquest = Inquest()
+        task = TASK
+        for start in range(0, 290, 10):
+            task = inquest.after_death(task, rows(start, start), KILLED)
+        assert task.suspects == ()
+        assert task.condemned == ()
+
+    def test_a_row_that_dies_alone_outside_of_the_suspects_is_not_condemned(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(10, 19), KILLED)
+        task = inquest.after_death(task, rows(10, 19), KILLED)
+        task = inquest.after_death(task, rows(40, 40), KILLED)
+        assert task.condemned == ()
+        assert task.suspects == (rows(10, 19),)
+
+    def test_suspects_that_die_together_are_only_called_alone_from_then_on(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(10, 19), KILLED)
+        task = inquest.after_death(task, rows(10, 19), KILLED)
+        assert task.alone == ()
+        task = inquest.after_death(task, rows(10, 19), KILLED)
+        assert task.condemned == ()
+        assert task.alone == (rows(10, 19),)
+
+    def test_the_same_index_in_another_segment_is_another_record(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(10, 19, segment=0), KILLED)
+        task = inquest.after_death(task, rows(10, 19, segment=1), KILLED)
+        assert task.suspects == ()
+
+    @pytest.mark.parametrize("deadly", [{13}, {0}, {99}, {13, 14}, {13, 57}, {0, 11, 22, 33, 44, 55, 66, 77, 88}])
+    def test_a_split_ends_with_just_its_deadly_records_condemned(self, deadly: set[int]) -> None:
+        model, inquest, task = Model(deadly), Inquest(), TASK
+        deaths = 0
+        while (calling := model.dies_over(task)) is not None:
+            task = inquest.after_death(task, calling, KILLED)
+            deaths += 1
+        assert {place.record for place in task.condemned} == deadly
+        assert deaths <= 3 * len(deadly)
+
+
+class TestGivingUp:
+    def test_ten_deaths_outside_of_the_model(self) -> None:
+        inquest = Inquest()
+        task = TASK
+        for _ in range(9):
+            task = inquest.after_death(task, None, KILLED)
+            assert task.careful
+        with pytest.raises(WorkerLost) as caught:
+            inquest.after_death(task, None, "exited with status 3")
+        assert str(caught.value) == (
+            "A worker process exited with status 3 10 times over split 4, always outside the model."
+        )
+
+    def test_only_in_a_row(self) -> None:
+        inquest = Inquest()
+        for start in range(5):
+            for _ in range(9):
+                inquest.after_death(TASK, None, KILLED)
+            inquest.after_death(TASK, rows(start, start), KILLED)
+
+    def test_a_hundred_records_that_crash_the_model(self) -> None:
+        inquest = Inquest()
+        task = inquest.after_death(TASK, rows(0, 200), KILLED)
+        task = inquest.after_death(task, rows(0, 200), KILLED)
+        for record in range(100):
+            task = inquest.after_death(task, rows(record, record), KILLED)
+        assert len(task.condemned) == 100
+        with pytest.raises(
+            WorkerLost, match=r"^The model crashed its process on more than 100 records of split 4\.$"
+        ):
+            inquest.after_death(task, rows(100, 100), KILLED)
+
+    def test_thirty_deaths_that_led_nowhere(self) -> None:
+        inquest = Inquest()
+        for start in range(29):
+            inquest.after_death(TASK, rows(start, start), KILLED)
+        with pytest.raises(WorkerLost) as caught:
+            inquest.after_death(TASK, rows(90, 90), KILLED)
+        assert str(caught.value) == (
+            "Worker processes died 30 times over split 4; the last one was killed by SIGABRT."
+        )
+
+
+@pytest.mark.parametrize(
+    ("returncode", "cause"),
+    [
+        (0, "exited with status 0"),
+        (3, "exited with status 3"),
+        (-signal.SIGKILL, "was killed by SIGKILL"),
+        (-250, "was killed by signal 250"),
+    ],
+)
+def test_how_a_process_ended(returncode: int, cause: str) -> None:
+    assert cause_of(returncode) == cause
+
+
+def test_ranges_include_both_ends() -> None:
+    assert rows(3, 5).holds(Place(0, 3))
+    assert rows(3, 5).holds(Place(0, 5))
+    assert not rows(3, 5).holds(Place(0, 6))
+    assert rows(3, 5).meets(rows(5, 9))
+    assert rows(5, 9).meets(rows(3, 5))
+    assert not rows(3, 5).meets(rows(6, 9))
