@@ -30,12 +30,12 @@ from batchpredict.ledger.staging import Staging
 _STATS_LIMIT = 10_000
 # Rounds of scoring splits again whose parts are gone.
 _REPAIRS = 3
-# Bytes of a page's shelves that stay in memory while it is proven.
+# Bytes of a page's proven parts that stay in memory while it is proven.
 _SPOOLED = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ProvenPart:
     """A split's part, and where its records stand.
 
     Attributes:
@@ -49,7 +49,7 @@ class Shelf:
     sources: tuple[tuple[str, int], ...]
 
     @classmethod
-    def of(cls, link: Link) -> Shelf:
+    def of(cls, link: Link) -> ProvenPart:
         manifest = link.manifest
         # Only errors say where they stand.
         paths = [report.path for report in manifest.segments] if manifest.errors else []
@@ -59,7 +59,7 @@ class Shelf:
         return orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
-    def from_json(cls, line: bytes) -> Shelf:
+    def from_json(cls, line: bytes) -> ProvenPart:
         fields = orjson.loads(line)
         errors = fields["errors"]
         return cls(
@@ -71,7 +71,7 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Proof:
-    """What one page of splits comes to. Its shelves are in the staging folder.
+    """What one page of splits comes to. Its proven parts are in the staging folder.
 
     Attributes:
       page: its number.
@@ -93,7 +93,7 @@ class Proof:
 
 
 def prove(staging: Staging, plan: Plan, page: int, redo: Redo, *, begin: End | None = None) -> Proof:
-    """Prove a page of splits, and write down its shelves.
+    """Prove a page of splits, and write down its proven parts.
 
     Args:
       staging: the job's staging folder.
@@ -114,7 +114,7 @@ def prove(staging: Staging, plan: Plan, page: int, redo: Redo, *, begin: End | N
                 lost = _lost(staging, parts)
                 if not lost:
                     spool.seek(0)
-                    storage.replace_bytes(staging.shelves(page), spool.read())
+                    storage.replace_bytes(staging.proven_parts(page), spool.read())
                     return proof
         except Misfit:
             return Proof(page, End(), None)
@@ -132,7 +132,7 @@ _Parts: TypeAlias = list[tuple[_Key, tuple[PartFile, ...]]]
 def _follow(
     staging: Staging, plan: Plan, page: int, begin: End | None, redo: Redo, spool: IO[bytes]
 ) -> tuple[Proof, _Parts]:
-    """Follow the splits of a page through their files; their shelves go to the spool, as nothing is held whole."""
+    """Follow the splits of a page through their files; their proven parts go to the spool."""
     manifests = staging.read_all((number, None) for number in plan.page(page))
     first = next(manifests)
     start = guessed(first) if begin is None else begin
@@ -144,7 +144,7 @@ def _follow(
     parts: _Parts = []
     for link in map(chain.follow, itertools.chain([first], manifests)):
         manifest = link.manifest
-        spool.write(Shelf.of(link).to_json())
+        spool.write(ProvenPart.of(link).to_json())
         tally += Tally.of(manifest)
         node_seconds += manifest.node_seconds
         columns = manifest.columns
@@ -155,9 +155,9 @@ def _follow(
     return Proof(page, start, chain.end, tally, node_seconds, error_files, columns, stats), parts
 
 
-def shelves(staging: Staging, page: int) -> Iterator[Shelf]:
+def proven_parts(staging: Staging, page: int) -> Iterator[ProvenPart]:
     """What `prove` wrote down, in the order of the splits."""
-    return map(Shelf.from_json, storage.read_bytes(staging.shelves(page)).splitlines())
+    return map(ProvenPart.from_json, storage.read_bytes(staging.proven_parts(page)).splitlines())
 
 
 def _check_committed(staging: Staging, numbers: range) -> None:
@@ -190,7 +190,7 @@ def add_stats(stats: Counter[str], pairs: Iterable[tuple[str, int]]) -> None:
         stats[message if known else "other errors"] += count
 
 
-def join(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo) -> list[tuple[Proof, int]]:
+def chain_pages(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo) -> list[tuple[Proof, int]]:
     """The pages of a job, each with the records that lie before it in the file in which it begins.
 
     A page that did not begin where the one before it ends is proven again.
@@ -201,7 +201,7 @@ def join(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo) -> l
     Raises:
       StagingDamaged: what is committed does not fit.
     """
-    joined = []
+    chained = []
     end = End()
     for proof in proofs:
         fits = not proof.begin.path or (proof.begin.path, proof.begin.border) == (end.path, end.border)
@@ -214,11 +214,11 @@ def join(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo) -> l
             records = 0
         else:
             records = end.records
-        joined.append((proof, records))
+        chained.append((proof, records))
         assert proof.end is not None
         within = proof.end.path == proof.begin.path and proof.begin.path != ""
         end = proof.end
         if within and records:
             end = End(end.path, end.border, end.records + records, end.size)
     end.check()
-    return joined
+    return chained

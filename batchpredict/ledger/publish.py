@@ -25,7 +25,7 @@ from batchpredict.ledger.budget import Tally, check, parse_budget
 from batchpredict.ledger.chain import Redo
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.plan import Plan
-from batchpredict.ledger.proof import Proof, Shelf, add_stats, join, prove, shelves
+from batchpredict.ledger.proof import Proof, ProvenPart, add_stats, chain_pages, prove, proven_parts
 from batchpredict.ledger.published import (
     CSV_HEADER,
     STATS,
@@ -178,7 +178,7 @@ def settle(
     done = finished_output(staging)
     if done is not None:
         return Settled(done.to_wire(), done=True)
-    pages = join(staging, plan, proofs, redo)
+    pages = chain_pages(staging, plan, proofs, redo)
     tally = Tally()
     node_seconds = 0.0
     stats: Counter[str] = Counter()
@@ -245,11 +245,11 @@ def publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Orde
 def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Order) -> None:
     results: list[tuple[PartFile, str]] = []
     errors: list[tuple[str, PartFile, list[tuple[str, int]]]] = []
-    for number, shelf in zip(plan.page(order.page), shelves(staging, order.page), strict=True):
-        results.append((shelf.results, results_name(number, plan.splits, spec.output_format)))
-        if shelf.errors is not None:
+    for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
+        results.append((part.results, results_name(number, plan.splits, spec.output_format)))
+        if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
-            errors.append((name, shelf.errors, _sources(shelf, order)))
+            errors.append((name, part.errors, _sources(part, order)))
     _each(staging, lambda move: _move(staging, *move), results)
     text = spec.data_format == "TEXT"
     _each(staging, lambda job: _publish_errors(staging, *job, text=text), errors)
@@ -260,9 +260,9 @@ def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Ord
     storage.replace_bytes(staging.published(order.page), json.dumps(sizes).encode())
 
 
-def _sources(shelf: Shelf, order: Order) -> list[tuple[str, int]]:
-    """A shelf's sources, those of the file that the page continues with what lies before the page."""
-    return [(path, base + order.records if path == order.path else base) for path, base in shelf.sources]
+def _sources(part: ProvenPart, order: Order) -> list[tuple[str, int]]:
+    """The files that a part's errors point into, with the records of each that lie before it."""
+    return [(path, base + order.records if path == order.path else base) for path, base in part.sources]
 
 
 def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled) -> PredictionOutput:

@@ -6,7 +6,7 @@
         parts/SSSSSSSS-ATTEMPT.results…        what attempts wrote, committed or not
         manifests/SSSSSSSS.json                create-if-absent: the first one wins
         manifests/SSSSSSSS@BYTE.json           the same for a split that had to begin at another byte
-        shelves/PPPPP.jsonl                    what of a page of splits is to be published, once it is proven
+        proven/PPPPP.jsonl                     what of a page of splits is to be published, once it is proven
         published/PPPPP.json                   what of a page has been published, with sizes
         output.json                            the PredictionOutput, once all is published
 
@@ -52,8 +52,8 @@ class Staging:
     def part(self, name: str) -> str:
         return storage.join(self.parts, name)
 
-    def shelves(self, page: int) -> str:
-        return storage.join(self.root, "shelves", f"{page:05d}.jsonl")
+    def proven_parts(self, page: int) -> str:
+        return storage.join(self.root, "proven", f"{page:05d}.jsonl")
 
     def published(self, page: int) -> str:
         return storage.join(self.root, "published", f"{page:05d}.json")

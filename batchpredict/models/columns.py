@@ -36,7 +36,7 @@ def take(column: Column, rows: Sequence[int]) -> Column:
     return [column[row] for row in rows]
 
 
-def join(columns: Sequence[Column]) -> Column:
+def concatenate(columns: Sequence[Column]) -> Column:
     """Columns of one input, one behind the other."""
     if len(columns) == 1:
         return columns[0]

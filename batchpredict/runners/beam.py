@@ -11,7 +11,7 @@ from batchpredict.ledger.progress import Observer
 from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
 from batchpredict.runners.pipeline import Pipeline
-from batchpredict.runners.submitted import Place, Submitted
+from batchpredict.runners.submitted import Cluster, Submitted
 
 
 class BeamRunner:
@@ -35,7 +35,7 @@ class BeamRunner:
         def launch(last_moment: Callable[[], None]) -> Any:
             return hand_over(request, self._flags, last_moment)
 
-        return Submitted(Place(self.name), request, Pipeline(launch), observer)
+        return Submitted(Cluster(self.name), request, Pipeline(launch), observer)
 
 
 def elsewhere(request: Request) -> Request:

@@ -25,7 +25,7 @@ from batchpredict.runners.flags import WrongFlag, check_known
 from batchpredict.runners.interface import Execution
 from batchpredict.runners.log_file import LogFile, gist
 from batchpredict.runners.pipeline import LostSight, Pipeline
-from batchpredict.runners.submitted import Place, Submitted
+from batchpredict.runners.submitted import Cluster, Submitted
 
 # Beam's own image has no TensorFlow and not this package; each of these brings them.
 _BRINGS_US = (
@@ -121,7 +121,7 @@ class DataflowRunner:
             observer.message(f"the job on Dataflow: {service.console(result.job_id)}")
             return result
 
-        place = Place(
+        cluster = Cluster(
             f"{self.name} in {self._given.project}",
             survives=True,
             soon=_SOON,
@@ -130,7 +130,7 @@ class DataflowRunner:
             cancel=lambda: bool(taken) and service.cancel(taken[-1].job_id, _CANCEL_SECONDS),
             log=log,
         )
-        return Submitted(place, request, Pipeline(launch_job), observer)
+        return Submitted(cluster, request, Pipeline(launch_job), observer)
 
     def _options(self, request: Request, region: str, name: str) -> list[str]:
         """The job in Beam's words; https://cloud.google.com/dataflow/docs/reference/pipeline-options."""
@@ -192,7 +192,7 @@ class _Template:
         pipeline.start()
 
     def ended(self, seconds: float) -> bool:
-        self._pipeline.join(seconds)
+        self._pipeline.wait(seconds)
         return not self._pipeline.is_alive()
 
     def snapshot(self, *, at_once: bool = False) -> Snapshot | None:

@@ -111,7 +111,7 @@ class Running:
     def ended(self, seconds: float) -> bool:
         if self._pipeline is None:
             return True
-        self._pipeline.join(seconds)
+        self._pipeline.wait(seconds)
         return not self._pipeline.is_alive()
 
     def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
@@ -121,7 +121,7 @@ class Running:
         self._pool.cancel()
         if self._pipeline is not None:
             self._pipeline.give_up()
-            self._pipeline.join(_CANCEL_SECONDS)
+            self._pipeline.wait(_CANCEL_SECONDS)
         return ""
 
     def output(self) -> PredictionOutput:

@@ -69,7 +69,7 @@ class Pipeline:
             call = threading.Thread(target=_cancel, args=(result,), daemon=True)
             call.start()
             call.join(seconds)
-        self.join(max(end - time.monotonic(), 0))
+        self.wait(max(end - time.monotonic(), 0))
 
     def start(self) -> None:
         """Begin to hand it over."""
@@ -79,7 +79,7 @@ class Pipeline:
         """Whether it has not ended, as far as is known."""
         return not self._ended.is_set()
 
-    def join(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait for its end, for a while."""
         self._ended.wait(seconds)
 

@@ -18,7 +18,7 @@ from batchpredict.runners.job_server import JobServer
 from batchpredict.runners.job_service import Endpoint, beam, known_options
 from batchpredict.runners.log_file import LogFile
 from batchpredict.runners.pipeline import Pipeline
-from batchpredict.runners.submitted import Place, Submitted
+from batchpredict.runners.submitted import Cluster, Submitted
 
 # Beam's words for a Flink that the job server brings along.
 _EMBEDDED = ("[local]", "[auto]")
@@ -101,7 +101,7 @@ class PortableRunner:
             return hand_over(request, [*flags, *started], last_moment)
 
         name = self._given.job_name or f"batchpredict-{request.submission}"
-        place = Place(
+        cluster = Cluster(
             f"{self.name} at {where}" if where else self.name,
             survives=self.name != "PrismRunner",
             loopback=self._given.environment_type in (None, "LOOPBACK"),
@@ -110,7 +110,7 @@ class PortableRunner:
             release=lambda: None if server is None else server.stop(),
             log=log,
         )
-        return Submitted(place, request, Pipeline(launch), observer)
+        return Submitted(cluster, request, Pipeline(launch), observer)
 
     def _check_prism(self) -> None:
         location = self._given.prism_location

@@ -33,7 +33,7 @@ _REST = 10.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Cluster:
     """Where a job runs, as far as it matters to whoever waits.
 
     Attributes:
@@ -64,7 +64,7 @@ class Submitted:
     """The execution of a job elsewhere.
 
     Args:
-      place: where.
+      cluster: where.
       request: the job, with a submission's name.
       pipeline: hands it over; not started yet.
       observer: told of warnings.
@@ -72,14 +72,14 @@ class Submitted:
 
     def __init__(
         self,
-        place: Place,
+        cluster: Cluster,
         request: Request,
         pipeline: Pipeline,
         observer: Observer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         assert request.submission is not None
-        self._place = place
+        self._cluster = cluster
         self._output_path = request.spec.output_path
         self._submission = Submission(self._output_path, request.submission)
         self._observer = observer
@@ -100,12 +100,12 @@ class Submitted:
         if self._over:
             return True
         if self._pipeline.is_alive():
-            self._pipeline.join(seconds)
+            self._pipeline.wait(seconds)
         elif self._pipeline.lost:
             time.sleep(seconds)
         if self._pipeline.is_alive():
             self._look()
-        elif self._pipeline.lost and self._place.survives:
+        elif self._pipeline.lost and self._cluster.survives:
             self._look_after_lost()
         else:
             self._over = True
@@ -127,14 +127,14 @@ class Submitted:
         if self._over and not self._pipeline.is_alive():
             return ""
         if self._stop(_DRAIN_SECONDS):
-            return f"the job on {self._place.name} is cancelled" if self._pipeline.handed_over else ""
+            return f"the job on {self._cluster.name} is cancelled" if self._pipeline.handed_over else ""
         if not self._pipeline.handed_over:
             return (
-                f"the job was being handed to {self._place.name}, which has not answered yet; "
+                f"the job was being handed to {self._cluster.name}, which has not answered yet; "
                 "if it begins there, it ends at once"
             )
         return (
-            f"the job on {self._place.name} was told to stop and has not said that it did; "
+            f"the job on {self._cluster.name} was told to stop and has not said that it did; "
             "workers that still run begin no further split"
         )
 
@@ -146,15 +146,15 @@ class Submitted:
             raise self._explain(self._pipeline.error)
         output = self._finished()
         if output is not None:
-            self._place.log.remove()
+            self._cluster.log.remove()
             return output
         if self._pipeline.lost:
             raise RunnerFailed(
-                f"The connection to {self._place.name} is lost, and nothing has been committed for a while; run "
+                f"The connection to {self._cluster.name} is lost, and nothing has been committed for a while; run "
                 "the same command again to go on from what is committed."
             )
         raise RunnerFailed(
-            f"The pipeline ended on {self._place.name} ({self._pipeline.state}) without publishing the results."
+            f"The pipeline ended on {self._cluster.name} ({self._pipeline.state}) without publishing the results."
         )
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class Submitted:
         if self._certain if self._stopped else ended:
             with contextlib.suppress(OSError):
                 self._submission.forget()
-        self._place.release()
+        self._cluster.release()
 
     def _look(self) -> None:
         """See whether the job has failed, or does not begin."""
@@ -171,10 +171,10 @@ class Submitted:
             return
         self._reason = self._failure()
         waited = now - (self._pipeline.handed_over_at or now)
-        if self._reason is None and not self._begun and waited > self._place.soon:
+        if self._reason is None and not self._begun and waited > self._cluster.soon:
             self._reason = self._not_begun(waited)
         if self._reason is not None:
-            self._stop(_DRAIN_SECONDS if self._place.loopback else _FAILED_SECONDS)
+            self._stop(_DRAIN_SECONDS if self._cluster.loopback else _FAILED_SECONDS)
             self._over = True
         took = self._clock() - now
         self._next_look = self._clock() + took * _REST
@@ -184,17 +184,17 @@ class Submitted:
             self._begun = self._submission.begun()
         if self._begun:
             return None
-        why = self._place.silent()
-        if why is not None or waited > self._place.at_all:
+        why = self._cluster.silent()
+        if why is not None or waited > self._cluster.at_all:
             return RunnerFailed(
-                f"No worker has begun on {self._place.name} for {waited:.0f} s: "
+                f"No worker has begun on {self._cluster.name} for {waited:.0f} s: "
                 f"{why or 'it has no free slot, or its workers do not start'}."
             )
         if not self._said_silent:
             self._said_silent = True
             self._observer.warning(
-                f"no worker has begun for {waited:.0f} s; {self._place.name} may have no free slot, or its workers "
-                "do not start (see --environment_type); waiting"
+                f"no worker has begun for {waited:.0f} s; {self._cluster.name} may have no free slot, or its "
+                "workers do not start (see --environment_type); waiting"
             )
         return None
 
@@ -205,8 +205,8 @@ class Submitted:
             self._lost_since = now
             self._last_sign = (now, None)
             self._observer.warning(
-                f"the connection to {self._place.name} is lost; its cluster may go on with the job, so the output "
-                "folder is watched"
+                f"the connection to {self._cluster.name} is lost; its cluster may go on with the job, so the "
+                "output folder is watched"
             )
         self._reason = self._failure()
         with contextlib.suppress(BatchPredictError, OSError):
@@ -216,7 +216,7 @@ class Submitted:
             sign = self._sign()
             if sign != self._last_sign[1]:
                 self._last_sign = (now, sign)
-        if self._reason is not None or now - self._last_sign[0] > self._place.patience:
+        if self._reason is not None or now - self._last_sign[0] > self._cluster.patience:
             self._over = True
 
     def _sign(self) -> Any:
@@ -241,16 +241,16 @@ class Submitted:
         with contextlib.suppress(OSError):
             self._submission.stop()
         end = self._clock() + seconds
-        if self._place.cancel is not None and self._place.cancel():
+        if self._cluster.cancel is not None and self._cluster.cancel():
             # The job server may or may not hear of it.
-            self._pipeline.join(max(end - self._clock(), 1))
+            self._pipeline.wait(max(end - self._clock(), 1))
             return True
-        self._pipeline.join(max(end - self._clock(), 1))
+        self._pipeline.wait(max(end - self._clock(), 1))
         if self._pipeline.lost:
             return False
         if self._pipeline.is_alive():
             self._pipeline.cancel(_CANCEL_SECONDS)
-            return not self._place.survives and not self._pipeline.is_alive()
+            return not self._cluster.survives and not self._pipeline.is_alive()
         return True
 
     def _failure(self) -> BatchPredictError | None:
@@ -277,9 +277,9 @@ class Submitted:
         if ours is not None:
             return ours
         if self._pipeline.state == "CANCELLED":
-            return JobCancelled(f"The job was cancelled on {self._place.name}.")
-        self._place.log.write_error(error)
+            return JobCancelled(f"The job was cancelled on {self._cluster.name}.")
+        self._cluster.log.write_error(error)
         what = "The pipeline failed on" if self._pipeline.handed_over else "The job is not taken by"
         return RunnerFailed(
-            f"{what} {self._place.name}: {gist(text)}; all that it said is in {self._place.log.path}"
+            f"{what} {self._cluster.name}: {gist(text)}; all that it said is in {self._cluster.log.path}"
         )

@@ -120,14 +120,14 @@ class _Attempt:
     watch: Watch
     predictions: int = 0
     bytes_read: int = 0
-    condemned: frozenset[Place] = field(default_factory=frozenset)
+    crashing: frozenset[Place] = field(default_factory=frozenset)
 
     def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
         task, split = self.task, self.task.split.index
         started, began = clock(), time.perf_counter()
         self.scorer.begin(chaining=not task.careful)
         stats = self.scorer.stats
-        self.condemned = frozenset(task.condemned)
+        self.crashing = frozenset(task.crashing)
         self.unchanged = _Unchanged()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
         name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
@@ -228,15 +228,15 @@ class _Attempt:
                 place = Place(number, run.index + row)
                 self.errors.refuse(segment.path, place, run, row, refusals[row])
             self._check_budget()
-        return self._without_condemned(instances) if self.condemned else instances
+        return self._without_crashing(instances) if self.crashing else instances
 
-    def _without_condemned(self, instances: Instances) -> Instances:
-        condemned = [row for row in range(instances.count) if instances.place(row) in self.condemned]
-        for row in condemned:
-            self._refuse(instances, row, RecordRefused(FAILED_TO_RUN_MODEL, self.task.obituary))
-        if not condemned:
+    def _without_crashing(self, instances: Instances) -> Instances:
+        crashing = [row for row in range(instances.count) if instances.place(row) in self.crashing]
+        for row in crashing:
+            self._refuse(instances, row, RecordRefused(FAILED_TO_RUN_MODEL, self.task.crash_message))
+        if not crashing:
             return instances
-        return instances.take([row for row in range(instances.count) if row not in condemned])
+        return instances.take([row for row in range(instances.count) if row not in crashing])
 
     def _score_group(self, group: Instances, writer: ResultWriter) -> None:
         last = group.place(group.count - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from batchpredict.formats.records import Rows, Run
-from batchpredict.models.columns import Column, cut, join, take
+from batchpredict.models.columns import Column, concatenate, cut, take
 
 
 class Place(NamedTuple):
@@ -97,7 +97,7 @@ class Instances:
         )
 
 
-def concatenate(pieces: Sequence[Instances]) -> Instances:
+def merge(pieces: Sequence[Instances]) -> Instances:
     """Pieces of one split, one behind the other."""
     if len(pieces) == 1:
         return pieces[0]
@@ -106,7 +106,7 @@ def concatenate(pieces: Sequence[Instances]) -> Instances:
         carried = [fields for piece in pieces for fields in piece.carried or [{}] * piece.count]
     return Instances(
         sum(piece.count for piece in pieces),
-        {alias: join([piece.columns[alias] for piece in pieces]) for alias in pieces[0].columns},
+        {alias: concatenate([piece.columns[alias] for piece in pieces]) for alias in pieces[0].columns},
         tuple(origin for piece in pieces for origin in piece.origins),
         carried,
     )
@@ -153,4 +153,4 @@ class Regrouper:
             rest[0] = rest[0].cut(missing, rest[0].count)
         self._pieces = rest
         self._held -= size
-        return concatenate(taken)
+        return merge(taken)

@@ -35,8 +35,8 @@ class Task:
       suspects: ranges over which attempts have died twice: before its batch, each of their records is called
         alone, to see whether the process survives it.
       alone: ranges whose records survive alone and not together: they are only called alone.
-      condemned: records that killed their process when called alone: refused without a call.
-      obituary: what to say of them.
+      crashing: records that killed their process when called alone: refused without a call.
+      crash_message: what to say of them.
       error_limit: errors that this split may still have; None for no limit.
     """
 
@@ -45,8 +45,8 @@ class Task:
     careful: bool = False
     suspects: tuple[Range, ...] = ()
     alone: tuple[Range, ...] = ()
-    condemned: tuple[Place, ...] = ()
-    obituary: str = ""
+    crashing: tuple[Place, ...] = ()
+    crash_message: str = ""
     error_limit: int | None = None
 
     @property

@@ -19,7 +19,7 @@ from batchpredict.ledger.manifest import Manifest
 from batchpredict.scoring.task import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup
-from batchpredict.workers.supervision import KILLED, Inquest
+from batchpredict.workers.supervision import SplitDeaths
 
 # Processes that die one after the other before they have loaded the model.
 _FAILED_STARTS = 3
@@ -134,7 +134,7 @@ class WorkerPool:
             process.close()
 
     def _attend(self, task: Task) -> Manifest | None:
-        inquest = Inquest()
+        deaths = SplitDeaths()
         while True:
             process = self._take()
             try:
@@ -142,8 +142,8 @@ class WorkerPool:
             except Died as death:
                 self._drop(process)
                 self._raise_failure()
-                self._on_warning(f"a worker process {death.cause}; split {task.split.index} is tried again")
-                task = self._after(death, task, inquest)
+                self._on_warning(f"a worker process {death.end}; split {task.split.index} is tried again")
+                task = self._after(death, task, deaths)
             except BudgetSpent as error:
                 self._drop(process)
                 raise self._fail(self._whole_budget(error)) from error
@@ -164,20 +164,20 @@ class WorkerPool:
             with self._lock:
                 self._under_way.pop(split, None)
 
-    def _after(self, death: Died, task: Task, inquest: Inquest) -> Task:
+    def _after(self, death: Died, task: Task, deaths: SplitDeaths) -> Task:
         with self._lock:
             self._failed_starts = 0 if death.ready else self._failed_starts + 1
             failed = self._failed_starts
-            killed = death.cause == KILLED
+            killed = death.end.killed
             patience = _FAILED_RESTARTS if self._ever_ready or killed else _FAILED_STARTS
         if not death.ready:
             if failed < patience:
                 return task
             said = f" It had written: {death.tail}" if death.tail else ""
-            lost = WorkerLost(f"A worker process {death.cause} before it had loaded the model.{said}")
+            lost = WorkerLost(f"A worker process {death.end} before it had loaded the model.{said}")
             raise self._fail(lost)
         try:
-            return inquest.after_death(task, death.calling, death.cause)
+            return deaths.after_death(task, death.calling, death.end)
         except WorkerLost as error:
             raise self._fail(error) from error
 

@@ -15,8 +15,8 @@ from batchpredict import errors
 from batchpredict.errors import BatchPredictError, JobFailed
 from batchpredict.ledger.manifest import Manifest
 from batchpredict.scoring.task import Range, Task
-from batchpredict.workers.protocol import Crumb, Done, Failed, Progress, Ready, Setup, Warned
-from batchpredict.workers.supervision import cause_of
+from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
+from batchpredict.workers.supervision import ProcessEnd
 
 _MAIN = "from batchpredict.workers.worker import main; main()"
 _OUTPUT_BYTES = 1 << 20  # of a worker's output that are kept from one split to the next
@@ -27,18 +27,18 @@ class Died(Exception):
     """The worker process is gone.
 
     Attributes:
-      cause: how it ended, as a verb phrase.
+      end: how it ended.
       calling: the records that were with the model; None if it was not being called.
       tail: the end of what it had written to stderr.
       ready: it had loaded the model.
     """
 
-    def __init__(self, cause: str, calling: Range | None, tail: str, ready: bool) -> None:
-        self.cause = cause
+    def __init__(self, end: ProcessEnd, calling: Range | None, tail: str, ready: bool) -> None:
+        self.end = end
         self.ready = ready
         self.calling = calling
         self.tail = tail
-        super().__init__(cause)
+        super().__init__(str(end))
 
 
 class WorkerProcess:
@@ -49,12 +49,12 @@ class WorkerProcess:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._crumb_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._note_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         ours, theirs = Pipe()
         self._connection: Connection = ours
         lifeline, self._lifeline = os.pipe()
-        handles = (theirs.fileno(), self._crumb_file.fileno(), lifeline)
+        handles = (theirs.fileno(), self._note_file.fileno(), lifeline)
         root = os.path.dirname(os.path.dirname(os.path.abspath(batchpredict.__file__)))
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
         try:
@@ -71,7 +71,7 @@ class WorkerProcess:
             theirs.close()
             os.close(lifeline)
         self._ready = False
-        self._crumb = Crumb(self._crumb_file.fileno())
+        self._call_note = CallNote(self._note_file.fileno())
         with contextlib.suppress(BrokenPipeError):
             self._connection.send(setup)
 
@@ -90,7 +90,7 @@ class WorkerProcess:
         """
         self._await_ready()
         self._forget_output()
-        self._crumb.clear()
+        self._call_note.clear()
         self._send(task)
         while True:
             message = self._receive()
@@ -145,7 +145,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             returncode = self._process.wait()
-        return Died(cause_of(returncode), self._crumb.read(), self._tail(), self._ready)
+        return Died(ProcessEnd(returncode), self._call_note.read(), self._tail(), self._ready)
 
     def _tail(self) -> str:
         size = os.fstat(self._stderr.fileno()).st_size
@@ -161,7 +161,7 @@ class WorkerProcess:
         self._process.kill()
         self._process.wait()
         self._connection.close()
-        for handle in (self._crumb_file, self._stderr):
+        for handle in (self._note_file, self._stderr):
             handle.close()
         if self._lifeline >= 0:
             os.close(self._lifeline)

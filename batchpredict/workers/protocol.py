@@ -1,6 +1,6 @@
-"""What a supervisor and its worker process say to each other, and the crumb that outlives the worker.
+"""What a supervisor and its worker process say to each other, and the note of a call that outlives the worker.
 
-Messages are pickled over a pipe: both ends are the same program. The crumb is 33 bytes of a file that both have
+Messages are pickled over a pipe: both ends are the same program. The note is 33 bytes of a file that both have
 open; the worker writes into it which records the model is about to get, and whoever finds the worker dead
 reads it.
 """
@@ -71,25 +71,25 @@ class Failed:
     message: str = ""
 
 
-_CRUMB = struct.Struct("<B4q")
+_CALL_NOTE = struct.Struct("<B4q")
 
 
-class Crumb:
+class CallNote:
     """A place in a file where a worker notes which records are with the model."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
     def note(self, first: Place, last: Place) -> None:
-        os.pwrite(self._handle, _CRUMB.pack(1, *first, *last), 0)
+        os.pwrite(self._handle, _CALL_NOTE.pack(1, *first, *last), 0)
 
     def clear(self) -> None:
         os.pwrite(self._handle, b"\0", 0)
 
     def read(self) -> Range | None:
         """What was noted last; None if no call is under way."""
-        data = os.pread(self._handle, _CRUMB.size, 0)
-        if len(data) < _CRUMB.size or not data[0]:
+        data = os.pread(self._handle, _CALL_NOTE.size, 0)
+        if len(data) < _CALL_NOTE.size or not data[0]:
             return None
-        _, *places = _CRUMB.unpack(data)
+        _, *places = _CALL_NOTE.unpack(data)
         return Range(Place(*places[:2]), Place(*places[2:]))

@@ -20,19 +20,19 @@ from batchpredict.ledger.staging import Staging
 from batchpredict.scoring.hotpath import SplitPredictor
 from batchpredict.scoring.instances import Place
 from batchpredict.workers.devices import claim, visible_gpus
-from batchpredict.workers.protocol import Crumb, Done, Failed, Progress, Ready, Setup, Warned
+from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
 
 # Seconds between two progress messages.
 _REPORT_SECONDS = 0.2
 
 
 def main() -> None:
-    """Entry point: the file descriptors of pipe, crumb and lifeline are the three arguments."""
-    pipe, crumb, lifeline = (int(argument) for argument in sys.argv[1:4])
+    """Entry point: the file descriptors of pipe, call note and lifeline are the three arguments."""
+    pipe, call_note, lifeline = (int(argument) for argument in sys.argv[1:4])
     threading.Thread(target=_die_with_supervisor, args=(lifeline,), daemon=True).start()
     connection: Connection = Connection(pipe)
     with contextlib.suppress(EOFError, BrokenPipeError):
-        _serve(connection, Crumb(crumb))
+        _serve(connection, CallNote(call_note))
     # TensorFlow's threads may still run; there is nothing left that an orderly exit would save.
     os._exit(0)
 
@@ -43,10 +43,10 @@ def _die_with_supervisor(lifeline: int) -> None:
     os._exit(1)
 
 
-def _serve(connection: Connection, crumb: Crumb) -> None:
+def _serve(connection: Connection, call_note: CallNote) -> None:
     setup: Setup = connection.recv()
     try:
-        predictor = load(setup, PipeWatch(connection, crumb))
+        predictor = load(setup, PipeWatch(connection, call_note))
     except Exception as error:
         connection.send(_failure(error))
         return
@@ -57,7 +57,7 @@ def _serve(connection: Connection, crumb: Crumb) -> None:
             reply: Done | Failed = Done(predictor(task))
         except Exception as error:
             reply = _failure(error)
-        crumb.clear()
+        call_note.clear()
         connection.send(reply)
 
 
@@ -104,16 +104,16 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
 class PipeWatch:
     """A `Watch` that tells the supervisor."""
 
-    def __init__(self, connection: Connection, crumb: Crumb) -> None:
+    def __init__(self, connection: Connection, call_note: CallNote) -> None:
         self._connection = connection
-        self._crumb = crumb
+        self._call_note = call_note
         self._reported = 0.0
 
     def calling(self, first: Place, last: Place) -> None:
-        self._crumb.note(first, last)
+        self._call_note.note(first, last)
 
     def called(self) -> None:
-        self._crumb.clear()
+        self._call_note.clear()
 
     def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
         now = time.monotonic()

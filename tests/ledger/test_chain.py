@@ -14,7 +14,7 @@ from batchpredict.formats.splits import Split
 from batchpredict.ledger.chain import Link
 from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.ledger.plan import Plan
-from batchpredict.ledger.proof import join, prove, shelves
+from batchpredict.ledger.proof import chain_pages, prove, proven_parts
 from batchpredict.ledger.staging import Staging
 
 
@@ -77,10 +77,10 @@ def chain(request: Any, staging: Staging) -> Callable[..., tuple[list[Link], Fol
         plan = Plan("f00d", count, 1, 1, 1, None, "", request.param, (0,) * pages)
         proofs = [prove(staging, plan, page, folder.redo) for page in reversed(plan.pages)]
         links = []
-        for proof, records in join(staging, plan, proofs[::-1], folder.redo):
-            for shelf in shelves(staging, proof.page):
-                bases = (base + records if path == proof.begin.path else base for path, base in shelf.sources)
-                links.append(Link(folder.by_part[shelf.results.name], tuple(bases)))
+        for proof, records in chain_pages(staging, plan, proofs[::-1], folder.redo):
+            for part in proven_parts(staging, proof.page):
+                bases = (base + records if path == proof.begin.path else base for path, base in part.sources)
+                links.append(Link(folder.by_part[part.results.name], tuple(bases)))
         return links, folder
 
     return chain

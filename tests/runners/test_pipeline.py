@@ -30,10 +30,10 @@ def test_a_ctrl_c_while_somebody_waits_is_not_the_end_of_the_pipeline():
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        pipeline.join(30)
+        pipeline.wait(30)
     assert pipeline.is_alive()
     result.end.set()
-    pipeline.join(10)
+    pipeline.wait(10)
     assert (pipeline.is_alive(), pipeline.state, pipeline.error) == (False, "DONE", None)
     timer.join()
 
@@ -46,6 +46,6 @@ def test_a_pipeline_that_was_given_up_is_not_handed_over():
     pipeline = Pipeline(launch)
     pipeline.give_up()
     pipeline.start()
-    pipeline.join(10)
+    pipeline.wait(10)
     assert not pipeline.handed_over
     assert isinstance(pipeline.error, JobCancelled)

@@ -11,7 +11,7 @@ from recorder import Recorder
 from batchpredict.errors import JobCancelled, NoInput, RunnerFailed
 from batchpredict.ledger.submission import Submission
 from batchpredict.prediction.request import Request
-from batchpredict.runners.submitted import Place, Submitted
+from batchpredict.runners.submitted import Cluster, Submitted
 
 
 class Clock:
@@ -41,7 +41,7 @@ class Pipeline:
     def is_alive(self) -> bool:
         return not self.lost and self.error is None
 
-    def join(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         pass
 
     def give_up(self) -> None:
@@ -61,7 +61,7 @@ class Setting:
         self.pipeline = Pipeline()
         self.observer = Recorder()
         self.worker = Submission(out, "one")
-        self.job = Submitted(Place("Somewhere", **place), request, self.pipeline, self.observer, self.clock)
+        self.job = Submitted(Cluster("Somewhere", **place), request, self.pipeline, self.observer, self.clock)
 
     def after(self, seconds: float) -> bool:
         """Whether the job has ended when so much time has passed."""

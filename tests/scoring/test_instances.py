@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchpredict.formats.records import Run
 from batchpredict.models.columns import Ragged
-from batchpredict.scoring.instances import Instances, Origin, Place, Regrouper, concatenate
+from batchpredict.scoring.instances import Instances, Origin, Place, Regrouper, merge
 
 
 def piece(segment: int, index: int, rows: list[int], *, ragged: bool = False, keyed: bool = False) -> Instances:
@@ -73,7 +73,7 @@ def test_groups_have_the_size_asked_for_and_every_row_in_order(pieces: list[Inst
 
 @given(PIECES.filter(lambda pieces: any(one.count for one in pieces)), st.data())
 def test_cut_and_take(pieces: list[Instances], data: st.DataObject) -> None:
-    whole = concatenate([one for one in pieces if one.count])
+    whole = merge([one for one in pieces if one.count])
     values = check(whole)
     start = data.draw(st.integers(0, whole.count))
     stop = data.draw(st.integers(start, whole.count))
@@ -83,14 +83,14 @@ def test_cut_and_take(pieces: list[Instances], data: st.DataObject) -> None:
 
 
 def test_a_place_is_a_record_s_index_in_its_segment() -> None:
-    both = concatenate([piece(0, 20, [1, 3]), piece(2, 0, [5])])
+    both = merge([piece(0, 20, [1, 3]), piece(2, 0, [5])])
     assert [both.place(row) for row in range(3)] == [Place(0, 21), Place(0, 23), Place(2, 5)]
     with pytest.raises(IndexError):
         both.place(3)
 
 
 def test_fields_that_only_some_pieces_carry() -> None:
-    both = concatenate([piece(0, 0, [0]), piece(0, 1, [0], keyed=True)])
+    both = merge([piece(0, 0, [0]), piece(0, 1, [0], keyed=True)])
     assert both.carried == [{}, {"id": 1}]
 
 

@@ -11,10 +11,10 @@ from batchpredict.formats.records import Segment
 from batchpredict.formats.splits import Split
 from batchpredict.scoring.instances import Place
 from batchpredict.scoring.task import Range, Task
-from batchpredict.workers.supervision import Inquest, cause_of
+from batchpredict.workers.supervision import ProcessEnd, SplitDeaths
 
 TASK = Task(Split(4, (Segment("in.json", 0, 100, 100),)))
-KILLED = "was killed by SIGABRT"
+CRASHED = ProcessEnd(-signal.SIGABRT)
 
 
 def rows(first: int, last: int, segment: int = 0) -> Range:
@@ -30,7 +30,7 @@ class Model:
 
     def dies_over(self, task: Task) -> Range | None:
         """The records that were with the model when the attempt died; None if it came to its end."""
-        alive = [row for row in range(self.count) if Place(0, row) not in task.condemned]
+        alive = [row for row in range(self.count) if Place(0, row) not in task.crashing]
         for start in range(0, len(alive), 10):
             batch = alive[start : start + 10]
             alone = any(suspect.holds(Place(0, row)) for suspect in task.suspects for row in batch)
@@ -42,128 +42,128 @@ class Model:
 
 class TestRecords:
     def test_the_first_death_is_held_against_nobody(self) -> None:
-        task = Inquest().after_death(TASK, rows(10, 19), KILLED)
+        task = SplitDeaths().after_death(TASK, rows(10, 19), CRASHED)
         assert task.careful
         assert task.suspects == ()
-        assert task.condemned == ()
+        assert task.crashing == ()
         assert task.split == TASK.split
 
     def test_a_second_death_over_the_same_records_makes_them_suspects(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(0, 63), KILLED)
-        task = inquest.after_death(task, rows(10, 19), KILLED)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(0, 63), CRASHED)
+        task = deaths.after_death(task, rows(10, 19), CRASHED)
         assert task.suspects == (rows(10, 19),)
-        assert task.condemned == ()
+        assert task.crashing == ()
 
     def test_kills_from_outside_condemn_only_when_they_are_no_chance(self) -> None:
-        inquest = Inquest()
-        sigkill = "was killed by SIGKILL"
-        task = inquest.after_death(TASK, rows(10, 19), sigkill)
-        task = inquest.after_death(task, rows(10, 19), sigkill)
+        deaths = SplitDeaths()
+        sigkill = ProcessEnd(-signal.SIGKILL)
+        task = deaths.after_death(TASK, rows(10, 19), sigkill)
+        task = deaths.after_death(task, rows(10, 19), sigkill)
         for _ in range(2):
-            task = inquest.after_death(task, rows(12, 12), sigkill)
-            assert task.condemned == ()
-        task = inquest.after_death(task, rows(12, 12), sigkill)
-        assert task.condemned == (Place(0, 12),)
+            task = deaths.after_death(task, rows(12, 12), sigkill)
+            assert task.crashing == ()
+        task = deaths.after_death(task, rows(12, 12), sigkill)
+        assert task.crashing == (Place(0, 12),)
 
     def test_a_suspect_that_kills_alone_is_condemned(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(10, 19), KILLED)
-        task = inquest.after_death(task, rows(10, 19), KILLED)
-        task = inquest.after_death(task, rows(13, 13), KILLED)
-        assert task.condemned == (Place(0, 13),)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(10, 19), CRASHED)
+        task = deaths.after_death(task, rows(10, 19), CRASHED)
+        task = deaths.after_death(task, rows(13, 13), CRASHED)
+        assert task.crashing == (Place(0, 13),)
         assert task.suspects == (rows(10, 19),), "a further one among them should cost one death, not three"
-        assert task.obituary == (
+        assert task.crash_message == (
             "The model crashed its process: it was killed by SIGABRT when it was given this record alone."
         )
 
     def test_a_record_that_was_called_alone_from_the_start_needs_three_deaths_too(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(13, 13), KILLED)
-        task = inquest.after_death(task, rows(13, 13), KILLED)
-        assert task.condemned == ()
-        assert inquest.after_death(task, rows(13, 13), KILLED).condemned == (Place(0, 13),)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(13, 13), CRASHED)
+        task = deaths.after_death(task, rows(13, 13), CRASHED)
+        assert task.crashing == ()
+        assert deaths.after_death(task, rows(13, 13), CRASHED).crashing == (Place(0, 13),)
 
     def test_kills_in_different_places_never_condemn(self) -> None:
-        inquest = Inquest()
+        deaths = SplitDeaths()
         task = TASK
         for start in range(0, 290, 10):
-            task = inquest.after_death(task, rows(start, start), KILLED)
+            task = deaths.after_death(task, rows(start, start), CRASHED)
         assert task.suspects == ()
-        assert task.condemned == ()
+        assert task.crashing == ()
 
     def test_a_row_that_dies_alone_outside_of_the_suspects_is_not_condemned(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(10, 19), KILLED)
-        task = inquest.after_death(task, rows(10, 19), KILLED)
-        task = inquest.after_death(task, rows(40, 40), KILLED)
-        assert task.condemned == ()
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(10, 19), CRASHED)
+        task = deaths.after_death(task, rows(10, 19), CRASHED)
+        task = deaths.after_death(task, rows(40, 40), CRASHED)
+        assert task.crashing == ()
         assert task.suspects == (rows(10, 19),)
 
     def test_suspects_that_die_together_are_only_called_alone_from_then_on(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(10, 19), KILLED)
-        task = inquest.after_death(task, rows(10, 19), KILLED)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(10, 19), CRASHED)
+        task = deaths.after_death(task, rows(10, 19), CRASHED)
         assert task.alone == ()
-        task = inquest.after_death(task, rows(10, 19), KILLED)
-        assert task.condemned == ()
+        task = deaths.after_death(task, rows(10, 19), CRASHED)
+        assert task.crashing == ()
         assert task.alone == (rows(10, 19),)
 
     def test_the_same_index_in_another_segment_is_another_record(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(10, 19, segment=0), KILLED)
-        task = inquest.after_death(task, rows(10, 19, segment=1), KILLED)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(10, 19, segment=0), CRASHED)
+        task = deaths.after_death(task, rows(10, 19, segment=1), CRASHED)
         assert task.suspects == ()
 
     @pytest.mark.parametrize("deadly", [{13}, {0}, {99}, {13, 14}, {13, 57}, {0, 11, 22, 33, 44, 55, 66, 77, 88}])
     def test_a_split_ends_with_just_its_deadly_records_condemned(self, deadly: set[int]) -> None:
-        model, inquest, task = Model(deadly), Inquest(), TASK
-        deaths = 0
+        model, deaths, task = Model(deadly), SplitDeaths(), TASK
+        count = 0
         while (calling := model.dies_over(task)) is not None:
-            task = inquest.after_death(task, calling, KILLED)
-            deaths += 1
-        assert {place.record for place in task.condemned} == deadly
-        assert deaths <= 3 * len(deadly)
+            task = deaths.after_death(task, calling, CRASHED)
+            count += 1
+        assert {place.record for place in task.crashing} == deadly
+        assert count <= 3 * len(deadly)
 
 
 class TestGivingUp:
     def test_ten_deaths_outside_of_the_model(self) -> None:
-        inquest = Inquest()
+        deaths = SplitDeaths()
         task = TASK
         for _ in range(9):
-            task = inquest.after_death(task, None, KILLED)
+            task = deaths.after_death(task, None, CRASHED)
             assert task.careful
         with pytest.raises(WorkerLost) as caught:
-            inquest.after_death(task, None, "exited with status 3")
+            deaths.after_death(task, None, ProcessEnd(3))
         assert str(caught.value) == (
             "A worker process exited with status 3 10 times over split 4, always outside the model."
         )
 
     def test_only_in_a_row(self) -> None:
-        inquest = Inquest()
+        deaths = SplitDeaths()
         for start in range(5):
             for _ in range(9):
-                inquest.after_death(TASK, None, KILLED)
-            inquest.after_death(TASK, rows(start, start), KILLED)
+                deaths.after_death(TASK, None, CRASHED)
+            deaths.after_death(TASK, rows(start, start), CRASHED)
 
     def test_a_hundred_records_that_crash_the_model(self) -> None:
-        inquest = Inquest()
-        task = inquest.after_death(TASK, rows(0, 200), KILLED)
-        task = inquest.after_death(task, rows(0, 200), KILLED)
+        deaths = SplitDeaths()
+        task = deaths.after_death(TASK, rows(0, 200), CRASHED)
+        task = deaths.after_death(task, rows(0, 200), CRASHED)
         for record in range(100):
-            task = inquest.after_death(task, rows(record, record), KILLED)
-        assert len(task.condemned) == 100
+            task = deaths.after_death(task, rows(record, record), CRASHED)
+        assert len(task.crashing) == 100
         with pytest.raises(
             WorkerLost, match=r"^The model crashed its process on more than 100 records of split 4\.$"
         ):
-            inquest.after_death(task, rows(100, 100), KILLED)
+            deaths.after_death(task, rows(100, 100), CRASHED)
 
     def test_thirty_deaths_that_led_nowhere(self) -> None:
-        inquest = Inquest()
+        deaths = SplitDeaths()
         for start in range(29):
-            inquest.after_death(TASK, rows(start, start), KILLED)
+            deaths.after_death(TASK, rows(start, start), CRASHED)
         with pytest.raises(WorkerLost) as caught:
-            inquest.after_death(TASK, rows(90, 90), KILLED)
+            deaths.after_death(TASK, rows(90, 90), CRASHED)
         assert str(caught.value) == (
             "Worker processes died 30 times over split 4; the last one was killed by SIGABRT."
         )
@@ -179,7 +179,7 @@ class TestGivingUp:
     ],
 )
 def test_how_a_process_ended(returncode: int, cause: str) -> None:
-    assert cause_of(returncode) == cause
+    assert str(ProcessEnd(returncode)) == cause
 
 
 def test_ranges_include_both_ends() -> None:
