@@ -13,6 +13,9 @@
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
   x JobCancelled          somebody stopped the job; what was committed stays
+  x WrongCall             the command line is wrong, or the job file that it names
+    . WrongFlag           a flag that is missing, or whose value cannot be right
+      UnknownFlag         a flag or a runner that nobody knows
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
 """
 
@@ -91,6 +94,18 @@ class RunnerFailed(JobFailed):
 
 class JobCancelled(BatchPredictError):
     """The job was stopped on request. Every committed split stays committed."""
+
+
+class WrongCall(BatchPredictError):
+    """The command line is wrong, or the job file that it names."""
+
+
+class WrongFlag(WrongCall):
+    """A flag that is missing, or whose value cannot be right."""
+
+
+class UnknownFlag(WrongFlag):
+    """A flag that no option of Beam has, which Beam would pass over in silence, or a runner that nobody knows."""
 
 
 def to_document(error: BatchPredictError) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from batchpredict.ledger.publish import finished_output, publish
 from batchpredict.ledger.published import owner_of
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
+from batchpredict.prediction.prepare import Prepared, prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import Prepared, prepare
+from batchpredict.prediction.work import PredictionWork
 from batchpredict.scoring.hotpath import SplitPredictor
 from batchpredict.scoring.task import Task
 
@@ -68,6 +69,11 @@ def job(uri: str, inputs: str | Iterable[str], output: str, data_format: str = "
 
 def spec_of(document: Document) -> PredictionSpec:
     return PredictionSpec.of(Job.submitted(document))
+
+
+def work(document: Document, **wishes: Any) -> PredictionWork:
+    """The work of a job, as runners carry it."""
+    return PredictionWork(Request(spec_of(document), **wishes))
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from batchpredict.ledger.budget import Tally
 from batchpredict.ledger.plan import Plan
@@ -34,28 +33,16 @@ class Snapshot:
     splits: int
     workers: int
 
+    def resumed_sentence(self) -> str:
+        """What earlier runs have left of the job; "" if nothing."""
+        if not self.splits_done:
+            return ""
+        done, records = f"{self.splits_done} of {self.splits}", f"{self.tally.records:,} records"
+        return f"resuming: {done} splits are committed already ({records})"
 
-class Observer(Protocol):
-    """Whoever watches a job run. Warnings come from any thread, the rest from the one that waits for the job."""
-
-    def progress(self, snapshot: Snapshot) -> None: ...
-
-    def warning(self, message: str) -> None: ...
-
-    def message(self, text: str) -> None: ...
-
-
-class Unobserved:
-    """An `Observer` that looks away."""
-
-    def progress(self, snapshot: Snapshot) -> None:
-        del snapshot
-
-    def warning(self, message: str) -> None:
-        del message
-
-    def message(self, text: str) -> None:
-        del text
+    def kept_sentence(self) -> str:
+        """What is kept if the job ends now."""
+        return f"{self.splits_done} of {self.splits} splits are committed and kept"
 
 
 class ManifestFeed:

@@ -15,8 +15,8 @@ from support import score_in_process
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
 from batchpredict.ledger.plan import load_plan
+from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import prepare
 from batchpredict.scoring.task import Task
 
 DOUBLE = support.model("double")
