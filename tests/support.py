@@ -142,9 +142,10 @@ def publish_prepared(
 def planned(document: Document) -> tuple[Plan, Staging]:
     """The plan and the staging folder of a job, whether or not it has run."""
     from batchpredict.ledger.plan import make_plan
+    from batchpredict.models.fetch import model_digest
 
     spec = spec_of(document)
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         return draft.plan, Staging(spec.output_path, draft.plan.fingerprint)
 
 

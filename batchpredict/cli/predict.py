@@ -9,7 +9,6 @@ from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import PredictionOutput
 from batchpredict.launch import carry, refuse, silence_logs, work_of
-from batchpredict.runners import choose
 
 _PROGRAM = "batchpredict predict"
 
@@ -24,6 +23,8 @@ def predict(options: argparse.Namespace) -> int:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
             workers = job.prediction_input.max_worker_count
         work = work_of(job, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+        from batchpredict.runners import choose
+
         runner = choose(options.runner, options.beam_flags)
         runner.check()
     except (WrongCall, InvalidJob) as error:

@@ -9,11 +9,13 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from batchpredict.errors import BatchPredictError, InvalidJob, WrongCall
 from batchpredict.launch.status import INTERRUPTED, SUCCEEDED, TERMINATED, status_of
-from batchpredict.runners import Observer, Runner, Work, run, silence_threads
+
+if TYPE_CHECKING:
+    from batchpredict.runners import Runner, Work
 
 
 class Progress(Protocol):
@@ -39,8 +41,14 @@ P_contra = TypeVar("P_contra", bound=Progress, contravariant=True)
 Out = TypeVar("Out", bound=Outcome)
 
 
-class Reporter(Observer[P_contra], Protocol[P_contra]):
-    """An observer for people, who are also told how it ended."""
+class Reporter(Protocol[P_contra]):
+    """An observer for people, who are also told how it ended; see `batchpredict.runners.Observer` for the rest."""
+
+    def progress(self, snapshot: P_contra) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+    def message(self, text: str) -> None: ...
 
     def error(self, text: str) -> None:
         """Say why it failed, or that it was stopped."""
@@ -81,6 +89,9 @@ def carry(
       worded: puts the name of a flag for that of a field in a message.
       remark: gives what is worth knowing of a success; "" for nothing.
     """
+    # A call that is wrong is answered before anything that takes its time to import.
+    from batchpredict.runners import run, silence_threads
+
     watcher = _Watcher(reporter)
     signal.signal(signal.SIGTERM, _on_terminate)
     silence_threads()

@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-from batchpredict import storage
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import Job
 from batchpredict.job.reading import load
@@ -50,6 +49,8 @@ def load_job(url: str) -> Job:
 def _contents(url: str) -> bytes:
     if url == STDIN:
         return sys.stdin.buffer.read()
+    from batchpredict import storage
+
     if storage.is_local(url) and not os.path.isfile(storage.local_path(url)):
         # A pipe, which has no size to be read by.
         with open(storage.local_path(url), "rb") as file:

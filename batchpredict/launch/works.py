@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from batchpredict.job import Job
-from batchpredict.prediction import PredictionWork
+
+if TYPE_CHECKING:
+    from batchpredict.prediction import PredictionWork
 
 
 def work_of(
@@ -21,4 +25,7 @@ def work_of(
     Raises:
       InvalidJob: there is no work of this kind, or its model is named by a registry that there is none of here.
     """
+    # Only a job that is right is worth the import of what runs it.
+    from batchpredict.prediction import PredictionWork
+
     return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)

@@ -28,7 +28,6 @@ from batchpredict.formats.records import Run, Segment
 from batchpredict.ledger.published import owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
-from batchpredict.models.fetch import model_digest
 from batchpredict.storage.files import locate
 
 # A job is cut into about this many splits, which is what one that is killed loses a few of.
@@ -129,15 +128,17 @@ class Draft:
         return load_plan(staging)
 
 
-def make_plan(spec: PredictionSpec) -> Draft:
+def make_plan(spec: PredictionSpec, model: str) -> Draft:
     """Match the inputs and cut them.
+
+    Args:
+      spec: the job.
+      model: digest of the model's files.
 
     Raises:
       NoInput: a pattern matches nothing or cannot be listed.
       OutputRefused: a pattern would match the job's own results.
-      ModelUnusable: there is no SavedModel at the model's URI.
     """
-    model = model_digest(spec.model_uri)
     _refuse_unknown_places(spec)
     _refuse_own_output(spec)
     with _spool() as listed:

@@ -14,15 +14,12 @@ from batchpredict.ledger.publish import finished_output
 from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
-from batchpredict.prediction.request import Placement, Request
+from batchpredict.prediction.request import PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
 from batchpredict.workers.pool import WorkerPool
 
 # A question to the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0
-
-PLAN = "plan"
-"""The word of a channel under which a pipeline says which plan it works on."""
 
 
 class DriverHere:

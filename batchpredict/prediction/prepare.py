@@ -14,6 +14,7 @@ from batchpredict.ledger.plan import Plan, make_plan, read_page
 from batchpredict.ledger.publish import finished_output, publish
 from batchpredict.ledger.published import occupancy, refuse_others
 from batchpredict.ledger.staging import Staging
+from batchpredict.models.fetch import model_digest
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.request import Request
 from batchpredict.scoring.task import Task
@@ -53,7 +54,7 @@ def prepare(request: Request) -> Prepared:
       JobFailed: no input, no model, or an output folder that cannot be used.
     """
     spec = request.spec
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         staging = Staging(spec.output_path, draft.plan.fingerprint)
         refuse_others(staging, occupancy(spec.output_path), overwrite=request.overwrite)
         if request.fresh:

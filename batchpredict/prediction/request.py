@@ -11,6 +11,9 @@ from batchpredict.job import Job
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import worker_name
 
+PLAN = "plan"
+"""The word of a channel under which a pipeline says which plan it works on."""
+
 
 @dataclass(frozen=True)
 class Request:

@@ -19,10 +19,9 @@ from batchpredict.ledger.proof import Proof, prove
 from batchpredict.ledger.publish import Order, Settled, finish, publish_page, settle
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
-from batchpredict.prediction.drivers import PLAN
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.prepare import left_of_page, prepare, redo_in_pool
-from batchpredict.prediction.request import Placement, Request
+from batchpredict.prediction.request import PLAN, Placement, Request
 from batchpredict.runners import Channel
 from batchpredict.runners.step import Step
 from batchpredict.scoring.task import Task

@@ -19,7 +19,7 @@ from batchpredict.formats.records import Damage, Rows, Run
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.staging import Staging
 from batchpredict.models.encode import base64_object, to_json_value
-from batchpredict.scoring.instances import Place
+from batchpredict.scoring.place import Place
 from batchpredict.storage.files import close_written
 
 INSTANCE_LIMIT = 1000  # bytes of an instance that an error shows, as the service's log did

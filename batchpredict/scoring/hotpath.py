@@ -29,9 +29,10 @@ from batchpredict.scoring.batches import Scorer
 from batchpredict.scoring.decode import Decoder
 from batchpredict.scoring.errorlog import ErrorLog
 from batchpredict.scoring.fields import FieldRule
-from batchpredict.scoring.instances import Instances, Place, Regrouper
+from batchpredict.scoring.instances import Instances, Regrouper
+from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.rows import Results
-from batchpredict.scoring.task import Range, Task, Unwatched, Watch
+from batchpredict.scoring.task import Task, Unwatched, Watch
 from batchpredict.storage.files import close_written
 
 SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}

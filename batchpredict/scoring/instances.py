@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchpredict.formats.records import Rows, Run
 from batchpredict.models.columns import Column, concatenate, cut, take
-
-
-class Place(NamedTuple):
-    """Where a record stands in its split: in which of its segments, and as which record of that segment."""
-
-    segment: int
-    record: int
+from batchpredict.scoring.place import Place
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from batchpredict import storage
 from batchpredict.errors import InvalidJob, JobFailed, NoInput
-from batchpredict.prediction.drivers import PLAN
-from batchpredict.prediction.request import Placement, Request
+from batchpredict.prediction.request import PLAN, Placement, Request
 from batchpredict.prediction.steps import MakePlan
 from batchpredict.prediction.transforms import BatchPredict
 from batchpredict.runners import Channel

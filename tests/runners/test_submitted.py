@@ -9,8 +9,7 @@ import support
 from recorder import Recorder
 
 from batchpredict.errors import JobCancelled, NoInput, RunnerFailed
-from batchpredict.prediction.drivers import PLAN
-from batchpredict.prediction.request import Request
+from batchpredict.prediction.request import PLAN, Request
 from batchpredict.runners import Channel
 from batchpredict.runners.submitted import Cluster, Submitted
 

@@ -17,7 +17,7 @@ from batchpredict.formats.records import Damage, Rows, Run
 from batchpredict.ledger.staging import Staging
 from batchpredict.scoring import errorlog
 from batchpredict.scoring.errorlog import ErrorLog, shown
-from batchpredict.scoring.instances import Place
+from batchpredict.scoring.place import Place
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from batchpredict.errors import WorkerLost
 from batchpredict.formats.records import Segment
 from batchpredict.formats.splits import Split
-from batchpredict.scoring.instances import Place
-from batchpredict.scoring.task import Range, Task
+from batchpredict.scoring.place import Place, Range
+from batchpredict.scoring.task import Task
 from batchpredict.workers.supervision import ProcessEnd, SplitDeaths
 
 TASK = Task(Split(4, (Segment("in.json", 0, 100, 100),)))
