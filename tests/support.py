@@ -223,7 +223,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 def is_worker(process: psutil.Process) -> bool:
     try:
-        return any("prediction.worker" in part for part in process.cmdline())
+        return any("workers.worker" in part for part in process.cmdline())
     except psutil.Error:
         return False
 
