@@ -13,19 +13,23 @@ from typing import IO, Any
 from batchpredict import storage
 from batchpredict.errors import CORRUPT_INPUT
 from batchpredict.formats.records import Border, Damage, Event, Rows, Segment
+from batchpredict.formats.upcoming import Upcoming
 
 # Columns are read through buffers of this size instead of as whole chunks, which in a row group of the usual
 # 128 MiB and few columns are most of it.
 _BUFFER = 1 << 20
 
 
-def read_parquet(segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]:
+def read_parquet(
+    segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+) -> Iterator[Event]:
     """The rows of the row groups that begin in a segment, as batches of at most `rows` rows.
 
     A row group that does not decode is one damage from the first row on that was not delivered. A footer that
-    cannot be read is one damage of the segment that starts the file. `max_record_bytes` does not apply.
+    cannot be read is one damage of the segment that starts the file. Neither `max_record_bytes`
+    nor `upcoming` applies.
     """
-    del max_record_bytes
+    del max_record_bytes, upcoming
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return

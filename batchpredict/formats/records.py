@@ -10,7 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from batchpredict.formats.upcoming import Upcoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,10 @@ class Reader(Protocol):
     * Memory is bounded by a constant plus a small multiple of `max_record_bytes`, and by the constant alone
       while records are short. A longer record is skipped without being held and yielded as
       Damage(RECORD_TOO_LARGE). The exception is a columnar file, whose unit is the row group.
+    * Whole files that `upcoming` has fetched before their turn are taken from it.
     * Deterministic: the same segment of the same file yields the same events.
     """
 
-    def __call__(self, segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]: ...
+    def __call__(
+        self, segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+    ) -> Iterator[Event]: ...

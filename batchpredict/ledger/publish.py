@@ -246,13 +246,13 @@ def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Ord
     results: list[tuple[PartFile, str]] = []
     errors: list[tuple[str, PartFile, list[tuple[str, int]]]] = []
     for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
-        results.append((part.results, results_name(number, plan.splits, spec.output_format)))
+        results.append((part.results, results_name(number, plan.splits, spec.output)))
         if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
             errors.append((name, part.errors, _sources(part, order)))
     _each(staging, lambda move: _move(staging, *move), results)
-    text = spec.data_format == "TEXT"
-    _each(staging, lambda job: _publish_errors(staging, *job, text=text), errors)
+    numbered = spec.input.numbered_lines
+    _each(staging, lambda job: _publish_errors(staging, *job, numbered=numbered), errors)
     sizes = {name: part.bytes for part, name in results}
     sizes |= storage.sizes_of(staging.output_path, [name for name, _, _ in errors])
     # Parts are not synced one by one as they are committed: one that a power cut took is found by its size.
@@ -278,7 +278,7 @@ def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled)
         small = {STATS: _stats(settled.stats)}
         if not settled.error_files:
             small[errors_name(0, 1)] = b""
-        if spec.output_format == "CSV":
+        if spec.output.header:
             small[CSV_HEADER] = csv_lines([settled.columns])
         for name, data in small.items():
             storage.replace_bytes(storage.join(staging.output_path, name), data)
@@ -302,7 +302,7 @@ def _delete_stale(
     spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled, small: Iterable[str]
 ) -> None:
     """Delete what a publish of this job that was interrupted left when it had other errors."""
-    results = (results_name(shard, plan.splits, spec.output_format) for shard in range(plan.splits))
+    results = (results_name(shard, plan.splits, spec.output) for shard in range(plan.splits))
     errors = (errors_name(shard, settled.error_files) for shard in range(settled.error_files))
     names = {SUCCESS, *small, *results, *errors}
     for name in storage.list_names(staging.output_path):
@@ -331,7 +331,7 @@ def _move(staging: Staging, part: PartFile, name: str) -> None:
 
 
 def _publish_errors(
-    staging: Staging, name: str, part: PartFile, sources: Sequence[tuple[str, int]], *, text: bool
+    staging: Staging, name: str, part: PartFile, sources: Sequence[tuple[str, int]], *, numbered: bool
 ) -> None:
     """Publish one file of errors, each with its source file and its position in that file."""
     target = storage.join(staging.output_path, name)
@@ -346,13 +346,13 @@ def _publish_errors(
     with lines:
         file = storage.open_write(rewritten)
         try:
-            file.writelines(_located(lines, sources, text=text))
+            file.writelines(_located(lines, sources, numbered=numbered))
         finally:
             storage.close_written(file)
     storage.move(rewritten, target)
 
 
-def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, text: bool) -> Iterator[bytes]:
+def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, numbered: bool) -> Iterator[bytes]:
     for line in lines:
         try:
             entry = orjson.loads(line)
@@ -362,7 +362,7 @@ def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, text
         path, base = sources[entry.pop("segment")]
         index = base + entry.pop("index")
         place = {"source": path, "offset": entry.pop("offset"), "index": index}
-        if text:
+        if numbered:
             place["line"] = index + 1
         yield orjson.dumps({**place, **entry}, option=orjson.OPT_APPEND_NEWLINE)
 

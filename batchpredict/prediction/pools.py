@@ -61,7 +61,7 @@ def make_pool(
     processes = min(request.processes, most or request.processes)
     setup = Setup(request.spec.to_json(), plan.fingerprint, max(1, cores() // processes), plan.model)
     allowance = Allowance(parse_budget(request.spec.max_errors), plan.bytes, before)
-    exact = request.spec.data_format != "TF_RECORD"
+    exact = not request.spec.input.guessed_cuts
     return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning, exact_cuts=exact)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import IO, Any
 
 from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
-from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults, ResultWriter, Values, arrow_type
+from batchpredict.formats.results import ResultWriter, Values, arrow_type
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
 from batchpredict.models.signature import Signature
@@ -24,7 +24,7 @@ class Results:
 
     def __init__(self, spec: PredictionSpec, signature: Signature) -> None:
         self._signature = signature
-        self._format = spec.output_format
+        self._format = spec.output
         self._aliases = tuple(output.alias for output in signature.outputs)
         carried = ((spec.key_field,) if spec.key_field else ()) + spec.excluded_fields
         for name in carried:
@@ -35,7 +35,7 @@ class Results:
         self.names = (*carried, *self._aliases)
         # Only with includedFields can a field come back whose name nobody named.
         self._may_clash = bool(spec.included_fields)
-        self._types = self._column_types(carried) if self._format == "PARQUET" else {}
+        self._types = self._column_types(carried) if self._format.typed else {}
 
     def _column_types(self, carried: tuple[str, ...]) -> dict[str, Any]:
         types = {name: arrow_type("string", (), is_bytes=False) for name in carried}
@@ -48,11 +48,7 @@ class Results:
         return types
 
     def writer(self, file: IO[bytes]) -> ResultWriter:
-        if self._format == "JSON":
-            return JsonResults(file)
-        if self._format == "CSV":
-            return CsvResults(file, self.names)
-        return ParquetResults(file, self._types)
+        return self._format.open_writer(file, self.names, self._types)
 
     def write(
         self, writer: ResultWriter, pieces: list[Piece], group: Instances
@@ -67,9 +63,9 @@ class Results:
                 columns[alias], wrong = to_values(
                     alias,
                     piece.outputs[alias],
-                    strict_json=self._format != "PARQUET",
-                    arrays=self._format == "JSON",
-                    b64=_same if self._format == "PARQUET" else base64_object,
+                    strict_json=self._format.strict_json,
+                    arrays=self._format.arrays,
+                    b64=base64_object if self._format.base64_objects else _same,
                 )
                 refused.update(wrong)
             carried = None
