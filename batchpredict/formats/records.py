@@ -52,19 +52,21 @@ class Segment:
 
 @dataclass(frozen=True)
 class Damage:
-    """A stretch of a file that cost records: reported as one error and counted once.
+    """A stretch of a file that cost records: reported as one error.
 
     Attributes:
       offset: byte where the stretch begins (in the uncompressed stream where the file is compressed).
       index: record index in the segment at which it stands.
       code: RECORD_TOO_LARGE or CORRUPT_INPUT.
       message: the reason, without file name and offset; equal reasons have equal messages.
+      records: how many records were lost, where the file says so; 1 where nothing does.
     """
 
     offset: int
     index: int
     code: str
     message: str
+    records: int = 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Border:
       next: byte where the next segment of the file must begin: the first record at or after `end`, or the
         file's size. A record of a range that was redone may reach over several segments, so a chain goes on
         from the largest `next` so far.
-      records: record positions in the segment, each damage counted as one.
+      records: record positions in the segment, those that were lost to damage among them.
     """
 
     begin: int | None

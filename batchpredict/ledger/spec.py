@@ -121,7 +121,11 @@ class PredictionSpec:
     def options(self) -> dict[str, Any]:
         """Everything that shapes the results; the machines and how many errors may be do not."""
         left_out = {"inputs", "output_path", "model_uri", "max_workers", "max_errors", *_MACHINES}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        options = {name: value for name, value in asdict(self).items() if name not in left_out}
+        if self.key_field or self.included_fields or self.excluded_fields:
+            # At first these fields were decoded and encoded again. One result must not hold both.
+            options["carried_fields"] = "as they came"
+        return options
 
 
 def _no_registry(source: PredictionInput) -> InvalidJob:

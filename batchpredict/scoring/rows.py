@@ -9,9 +9,10 @@ from typing import IO, Any
 from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
 from batchpredict.formats.results import ResultWriter, Values, arrow_type
 from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
+from batchpredict.models.encode import base64_object, is_bytes, to_values
 from batchpredict.models.signature import Signature
 from batchpredict.scoring.batches import Piece
+from batchpredict.scoring.fields import Carried
 from batchpredict.scoring.instances import Instances
 
 
@@ -70,8 +71,7 @@ class Results:
                 refused.update(wrong)
             carried = None
             if group.carried is not None:
-                carried, wrong = _carried([group.carried[row] for row in piece.rows])
-                refused.update(wrong)
+                carried = [group.carried[row] for row in piece.rows]
                 if self._may_clash:
                     refused.update(self._clashes(carried))
             if refused:
@@ -85,7 +85,7 @@ class Results:
                 written += count
         return written, refusals
 
-    def _clashes(self, carried: list[dict[str, Any]]) -> dict[int, RecordRefused]:
+    def _clashes(self, carried: list[Carried]) -> dict[int, RecordRefused]:
         clashes = {}
         for at, fields in enumerate(carried):
             name = next((alias for alias in self._aliases if alias in fields), None)
@@ -97,19 +97,6 @@ class Results:
 
 def _picked(values: Values, rows: list[int]) -> Values:
     return [values[row] for row in rows] if isinstance(values, list) else values[rows]
-
-
-def _carried(fields: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, RecordRefused]]:
-    plain: list[dict[str, Any]] = []
-    refused: dict[int, RecordRefused] = {}
-    for at, values in enumerate(fields):
-        try:
-            plain.append(to_json_value(values))
-        except ValueError:
-            text = "A field that comes back on the prediction is nested too deeply."
-            refused[at] = RecordRefused(INVALID_OUTPUTS, text)
-            plain.append({})
-    return plain, refused
 
 
 def _same(value: bytes) -> bytes:
