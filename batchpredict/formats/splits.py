@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from batchpredict.formats.codecs import codec_of
-from batchpredict.formats.records import Reader, Segment
+from batchpredict.formats.records import Segment
 
 if TYPE_CHECKING:
     from batchpredict.storage import Input
@@ -94,33 +93,3 @@ def _ranges(size: int, length: int) -> Iterator[tuple[int, int]]:
         yield start, start + length
         start += length
     yield start, size
-
-
-def can_cut(data_format: str, url: str) -> bool:
-    """Whether a file of a `dataFormat` can be read from its middle: not if it is compressed."""
-    return data_format != "TF_RECORD_GZIP" and (data_format == "PARQUET" or codec_of(url) is None)
-
-
-def reader_of(data_format: str) -> Reader:
-    """The reader of a `dataFormat` of the Job resource. Raises ValueError for one that has none.
-
-    TEXT and JSON are one format: what is in a line is the model's business. Modules are imported here, as
-    numpy and pyarrow have no place in the start of a command.
-    """
-    if data_format in ("TEXT", "JSON"):
-        from batchpredict.formats.text import read_text
-
-        return read_text
-    if data_format == "TF_RECORD":
-        from batchpredict.formats.tfrecord import read_tfrecord
-
-        return read_tfrecord
-    if data_format == "TF_RECORD_GZIP":
-        from batchpredict.formats.tfrecord import read_tfrecord_gzip
-
-        return read_tfrecord_gzip
-    if data_format == "PARQUET":
-        from batchpredict.formats.parquet import read_parquet
-
-        return read_parquet
-    raise ValueError(f"dataFormat {data_format} cannot be read")

@@ -23,7 +23,8 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
-from batchpredict.formats import Split, can_cut, cut, reader_of
+from batchpredict.formats import InputFormat, Split, cut
+from batchpredict.formats.codecs import suffix_in_capitals
 from batchpredict.formats.records import Run, Segment
 from batchpredict.ledger.published import owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
@@ -146,11 +147,11 @@ def make_plan(spec: PredictionSpec, model: str) -> Draft:
         for part in (FORMAT_VERSION, spec.options(), model):
             fingerprint.update(json.dumps(part, sort_keys=True).encode())
         files, total, sample = _list(spec, listed, fingerprint)
-        record_bytes = _mean_record_bytes(sample, spec.data_format, spec.max_record_bytes)
+        record_bytes = _mean_record_bytes(sample, spec.input, spec.max_record_bytes)
         split_bytes = spec.split_bytes or choose_split_bytes(
             total, spec.batch_size, record_bytes, remote=not storage.is_local(spec.inputs[0])
         )
-        found = cut(_listed(listed), split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))
+        found = cut(_listed(listed), split_bytes=split_bytes, splittable=spec.input.can_cut)
         file = _spool()
         offsets, splits = _write(file, found, _PAGE)
     # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
@@ -169,13 +170,16 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
     """Write the input files to a spool and into the fingerprint; their number, their bytes, and one to sample."""
     count = total = 0
     sample: storage.Input | None = None
+    can_cut = spec.input.can_cut
     # What is hashed is the JSON of one list, without it ever being made.
     fingerprint.update(b"[")
     for file in storage.match(spec.inputs):
         line = (file.url, file.size, file.version)
-        fingerprint.update((", " if count else "").encode() + json.dumps(line).encode())
+        # A version before this one did not see that files with suffixes in capitals are compressed.
+        hashed = (*line, "compressed") if spec.input.by_name and suffix_in_capitals(file.url) else line
+        fingerprint.update((", " if count else "").encode() + json.dumps(hashed).encode())
         spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        if sample is None and file.size and can_cut(spec.data_format, file.url):
+        if sample is None and file.size and can_cut(file.url):
             sample = file
         count += 1
         total += file.size
@@ -208,13 +212,13 @@ def choose_split_bytes(total: int, batch_size: int, record_bytes: float, *, remo
     return max(min(max(total // _SPLITS, smallest), _LARGEST), batches)
 
 
-def _mean_record_bytes(first: storage.Input | None, data_format: str, max_record_bytes: int) -> float:
+def _mean_record_bytes(first: storage.Input | None, data_format: InputFormat, max_record_bytes: int) -> float:
     """Mean size of the first records of a file; 0 if that cannot be said."""
-    if first is None or data_format == "PARQUET":
+    if first is None or not data_format.sampled:
         return 0.0
     segment = Segment(first.url, 0, min(first.size, _SAMPLE_BYTES), first.size)
     try:
-        events = reader_of(data_format)(segment, rows=1024, max_record_bytes=max_record_bytes)
+        events = data_format.load_reader()(segment, rows=1024, max_record_bytes=max_record_bytes)
         run = next((event for event in events if isinstance(event, Run)), None)
     except OSError as error:
         raise NoInput(f"inputPaths: '{first.url}' cannot be read: {error}") from error
@@ -236,7 +240,7 @@ def _refuse_unknown_places(spec: PredictionSpec) -> None:
 
 def _refuse_own_output(spec: PredictionSpec) -> None:
     for pattern in spec.inputs:
-        if owns(spec.output_path, pattern, spec.output_format):
+        if owns(spec.output_path, pattern, spec.output):
             raise OutputRefused(
                 f"outputPath: '{spec.output_path}' is where the pattern '{pattern}' of inputPaths looks for its "
                 "files, so the next run would read the results of this one. Choose another folder."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -246,13 +247,13 @@ def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Ord
     results: list[tuple[PartFile, str]] = []
     errors: list[tuple[str, PartFile, list[tuple[str, int]]]] = []
     for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
-        results.append((part.results, results_name(number, plan.splits, spec.output_format)))
+        results.append((part.results, results_name(number, plan.splits, spec.output)))
         if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
             errors.append((name, part.errors, _sources(part, order)))
     _each(staging, lambda move: _move(staging, *move), results)
-    text = spec.data_format == "TEXT"
-    _each(staging, lambda job: _publish_errors(staging, *job, text=text), errors)
+    numbered = spec.input.numbered_lines
+    _each(staging, lambda job: _publish_errors(staging, *job, numbered=numbered), errors)
     sizes = {name: part.bytes for part, name in results}
     sizes |= storage.sizes_of(staging.output_path, [name for name, _, _ in errors])
     # Parts are not synced one by one as they are committed: one that a power cut took is found by its size.
@@ -278,7 +279,7 @@ def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled)
         small = {STATS: _stats(settled.stats)}
         if not settled.error_files:
             small[errors_name(0, 1)] = b""
-        if spec.output_format == "CSV":
+        if spec.output.header:
             small[CSV_HEADER] = csv_lines([settled.columns])
         for name, data in small.items():
             storage.replace_bytes(storage.join(staging.output_path, name), data)
@@ -302,7 +303,7 @@ def _delete_stale(
     spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled, small: Iterable[str]
 ) -> None:
     """Delete what a publish of this job that was interrupted left when it had other errors."""
-    results = (results_name(shard, plan.splits, spec.output_format) for shard in range(plan.splits))
+    results = (results_name(shard, plan.splits, spec.output) for shard in range(plan.splits))
     errors = (errors_name(shard, settled.error_files) for shard in range(settled.error_files))
     names = {SUCCESS, *small, *results, *errors}
     for name in storage.list_names(staging.output_path):
@@ -331,7 +332,7 @@ def _move(staging: Staging, part: PartFile, name: str) -> None:
 
 
 def _publish_errors(
-    staging: Staging, name: str, part: PartFile, sources: Sequence[tuple[str, int]], *, text: bool
+    staging: Staging, name: str, part: PartFile, sources: Sequence[tuple[str, int]], *, numbered: bool
 ) -> None:
     """Publish one file of errors, each with its source file and its position in that file."""
     target = storage.join(staging.output_path, name)
@@ -346,25 +347,29 @@ def _publish_errors(
     with lines:
         file = storage.open_write(rewritten)
         try:
-            file.writelines(_located(lines, sources, text=text))
+            file.writelines(_located(lines, sources, numbered=numbered))
         finally:
             storage.close_written(file)
     storage.move(rewritten, target)
 
 
-def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, text: bool) -> Iterator[bytes]:
+# A line of an error part: where its record stood, and the rest, which is not decoded: a key may be a number that no
+# type holds.
+_ERROR = re.compile(rb'\{"segment":(\d+),"index":(\d+),"offset":(\d+)(,.*\}\n)', re.DOTALL)
+
+
+def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, numbered: bool) -> Iterator[bytes]:
     for line in lines:
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+        match = _ERROR.fullmatch(line)
+        if match is None:
             damaged = f"Errors of '{sources[0][0]}' cannot be read from staging; run the job again with --fresh."
-            raise StagingDamaged(damaged) from error
-        path, base = sources[entry.pop("segment")]
-        index = base + entry.pop("index")
-        place = {"source": path, "offset": entry.pop("offset"), "index": index}
-        if text:
+            raise StagingDamaged(damaged)
+        path, base = sources[int(match[1])]
+        index = base + int(match[2])
+        place = {"source": path, "offset": int(match[3]), "index": index}
+        if numbered:
             place["line"] = index + 1
-        yield orjson.dumps({**place, **entry}, option=orjson.OPT_APPEND_NEWLINE)
+        yield orjson.dumps(place)[:-1] + match[4]
 
 
 def _stats(stats: dict[str, int]) -> bytes:

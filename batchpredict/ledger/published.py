@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused
+from batchpredict.formats import OutputFormat
 from batchpredict.ledger.staging import FOLDER, Staging
 from batchpredict.storage.files import locate
 from batchpredict.storage.urls import name_of
@@ -24,11 +25,10 @@ CSV_HEADER = "prediction.results_header.csv"
 _UNKNOWN = "unknown"
 
 _PREFIXES = ("prediction.results", "prediction.errors", "prediction.errors_stats")
-_SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
 
 
-def results_name(shard: int, shards: int, output_format: str) -> str:
-    return f"prediction.results-{_sharded(shard, shards)}{_SUFFIXES[output_format]}"
+def results_name(shard: int, shards: int, output: OutputFormat) -> str:
+    return f"prediction.results-{_sharded(shard, shards)}{output.suffix}"
 
 
 def errors_name(shard: int, shards: int) -> str:
@@ -46,7 +46,7 @@ def is_result(name: str) -> bool:
     return name == SUCCESS or name.startswith(_PREFIXES)
 
 
-def owns(output_path: str, pattern: str, output_format: str) -> bool:
+def owns(output_path: str, pattern: str, output: OutputFormat) -> bool:
     """Whether an input pattern, or an input's plain path, would match results in an output folder.
 
     Raises:
@@ -62,7 +62,7 @@ def owns(output_path: str, pattern: str, output_format: str) -> bool:
         return path.rstrip("/") == folder.rstrip("/")
     if not any(sign in path for sign in "*?["):
         return is_result(name_of(path)) and path == storage.join(folder, name_of(path))
-    own = [storage.join(folder, name) for name in (results_name(0, 1, output_format), errors_name(0, 1), STATS)]
+    own = [storage.join(folder, name) for name in (results_name(0, 1, output), errors_name(0, 1), STATS)]
     # fnmatch lets an asterisk cross folders; only patterns of the same depth match a file of this folder.
     same_depth = path.count("/") == own[0].count("/") or "**" in path
     return same_depth and any(fnmatch.fnmatchcase(name, path) for name in own)

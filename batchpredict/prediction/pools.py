@@ -41,7 +41,7 @@ def make_pool(
     """
     setup = Setup(spec.to_json(), plan.fingerprint, max(1, cores() // processes), plan.model)
     allowance = Allowance(parse_budget(spec.max_errors), plan.bytes, before)
-    exact = spec.data_format != "TF_RECORD"
+    exact = not spec.input.guessed_cuts
     return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning, exact_cuts=exact)
 
 

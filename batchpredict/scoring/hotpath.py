@@ -17,10 +17,10 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
-from batchpredict.formats import reader_of
+from batchpredict.formats import Reader
 from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
 from batchpredict.formats.results import ResultWriter
-from batchpredict.formats.upcoming import fetching
+from batchpredict.formats.upcoming import Upcoming, fetching
 from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging, worker_name
@@ -34,8 +34,6 @@ from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.rows import Results
 from batchpredict.scoring.task import Task, Unwatched, Watch
 from batchpredict.storage.files import close_written
-
-SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
 
 # Records that a reader hands over at a time, if a batch is not larger.
 _RUN_ROWS = 2048
@@ -74,8 +72,8 @@ class SplitPredictor:
         self._clock = clock
         self._load_seconds = load_seconds
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
-        self._decoder = Decoder(model.signature, rule, text=spec.data_format == "TEXT")
-        self._read = reader_of(spec.data_format)
+        self._decoder = Decoder(model.signature, rule, text=spec.input.text)
+        self._read = spec.input.load_reader()
         self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless)
         self._results = Results(spec, model.signature)
 
@@ -115,7 +113,7 @@ class _Attempt:
     staging: Staging
     task: Task
     decode: Decoder
-    read: Any
+    read: Reader
     scorer: Scorer
     results: Results
     watch: Watch
@@ -131,15 +129,15 @@ class _Attempt:
         self.crashing = frozenset(task.crashing)
         self.unchanged = _Unchanged()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
-        name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
+        name = self.staging.new_part(split, self.spec.output.part_suffix)
         url = self.staging.part(name)
         kept = False
         try:
             file = storage.open_write(url)
             try:
                 writer = self.results.writer(file)
-                with fetching(self.task.segments if self.spec.data_format != "PARQUET" else ()):
-                    segments = self._score(writer)
+                with fetching(self.task.segments if self.spec.input.streamed else ()) as upcoming:
+                    segments = self._score(writer, upcoming)
                 writer.finish()
                 size = file.tell()
             finally:
@@ -181,11 +179,11 @@ class _Attempt:
                 self.errors.discard()
                 self.staging.discard(name)
 
-    def _score(self, writer: ResultWriter) -> list[SegmentReport]:
+    def _score(self, writer: ResultWriter, upcoming: Upcoming | None) -> list[SegmentReport]:
         reports = []
         regrouper = Regrouper()
         for number, segment in enumerate(self.task.segments):
-            for event in self._events(segment):
+            for event in self._events(segment, upcoming):
                 if isinstance(event, Border):
                     reports.append(_report(segment, event))
                     self.bytes_read += segment.end - segment.start
@@ -212,10 +210,11 @@ class _Attempt:
                 return
             yield group
 
-    def _events(self, segment: Segment) -> Iterator[Any]:
+    def _events(self, segment: Segment, upcoming: Upcoming | None) -> Iterator[Any]:
         rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
         try:
-            yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
+            longest = self.spec.max_record_bytes
+            yield from self.read(segment, rows=rows, max_record_bytes=longest, upcoming=upcoming)
         except OSError as error:
             raise _unreadable(segment, error) from error
         # Asked at the end, when the answer holds for all that was read.

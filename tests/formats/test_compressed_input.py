@@ -7,6 +7,7 @@ import gzip
 import random
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ class TestIntact:
         reading = read_whole(read_tfrecord, COMPRESS[suffix](tfrecords(RECORDS)), "file" + suffix)
         assert reading.payloads == RECORDS
         assert reading.damages == []
+
+    @pytest.mark.parametrize("spell", [str.upper, str.title, str.swapcase])
+    def test_the_suffix_may_be_in_capitals(self, suffix: str, spell: Callable[[str], str]) -> None:
+        name = "file" + spell(suffix)
+        assert read_whole(read_text, COMPRESS[suffix](TEXT), name).payloads == LINES
+        assert read_whole(read_tfrecord, COMPRESS[suffix](tfrecords(RECORDS)), name).payloads == RECORDS
 
     def test_members_joined_anywhere_and_padded(self, suffix: str) -> None:
         compress = COMPRESS[suffix]
