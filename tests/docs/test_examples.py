@@ -16,6 +16,8 @@ def _sessions() -> list[object]:
         for server in (HERE, *SERVERS):
             if server in needed:
                 marks = [] if server == HERE else [getattr(pytest.mark, server)]
+                # Several whole jobs, on a cluster that shares the machine with them.
+                marks.append(pytest.mark.timeout(900))
                 found.append(pytest.param(page, server, marks=marks, id=f"{page}-{server}"))
         assert needed <= {HERE, *SERVERS}, f"{page}: no tests have a server of a kind among {needed}"
     return found
