@@ -13,6 +13,7 @@
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
   x JobCancelled          somebody stopped the job; what was committed stays
+  x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
 """
 
@@ -71,6 +72,10 @@ class OutputRefused(JobFailed):
 
 class ModelUnusable(JobFailed):
     """The SavedModel cannot be loaded, or does not have the signature that was asked for."""
+
+
+class NoMatch(BatchPredictError):
+    """A path or pattern matches no file, or the file system refuses to list it. It does not say whose."""
 
 
 class BudgetSpent(JobFailed):
