@@ -108,12 +108,11 @@ def fetch_model(uri: str, cache: str | None = None) -> str:
         target = os.path.join(folder, digest)
         if _use(target):
             return target
-        found = _copied(uri, files, target)
-        if found == files:
+        files = _copied(uri, files, target)
+        if _use(target):
+            # In this order: what is used stays, whatever the bound.
             clean_cache(limit, cache=os.path.dirname(folder))
-        files = found
-    if _use(target):
-        return target
+            return target
     raise ModelUnusable(
         f"uri: the model at '{uri}' changes while it is copied; run the job again when it has been written."
     )

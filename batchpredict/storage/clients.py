@@ -41,21 +41,25 @@ def status_of(error: BaseException) -> int | None:
     """
     at: BaseException | None = error
     while at is not None:
-        response = getattr(at, "response", None)
-        candidates = [getattr(at, name, None) for name in ("status", "status_code", "code")]
-        if isinstance(response, dict):
-            # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/error-handling.html
-            candidates.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-            candidates.append(response.get("Error", {}).get("Code"))
-        for value in candidates:
+        for value in _statuses(at):
             # Some clients keep it as the string that they read.
             number = int(value) if isinstance(value, str) and value.isdecimal() else value
             if isinstance(number, int) and 100 <= number < 600:
                 return int(number)
-        if isinstance(response, dict) and (number := _S3_CODES.get(response.get("Error", {}).get("Code"))):
-            return number
         at = at.__cause__
     return None
+
+
+def _statuses(error: BaseException) -> Iterator[Any]:
+    """Where clients keep the status, the surest place first: others may be something else, or deprecated."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/error-handling.html
+        yield response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = response.get("Error", {}).get("Code")
+        yield _S3_CODES.get(code, code)
+    for name in ("status", "status_code", "code"):
+        yield getattr(error, name, None)
 
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, for answers that came without a status.
@@ -73,7 +77,7 @@ def os_errors() -> Iterator[None]:
         yield
     except OSError as error:
         kind = _TYPES.get(status_of(error) or 0)
-        if _builtin(error) is type(error) and "\n" not in str(error) and (kind is None or isinstance(error, kind)):
+        if _builtin(error) is type(error) and _is_line(str(error)) and (kind is None or isinstance(error, kind)):
             raise
         raise _translated(error, kind) from error
     except Exception as error:
@@ -112,6 +116,10 @@ def _of_client(error: Exception) -> bool:
 
 def _package(module: str) -> bool:
     return module.partition(".")[0] in _CLIENTS
+
+
+def _is_line(text: str) -> bool:
+    return len(text.splitlines()) == 1
 
 
 def one_line(error: Exception) -> str:

@@ -206,7 +206,7 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
 def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable[[str], bool]) -> Iterator[str]:
     """Paths below a folder that are taken. `folder`, and what the two are asked about, is relative to `top`."""
     inner = []
-    for name, is_folder in _entries(f"{top}/{folder}"):
+    for name, is_folder in _entries(f"{top}/{folder}" if folder else top):
         path = f"{folder}/{name}" if folder else name
         if not is_folder:
             if takes(path):

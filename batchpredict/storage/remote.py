@@ -169,12 +169,8 @@ class RemoteStore(Store):
     @with_os_errors
     def _create(self, path: str, data: bytes) -> bool:
         try:
-            if isinstance(self._fs, MemoryFileSystem):
-                # It looks first and creates then, so two threads may both find nothing.
-                with _MEMORY:
-                    self._fs.pipe_file(path, data, mode="create")
-                return True
-            with os_errors():
+            # Memory looks first and creates then, so two threads may both find nothing.
+            with _MEMORY if isinstance(self._fs, MemoryFileSystem) else contextlib.nullcontext(), os_errors():
                 self._fs.pipe_file(path, data, mode="create")
         except FileExistsError:
             # If the store created it, its answer was lost and the client asked again, the second answer is that it
