@@ -119,7 +119,7 @@ def _package(module: str) -> bool:
 
 
 def _is_line(text: str) -> bool:
-    return len(text.splitlines()) == 1
+    return text.splitlines() == [text]
 
 
 def one_line(error: Exception) -> str:
