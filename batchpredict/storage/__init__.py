@@ -30,6 +30,7 @@ from batchpredict.storage.files import (
     sizes_in,
     sizes_of,
     sync,
+    sync_folders,
     tree,
     version,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "sizes_in",
     "sizes_of",
     "sync",
+    "sync_folders",
     "tree",
     "version",
 ]

@@ -115,6 +115,12 @@ def sync(*urls: str) -> None:
         store_of(urls[0]).sync(urls)
 
 
+def sync_folders(*folders: str) -> None:
+    """Wait until the names in folders of one store, and those of the folders, are on stable storage."""
+    if folders:
+        store_of(folders[0]).sync_folders(folders)
+
+
 def read_bytes(url: str) -> bytes:
     """The whole of a small file. Raises FileNotFoundError."""
     return store_of(url).read_bytes(url)

@@ -142,6 +142,12 @@ class Store(abc.ABC):
         Stores that answer only when that is so have nothing to do here.
         """
 
+    def sync_folders(self, folders: Sequence[str]) -> None:  # noqa: B027 - for most stores this is all
+        """Wait until the names in folders, and those of the folders themselves, are on stable storage.
+
+        Stores that have no folders have nothing to do here.
+        """
+
     def local_path(self, url: str) -> str:
         """The path of a file in the operating system's terms; only where `is_local`."""
         raise NotImplementedError(f"{url} has no path on this machine")

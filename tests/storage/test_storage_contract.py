@@ -321,3 +321,18 @@ def test_brackets_in_a_folder_name(base: str) -> None:
 def test_an_empty_file_is_a_file(base: str) -> None:
     put(storage.join(base, "empty"), b"")
     assert [file.size for file in list(storage.expand(storage.join(base, "*")))] == [0]
+
+
+def test_what_was_synced_is_read(base: str) -> None:
+    url = put(storage.join(base, "a", "b"), b"1")
+    storage.sync(url)
+    storage.sync_folders(storage.parent(url), base)
+    assert storage.read_bytes(url) == b"1"
+
+
+def test_a_download_is_the_file(base: str, tmp_path: Path) -> None:
+    url = put(storage.join(base, "run[1]", "a::b"), b"x" * 100_000)
+    storage.download(url, str(tmp_path / "here"))
+    assert (tmp_path / "here").read_bytes() == b"x" * 100_000
+    with pytest.raises(FileNotFoundError):
+        storage.download(f"{url} not", str(tmp_path / "there"))
