@@ -16,6 +16,7 @@
   x WrongCall             the command line is wrong, or the job file that it names
     . WrongFlag           a flag that is missing, or whose value cannot be right
       UnknownFlag         a flag or a runner that nobody knows
+  x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
 """
 
@@ -74,6 +75,10 @@ class OutputRefused(JobFailed):
 
 class ModelUnusable(JobFailed):
     """The SavedModel cannot be loaded, or does not have the signature that was asked for."""
+
+
+class NoMatch(BatchPredictError):
+    """A path or pattern matches no file, or the file system refuses to list it. It does not say whose."""
 
 
 class BudgetSpent(JobFailed):

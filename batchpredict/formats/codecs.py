@@ -1,4 +1,4 @@
-"""Which files are compressed: by their name, as the service's text and TFRecord readers decided it."""
+"""Which files are compressed: as their store says, or by their name, as the service's readers decided it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from __future__ import annotations
 _CODECS = {".gz": "gzip", ".bz2": "bz2"}
 
 
-def codec_of(url: str) -> str | None:
-    """ "gzip" or "bz2" for a file whose name says that it is compressed, in letters of either case, else None."""
+def codec_of(url: str, encoding: str = "") -> str | None:
+    """ "gzip" or "bz2" for a file whose store, or else whose name, says that it is compressed; else None.
+
+    Args:
+      url: of the file; its suffix counts in letters of either case.
+      encoding: what the store says, `storage.Input.encoding`. It counts once: what is named .gz and is stored with
+        Content-Encoding gzip is compressed once, as the tools that set it for such names leave it.
+    """
+    if encoding == "gzip":
+        return "gzip"
     lowered = url.lower()
     for suffix, codec in _CODECS.items():
         if lowered.endswith(suffix):

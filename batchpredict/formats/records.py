@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from batchpredict.formats.codecs import codec_of
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -24,6 +26,7 @@ class Segment:
       size: size of the whole file in bytes, as it was when the segment was cut.
       exact: the range starts where a record is known to begin, so nothing has to be looked for.
       version: what told this content of the file from others when it was planned; "" if nothing did.
+      encoding: how the store says that the file's bytes are encoded ("gzip"), whatever its name is; "" for not.
     """
 
     path: str
@@ -32,6 +35,12 @@ class Segment:
     size: int
     exact: bool = False
     version: str = ""
+    encoding: str = ""
+
+    @property
+    def codec(self) -> str | None:
+        """ "gzip" or "bz2" for a compressed file, else None."""
+        return codec_of(self.path, self.encoding)
 
     @property
     def certain(self) -> bool:

@@ -38,8 +38,11 @@ class Split:
         return sum(segment.end - segment.start for segment in self.segments)
 
     def to_json(self) -> str:
-        """One line: `[index,[[path,start,end,size,exact,version],...]]`."""
-        segments = [[s.path, s.start, s.end, s.size, int(s.exact), s.version] for s in self.segments]
+        """One line: `[index,[[path,start,end,size,exact,version],...]]`, and the encoding where there is one."""
+        segments = [
+            [s.path, s.start, s.end, s.size, int(s.exact), s.version, *([s.encoding] if s.encoding else [])]
+            for s in self.segments
+        ]
         return json.dumps([self.index, segments], separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -50,7 +53,7 @@ class Split:
             return cls(
                 int(index),
                 tuple(
-                    # Before versions were written, a segment ended with `exact`.
+                    # Before versions were written, a segment ended with `exact`; few have an encoding.
                     Segment(str(path), int(start), int(end), int(size), bool(exact), *map(str, version))
                     for path, start, end, size, exact, *version in segments
                 ),
@@ -78,11 +81,13 @@ def cut(files: Iterable[Input], *, split_bytes: int, splittable: Callable[[str],
             yield Split(next(numbers), tuple(packed))
             packed, held = [], 0
         if file.size <= split_bytes:
-            packed.append(Segment(file.url, 0, file.size, file.size, version=file.version))
+            packed.append(Segment(file.url, 0, file.size, file.size, version=file.version, encoding=file.encoding))
             held += file.size
             continue
-        for start, end in _ranges(file.size, split_bytes if splittable(file.url) else file.size):
-            yield Split(next(numbers), (Segment(file.url, start, end, file.size, version=file.version),))
+        whole = file.encoding or not splittable(file.url)
+        for start, end in _ranges(file.size, file.size if whole else split_bytes):
+            segment = Segment(file.url, start, end, file.size, version=file.version, encoding=file.encoding)
+            yield Split(next(numbers), (segment,))
     if packed:
         yield Split(next(numbers), tuple(packed))
 

@@ -100,7 +100,10 @@ class Plain:
             return b""
         data = self._take_ahead() or self._first() or self._fetch(wanted)
         if not data:
-            self.fault = "the file is shorter than it was when the job was planned"
+            # Of all that is wrong with a file this is nothing that a record is to blame for.
+            raise OSError(
+                f"it is shorter than it was when the job was planned: {self.size} bytes then, {self.position} now"
+            )
         self.position += len(data)
         self._fetch_ahead()
         return data

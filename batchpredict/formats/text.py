@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchpredict.errors import CORRUPT_INPUT
-from batchpredict.formats.codecs import codec_of
 from batchpredict.formats.gathering import Gathering
 from batchpredict.formats.opening import opened
 from batchpredict.formats.records import Border, Damage, Event, Run, Segment
@@ -32,7 +31,7 @@ def read_text(
     A range that starts inside a file begins behind the first newline at or after its byte before `start`, so
     that neighbouring ranges agree on their border without knowing of each other.
     """
-    codec = codec_of(segment.path)
+    codec = segment.codec
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return

@@ -13,7 +13,6 @@ import google_crc32c
 
 from batchpredict.errors import CORRUPT_INPUT
 from batchpredict.formats import framing
-from batchpredict.formats.codecs import codec_of
 from batchpredict.formats.framing import FOOTER, FRAMING, HEADER
 from batchpredict.formats.gathering import Gathering
 from batchpredict.formats.opening import opened
@@ -38,7 +37,7 @@ def read_tfrecord(
     A range that starts inside a file begins at the first frame in it of which both checksums hold. That is a
     guess: a record's data may itself hold frames.
     """
-    return _read(segment, codec_of(segment.path), rows, max_record_bytes, upcoming)
+    return _read(segment, segment.codec, rows, max_record_bytes, upcoming)
 
 
 def read_tfrecord_gzip(

@@ -22,14 +22,13 @@ from typing import IO, Any
 import orjson
 
 from batchpredict import storage
-from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
+from batchpredict.errors import NoInput, NoMatch, OutputRefused, StagingDamaged
 from batchpredict.formats import InputFormat, Split, cut
 from batchpredict.formats.codecs import suffix_in_capitals
 from batchpredict.formats.records import Run, Segment
-from batchpredict.ledger.published import owns
+from batchpredict.ledger.published import OwnFiles, owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
-from batchpredict.storage.files import locate
 
 # A job is cut into about this many splits, which is what one that is killed loses a few of.
 _SPLITS = 64
@@ -173,18 +172,32 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
     can_cut = spec.input.can_cut
     # What is hashed is the JSON of one list, without it ever being made.
     fingerprint.update(b"[")
-    for file in storage.match(spec.inputs):
-        line = (file.url, file.size, file.version)
+    for file in _matched(spec):
+        line = (file.url, file.size, file.version, *([file.encoding] if file.encoding else []))
         # A version before this one did not see that files with suffixes in capitals are compressed.
         hashed = (*line, "compressed") if spec.input.by_name and suffix_in_capitals(file.url) else line
         fingerprint.update((", " if count else "").encode() + json.dumps(hashed).encode())
         spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        if sample is None and file.size and can_cut(file.url):
+        if sample is None and file.size and not file.encoding and can_cut(file.url):
             sample = file
         count += 1
         total += file.size
     fingerprint.update(b"]")
     return count, total, sample
+
+
+def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
+    """The input files, never what the job itself writes: submitted again it would be another job."""
+    try:
+        for file in storage.match(spec.inputs, left_out=OwnFiles(spec.output_path)):
+            if file.encoding not in ("", "gzip") or (file.encoding and not spec.input.streamed):
+                raise NoInput(
+                    f"inputPaths: '{file.url}' is stored with Content-Encoding: {file.encoding}, which cannot be "
+                    f"undone in a file of dataFormat {spec.data_format}; store it as it is."
+                )
+            yield file
+    except NoMatch as error:
+        raise NoInput(f"inputPaths: {error}") from error
 
 
 def _listed(spool: IO[bytes]) -> Iterator[storage.Input]:
@@ -233,7 +246,7 @@ def _refuse_unknown_places(spec: PredictionSpec) -> None:
     ):
         for url in urls:
             try:
-                locate(url)
+                storage.check(url)
             except (ValueError, ImportError, OSError) as error:
                 raise kind(f"{field}: '{url}' cannot be used: {error}") from error
 

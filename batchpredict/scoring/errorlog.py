@@ -7,7 +7,6 @@ index within its segment; publishing turns it into the index within the file.
 from __future__ import annotations
 
 import bisect
-import contextlib
 import json
 from collections import Counter
 from typing import Any
@@ -22,7 +21,6 @@ from batchpredict.ledger.staging import Staging
 from batchpredict.models.encode import base64_object
 from batchpredict.scoring.json_fields import field_texts
 from batchpredict.scoring.place import Place
-from batchpredict.storage.files import close_written
 
 INSTANCE_LIMIT = 1000  # bytes of an instance that an error shows, as the service's log did
 _MESSAGE_LIMIT = 2000  # characters of a message: some of TensorFlow's hold the whole record
@@ -114,14 +112,12 @@ class ErrorLog:
         self._write(len(self._pending))
         if self._file is None:
             return None
-        close_written(self._file)
+        storage.close_written(self._file)
         return PartFile(self._name, self._bytes)
 
     def discard(self) -> None:
         if self._file is not None:
-            # On a full disk closing fails too; what matters is said already.
-            with contextlib.suppress(OSError):
-                self._file.close()
+            storage.abandon(self._file)
             self._staging.discard(self._name)
 
     def stats(self) -> tuple[tuple[str, int], ...]:

@@ -33,7 +33,6 @@ from batchpredict.scoring.instances import Instances, Regrouper
 from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.rows import Results
 from batchpredict.scoring.task import Task, Unwatched, Watch
-from batchpredict.storage.files import close_written
 
 # Records that a reader hands over at a time, if a batch is not larger.
 _RUN_ROWS = 2048
@@ -140,8 +139,11 @@ class _Attempt:
                     segments = self._score(writer, upcoming)
                 writer.finish()
                 size = file.tell()
-            finally:
-                close_written(file)
+            except BaseException:
+                # What will not be committed is not sent to a store, which may fail in its turn.
+                storage.abandon(file)
+                raise
+            storage.close_written(file)
             errors = self.errors.close()
             self.unchanged.done()
             seconds = time.perf_counter() - began
@@ -176,8 +178,13 @@ class _Attempt:
         finally:
             self.unchanged.close()
             if not kept:
-                self.errors.discard()
-                self.staging.discard(name)
+                self._discard(name)
+
+    def _discard(self, name: str) -> None:
+        """Delete what this attempt wrote. Where that fails it stays, unused, and hides no other error."""
+        for discard in (self.errors.discard, lambda: self.staging.discard(name)):
+            with contextlib.suppress(OSError):
+                discard()
 
     def _score(self, writer: ResultWriter, upcoming: Upcoming | None) -> list[SegmentReport]:
         reports = []
@@ -216,10 +223,11 @@ class _Attempt:
             longest = self.spec.max_record_bytes
             yield from self.read(segment, rows=rows, max_record_bytes=longest, upcoming=upcoming)
         except OSError as error:
+            # A file that was cut off under the reader is said to be that.
+            _check_unchanged(segment)
             raise _unreadable(segment, error) from error
         # Asked at the end, when the answer holds for all that was read.
-        if segment.version:
-            self.unchanged.check(segment)
+        self.unchanged.check(segment)
 
     def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
         instances, refusals = self.decode(number, run)
@@ -302,12 +310,12 @@ class _Unchanged:
         self._answers: list[Future[None]] = []
 
     def check(self, segment: Segment) -> None:
-        """Raises NoInput, now or in `done`, if a file has another version than was planned."""
+        """Raises NoInput, now or in `done`, if a file has another size or version than was planned."""
         if storage.is_local(segment.path):
-            _check_version(segment)
+            _check_unchanged(segment)
             return
         self._threads = self._threads or ThreadPoolExecutor(_CHECKERS, "versions")
-        self._answers.append(self._threads.submit(_check_version, segment))
+        self._answers.append(self._threads.submit(_check_unchanged, segment))
 
     def done(self) -> None:
         """Wait for all answers, the first bad one of which is raised."""
@@ -319,16 +327,22 @@ class _Unchanged:
             self._threads.shutdown(cancel_futures=True)
 
 
-def _check_version(segment: Segment) -> None:
+def _check_unchanged(segment: Segment) -> None:
     try:
-        now = storage.version(segment.path)
+        now = storage.info(segment.path)
     except OSError as error:
         raise _unreadable(segment, error) from error
-    if now != segment.version:
-        raise NoInput(
-            f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
-            "makes it a job over what is there now."
-        )
+    if now.size != segment.size:
+        # Told in bytes, as a file that was cut off is looked for by its size.
+        change = f"it had {segment.size} bytes and has {now.size} now"
+    elif segment.version and now.version != segment.version:
+        change = "its content is another"
+    else:
+        return
+    raise NoInput(
+        f"inputPaths: '{segment.path}' has changed since the job was planned ({change}); run the job again, which "
+        "makes it a job over what is there now."
+    )
 
 
 def _unreadable(segment: Segment, error: OSError) -> NoInput:
