@@ -331,7 +331,7 @@ class Prove(_Step):
             return
         with self._reporting():
             plan, staging = self._stored(fingerprint)
-            proof = prove(staging, plan, page, redo_in_pool(self._request, plan, staging, self._lease))
+            proof = prove(self._spec, staging, plan, page, redo_in_pool(self._request, plan, staging, self._lease))
         yield _PROOF.dump_json(proof).decode()
 
 

@@ -21,6 +21,7 @@ from batchpredict.storage.files import (
     sizes_in,
     sizes_of,
     sync,
+    sync_folders,
 )
 from batchpredict.storage.match import expand, match, version
 from batchpredict.storage.urls import join, name_of, parent
@@ -51,5 +52,6 @@ __all__ = [
     "sizes_in",
     "sizes_of",
     "sync",
+    "sync_folders",
     "version",
 ]

@@ -158,6 +158,29 @@ def sync(*urls: str) -> None:
 
 
 @with_os_errors
+def sync_folders(*folders: str) -> None:
+    """Wait until the names in folders, and those of the folders themselves, are on stable storage.
+
+    Every folder above is synced too, as far as it is on the same device: nobody knows which of them are new. Object
+    stores have no folders.
+    """
+    done = set()
+    for url in folders:
+        fs, path = locate(url)
+        if not isinstance(fs, LocalFileSystem):
+            continue
+        device = os.stat(path).st_dev
+        while path not in done and os.stat(path).st_dev == device:
+            done.add(path)
+            try:
+                _sync_folder(path)
+            except PermissionError:
+                # It may not be read, so it is none that we have made.
+                break
+            path = os.path.dirname(path)
+
+
+@with_os_errors
 def read_bytes(url: str) -> bytes:
     """The whole of a small file. Raises FileNotFoundError."""
     fs, path = locate(url)

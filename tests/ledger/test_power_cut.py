@@ -1,0 +1,175 @@
+"""A power cut at any moment of a job: afterwards the results are whole, or the job says that they are not."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+import pytest
+import support
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from power import Choice, Machine, chance, names_only, nothing
+
+from batchpredict.errors import StagingDamaged
+from batchpredict.ledger import plan
+from batchpredict.prediction.request import Request
+from batchpredict.prediction.session import Prepared, prepare
+from batchpredict.scoring.task import Task
+
+Files = dict[str, bytes]
+
+
+class Job:
+    """A small job: three splits on two pages, two of them with errors."""
+
+    def __init__(self, folder: str) -> None:
+        rows = [str(number) for number in range(30)]
+        rows[3] = rows[25] = "bad"
+        self._source = support.write(os.path.join(folder, "in.json"), rows)
+        self.disk = os.path.join(folder, "disk")
+        # Three folders that have to be made.
+        self.output = os.path.join(self.disk, "of", "mine", "out")
+        self.start_anew()
+        support.score_in_process(self.document(os.path.join(folder, "whole")))
+        self.whole = support.published(os.path.join(folder, "whole"))
+
+    def document(self, output: str | None = None, split_bytes: int = 30) -> support.Document:
+        return support.job(support.model("double"), self._source, output or self.output, splitBytes=split_bytes)
+
+    def start_anew(self) -> None:
+        shutil.rmtree(self.disk, ignore_errors=True)
+        os.makedirs(self.disk)
+
+    def scored(self, *, fresh: bool = False) -> Prepared:
+        """The job, all of it committed and nothing published."""
+        prepared = prepare(Request(support.spec_of(self.document()), fresh=fresh))
+        predict = support.predictor_of(prepared)
+        for split in prepared.todo():
+            predict(Task(split))
+        return prepared
+
+    def run(self, *, fresh: bool = False) -> None:
+        support.score_in_process(self.document(), fresh=fresh, overwrite=True)
+
+    def check(self) -> None:
+        """What must hold of the folder whenever somebody looks, and what the next run makes of it."""
+        if "_SUCCESS" in support.names(self.output):
+            assert support.published(self.output) == self.whole
+        try:
+            self.run()
+        except StagingDamaged:
+            assert "_SUCCESS" not in support.names(self.output), "a job that has succeeded is not to be damaged"
+            self.run(fresh=True)
+        assert support.published(self.output) == self.whole
+
+
+@pytest.fixture(params=[1000, 2], ids=["one page", "pages of two"])
+def job(request: pytest.FixtureRequest, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setattr(plan, "_PAGE", request.param)
+    return Job(str(tmp_path))
+
+
+def cuts(
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: Callable[[], object],
+    step: Callable[[], object],
+    survives: Choice,
+) -> Iterator[int]:
+    """Have the power fail at one moment of `step` after the other, each time from where `begin` has led."""
+    for at in itertools.count():
+        for before in (True, False):
+            job.start_anew()
+            begin()
+            machine = Machine(job.disk, at, before=before)
+            with machine.running(monkeypatch):
+                step()
+            if not machine.failed:
+                return
+            machine.power_up(survives)
+            yield at
+
+
+@pytest.mark.parametrize("survives", [nothing, names_only])
+class TestPublish:
+    def test_of_a_first_run(self, survives: Choice, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The account begins before the parts are written: they are synced by the publish, or not at all.
+        def run() -> None:
+            support.publish_prepared(job.scored())
+
+        moments = 0
+        for _ in cuts(job, monkeypatch, lambda: None, run, survives):
+            moments += 1
+            job.check()
+        assert moments > 120
+
+    def test_after_everything_was_scored_afresh(
+        self, survives: Choice, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def published_in_part() -> None:
+            """The folder is this job's, and has some results of it, of which one is cut."""
+            support.publish_prepared(job.scored())
+            os.remove(os.path.join(job.output, "_SUCCESS"))
+            os.truncate(os.path.join(job.output, "prediction.results-00001-of-00003"), 3)
+
+        def again() -> None:
+            support.publish_prepared(job.scored(fresh=True))
+
+        for _ in cuts(job, monkeypatch, published_in_part, again, survives):
+            job.check()
+
+    def test_over_the_results_of_another_job(
+        self, survives: Choice, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def another() -> None:
+            support.score_in_process(job.document(split_bytes=25))
+
+        def run() -> None:
+            job.run()
+
+        for _ in cuts(job, monkeypatch, another, run, survives):
+            names = support.names(job.output)
+            others = [name for name in names if name.endswith("-of-00004") and "results" in name]
+            if "_SUCCESS" in names:
+                assert len(others) in (0, 4), "the mark of success stands beside half of the old results"
+            if not others:
+                job.check()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 120), st.booleans(), st.integers(0, 1000), st.booleans()), max_size=3))
+def test_any_power_cuts_in_a_row(cut: list[tuple[int, bool, int, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(plan, "_PAGE", 2)
+        job = Job(folder)
+        for at, before, seed, fresh in cut:
+            machine = Machine(job.disk, at, before=before)
+            try:
+                with machine.running(monkeypatch):
+                    job.run(fresh=fresh)
+            except StagingDamaged:
+                continue
+            machine.power_up(chance(seed))
+        job.check()
+
+
+@pytest.mark.parametrize("kind", ["results", "errors"])
+def test_a_file_that_is_cut_when_a_publish_has_begun_is_not_taken_for_whole(
+    kind: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is this job's by then, and whatever stands under a name of its own was taken for published."""
+    tried = set()
+    for _ in cuts(job, monkeypatch, job.scored, job.run, lambda _: True):
+        staging = support.planned(job.document())[1]
+        parts = staging.parts
+        for folder in (job.output, parts):
+            names = [name for name in support.storage.list_names(folder) if kind in name and "stats" not in name]
+            if names and "_SUCCESS" not in support.names(job.output):
+                os.truncate(os.path.join(folder, names[0]), 2)
+                tried.add(folder)
+        job.check()
+    assert tried == {job.output, parts}
