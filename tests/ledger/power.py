@@ -60,16 +60,13 @@ class Machine:
 
     Args:
       root: the folder; what is in it now is on stable storage.
-      at: number of the change or sync at which the power fails; None for never.
-      before: it fails before that happens, not behind it.
     """
 
     STEPS = ("fsync", "replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir")
 
-    def __init__(self, root: str, at: int | None = None, *, before: bool = False) -> None:
-        self.steps = 0
+    def __init__(self, root: str) -> None:
         self._root = root
-        self._at, self._before = at, before
+        self._left: int | None = None
         self._off = False
         # By inode; every inode is held open, or its number might be given to another file.
         self._folders: dict[int, dict[str, Entry]] = {}
@@ -87,6 +84,10 @@ class Machine:
                 patched.setattr(os, name, self._step(name, getattr(os, name)))
             with suppress(PowerCut):
                 yield
+
+    def fail(self, steps: int) -> None:
+        """Have the power fail behind the change or sync that comes after so many."""
+        self._left = steps
 
     @property
     def failed(self) -> bool:
@@ -106,17 +107,14 @@ class Machine:
         return step
 
     def _act(self, function: Any, *arguments: Any, **keywords: Any) -> Any:
-        now = self.steps == self._at
-        self.steps += 1
-        self._off = now and self._before
-        if self._off:
-            raise PowerCut
         try:
             return function(*arguments, **keywords)
         finally:
-            if now:
+            if self._left == 0:
                 self._off = True
                 raise PowerCut
+            if self._left is not None:
+                self._left -= 1
 
     def _keep(self, place: int | str) -> None:
         # What is synced may have been opened for writing alone.
