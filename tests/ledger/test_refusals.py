@@ -1,4 +1,4 @@
-"""An error of the store or of the disk at any call of a job: the exact result or one sentence, never anything else."""
+"""An error of the store or of the disk at any call of a job: the exact result or one sentence, nothing else."""
 
 from __future__ import annotations
 
@@ -105,10 +105,8 @@ def test_the_calls_of_a_job_are_as_many_as_are_tried() -> None:
 class LocalFaults:
     """The functions of `storage`, one call of which raises an error."""
 
-    NAMES = tuple(
-        name for name in storage.__all__
-        if name not in ("Input", "is_local", "local_path", "join", "name_of", "parent", "expand", "match", "version")
-    )  # fmt: skip
+    OTHERS = ("Input", "is_local", "local_path", "join", "name_of", "parent", "expand", "match", "version")
+    NAMES = tuple(set(storage.__all__).difference(OTHERS))
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> None:
         self.calls = 0
