@@ -59,14 +59,17 @@ def _gcs_pages(fs: Any, folder: str, prefix: str, deep: bool) -> Iterator[list[E
     query: dict[str, Any] = {
         "prefix": f"{key}/{prefix}" if key else prefix,
         "maxResults": _GCS_PAGE,
-        "fields": "nextPageToken,items(name,size,generation)",
+        "fields": "nextPageToken,items(name,size,generation,updated)",
     }
     if not deep:
         query["delimiter"] = "/"
     while True:
         answer = fs.call("GET", "b/{}/o", bucket, json_out=True, **query)
         yield [
-            Entry(f"{bucket}/{item['name']}", {"size": int(item["size"]), "generation": item["generation"]})
+            Entry(
+                f"{bucket}/{item['name']}",
+                {"size": int(item["size"]), "generation": item["generation"], "updated": item.get("updated")},
+            )
             for item in answer.get("items", [])
             # An object that ends in a slash is how the console draws a folder.
             if not item["name"].endswith("/")
@@ -85,7 +88,10 @@ def _s3_pages(fs: Any, folder: str, prefix: str, deep: bool) -> Iterator[list[En
     while True:
         answer = fs.call_s3("list_objects_v2", **query)
         yield [
-            Entry(f"{bucket}/{item['Key']}", {"size": int(item["Size"]), "ETag": item["ETag"]})
+            Entry(
+                f"{bucket}/{item['Key']}",
+                {"size": int(item["Size"]), "ETag": item["ETag"], "LastModified": item.get("LastModified")},
+            )
             for item in answer.get("Contents", [])
             if not item["Key"].endswith("/")
         ]

@@ -102,7 +102,7 @@ def test_help_names_every_flag():
 
 
 WRONG = {
-    "no command": ([], "batchpredict: a command is missing: predict or inspect"),
+    "no command": ([], "batchpredict: a command is missing: predict or inspect or clean"),
     "unknown command": (["predit"], "there is no command 'predit'; did you mean 'predict'?"),
     "unknown flag": ([*call(), "--batch-sise=3"], "there is no flag '--batch-sise'; did you mean '--batch-size'?"),
     "abbreviated flag": ([*call(), "--batch=3"], "there is no flag '--batch'"),
