@@ -6,6 +6,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from clusters import flink, prism
 from fsspec.implementations.memory import MemoryFileSystem
@@ -15,6 +16,10 @@ from stores.gcs import Gcs
 from stores.store import Store
 
 from batchpredict.ledger import plan
+
+# A machine that is busy is no reason to fail.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)

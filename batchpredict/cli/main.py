@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from batchpredict.cli.inspect import inspect
 
             status = inspect(options)
+        elif options.command == "clean":
+            from batchpredict.cli.clean import clean
+
+            status = clean(options)
         else:
             from batchpredict.cli.predict import predict
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -22,6 +23,12 @@ The job is described by flags, by a Job resource (--job), or by both: a flag ove
 Prints the PredictionOutput as JSON. A job that was interrupted goes on where it was: run the same command again.
 """
 _INSPECT = "Show what a SavedModel takes and gives: tags, signatures, inputs, outputs, and a line of TEXT input."
+_CLEAN = """\
+Remove what jobs have left behind that were given up: what they had committed, their temporary files and notes.
+
+What belongs to the results that stand in the folder stays, and so does whatever has changed lately: it may be of
+a job that runs, or that was interrupted and is to go on.
+"""
 
 _EPILOG = (
     "exit status: 0 succeeded (also with counted errors), 1 failed, 2 wrong call, 130 stopped by Ctrl-C, "
@@ -96,7 +103,29 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     inspect = commands.add_parser("inspect", help="look into a SavedModel", description=_INSPECT)
     inspect.add_argument("model_dir", metavar="MODEL_DIR", help="folder of the SavedModel, any URL")
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    return parser, {"predict": predict, "inspect": inspect}
+    clean = commands.add_parser(
+        "clean", help="remove what was left behind", description=_CLEAN, formatter_class=raw
+    )
+    _add_clean(clean)
+    return parser, {"predict": predict, "inspect": inspect, "clean": clean}
+
+
+def age(text: str) -> float:
+    """Seconds of an age such as 7d, 12h, 30m or 90s."""
+    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no age; write 7d, 12h, 30m or 90s")
+    return int(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}[match[2]]
+
+
+def _add_clean(parser: Parser) -> None:
+    parser.add_argument("output", metavar="OUTPUT", nargs="?", help="output folder of the jobs, any URL")
+    parser.add_argument(
+        "--older-than", metavar="AGE", type=age, default="7d", help="what has not changed for so long (default: 7d)"
+    )
+    parser.add_argument("--cache", action="store_true", help="models of this machine's cache, too")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
 def _add_predict(parser: Parser) -> None:

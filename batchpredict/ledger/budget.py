@@ -49,11 +49,11 @@ def check(budget: ErrorBudget | None, tally: Tally, example: str | None) -> None
       BudgetSpent: it has more errors than its budget allows.
     """
     if budget is not None and budget.is_spent(tally.errors, tally.records):
-        raise spent(budget, tally, example)
+        raise _spent(budget, tally, example)
 
 
 def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, example: str | None) -> None:
-    """The verdict over what has been read so far of a job of `total_bytes`.
+    """The verdict over what has been read so far of a job of `total_bytes`, what waits for the model included.
 
     Raises:
       BudgetSpent: the budget will not do, for a percentage by all appearance.
@@ -65,10 +65,10 @@ def check_early(budget: ErrorBudget | None, tally: Tally, total_bytes: int, exam
     elif tally.errors >= _FEWEST and tally.records >= _FEWEST_RECORDS and tally.bytes:
         expected = tally.records * max(total_bytes / tally.bytes, 1.0)
         if budget.is_spent(tally.errors, int(expected * _MARGIN)):
-            raise spent(budget, tally, example)
+            raise _spent(budget, tally, example)
 
 
-def spent(budget: ErrorBudget, tally: Tally, example: str | None) -> BudgetSpent:
+def _spent(budget: ErrorBudget, tally: Tally, example: str | None) -> BudgetSpent:
     cause = f" For example: {example}" if example else ""
     return BudgetSpent(
         f"More errors than maxErrors ({budget}) allows: "

@@ -66,6 +66,7 @@ class Manifest:
       error_stats: (message, count) of its most frequent errors.
       batch_calls: model calls; batch_rows: rows in them; batch_min, batch_max: rows of the smallest and largest.
       call_seconds: time in model calls; load_seconds: time to load the model, if this split was the first.
+      tensorflow: version that called the model; "" in manifests before 0.2.
     """
 
     fingerprint: str
@@ -88,6 +89,7 @@ class Manifest:
     batch_max: int
     call_seconds: float
     load_seconds: float
+    tensorflow: str = ""
 
     @property
     def bytes_read(self) -> int:

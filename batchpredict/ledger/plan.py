@@ -26,6 +26,7 @@ from batchpredict.errors import NoInput, NoMatch, OutputRefused, StagingDamaged
 from batchpredict.formats import InputFormat, Split, cut
 from batchpredict.formats.codecs import suffix_in_capitals
 from batchpredict.formats.records import Run, Segment
+from batchpredict.ledger.access import read_lines, reading, spooling, writing
 from batchpredict.ledger.published import OwnFiles, owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
@@ -105,27 +106,28 @@ class Draft:
         """Write the plan to its staging folder, unless it is there; gives the plan that is there then.
 
         Raises:
-          OutputRefused: the output folder cannot be written to.
+          OutputRefused: the output folder cannot be read or written.
         """
-        try:
-            if not storage.exists(staging.plan):
-                name = f"splits-{uuid.uuid4().hex[:12]}.jsonl"
-                self._file.seek(0)
-                file = storage.open_write(storage.join(staging.root, name))
-                try:
-                    shutil.copyfileobj(self._file, file, 1 << 20)
-                finally:
-                    storage.close_written(file)
-                storage.sync(storage.join(staging.root, name))
-                plan = replace(self.plan, file=name)
+        if not reading(staging.output_path, storage.exists, staging.plan):
+            name = f"splits-{uuid.uuid4().hex[:12]}.jsonl"
+            plan = replace(self.plan, file=name)
+            with writing(staging.output_path):
+                self._write(storage.join(staging.root, name))
                 document = json.dumps({"format": FORMAT_VERSION, **asdict(plan)}).encode()
                 if storage.create_if_absent(staging.plan, document):
+                    storage.sync_folders(staging.root)
                     return plan
                 storage.delete(storage.join(staging.root, name))
-        except OSError as error:
-            text = f"outputPath: cannot write to '{staging.output_path}': {error}"
-            raise OutputRefused(text) from error
         return load_plan(staging)
+
+    def _write(self, url: str) -> None:
+        self._file.seek(0)
+        file = storage.open_write(url)
+        try:
+            shutil.copyfileobj(self._file, file, 1 << 20)
+        finally:
+            storage.close_written(file)
+        storage.sync(url)
 
 
 def make_plan(spec: PredictionSpec, model: str) -> Draft:
@@ -138,10 +140,11 @@ def make_plan(spec: PredictionSpec, model: str) -> Draft:
     Raises:
       NoInput: a pattern matches nothing or cannot be listed.
       OutputRefused: a pattern would match the job's own results.
+      JobFailed: there is no room for temporary files.
     """
     _refuse_unknown_places(spec)
     _refuse_own_output(spec)
-    with _spool() as listed:
+    with spooling(), _spool() as listed:
         fingerprint = hashlib.sha256()
         for part in (FORMAT_VERSION, spec.options(), model):
             fingerprint.update(json.dumps(part, sort_keys=True).encode())
@@ -264,10 +267,11 @@ def load_plan(staging: Staging) -> Plan:
     """The plan that is stored in a staging folder.
 
     Raises:
-      StagingDamaged: there is none, or it cannot be read.
+      OutputRefused: the staging folder cannot be read.
+      StagingDamaged: there is none, or it is not whole.
     """
     try:
-        fields = json.loads(storage.read_bytes(staging.plan))
+        fields = json.loads(reading(staging.output_path, storage.read_bytes, staging.plan))
         del fields["format"]
         return Plan(**{**fields, "offsets": tuple(fields["offsets"])})
     except FileNotFoundError as error:
@@ -281,17 +285,25 @@ def read_page(staging: Staging, plan: Plan, page: int) -> Iterator[Split]:
     """The splits of one page of a stored plan, as they are read.
 
     Raises:
-      StagingDamaged: they are gone, or cannot be read.
+      OutputRefused: the staging folder cannot be read.
+      StagingDamaged: the splits are gone, or not whole.
     """
     name = storage.join(staging.root, plan.file)
+    numbers = plan.page(page)
+    count = 0
     try:
-        with storage.open_read(name) as file:
-            file.seek(plan.offsets[page])
-            for line in itertools.islice(file, len(plan.page(page))):
-                yield Split.from_json(line)
+        lines = read_lines(staging.output_path, name, plan.offsets[page])
+        for line in itertools.islice(lines, len(numbers)):
+            split = Split.from_json(line)
+            if split.index != numbers[count]:
+                raise ValueError(f"split {numbers[count]} is not where it should be")
+            count += 1
+            yield split
+        if count < len(numbers):
+            raise ValueError(f"it ends before split {numbers[count]}")
     except FileNotFoundError as error:
         raise _gone(staging) from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StagingDamaged(
             f"The plan {name} cannot be read ({error}); run the job again with --fresh."
         ) from error

@@ -24,6 +24,8 @@ class Snapshot:
       total_bytes: input bytes of the job.
       splits_done, splits: committed splits, and all.
       workers: worker processes.
+      versions: of TensorFlow, with which the committed splits were scored, as far as their manifests say.
+      resumed_versions: those of the splits that earlier runs had committed.
     """
 
     tally: Tally
@@ -32,6 +34,8 @@ class Snapshot:
     splits_done: int
     splits: int
     workers: int
+    versions: frozenset[str] = frozenset()
+    resumed_versions: frozenset[str] = frozenset()
 
     def resumed_sentence(self) -> str:
         """What earlier runs have left of the job; "" if nothing."""
@@ -45,6 +49,22 @@ class Snapshot:
         return f"{self.splits_done} of {self.splits} splits are committed and kept"
 
 
+def version_change(snapshot: Snapshot) -> str | None:
+    """What to warn of when a job goes on under another TensorFlow than earlier runs of it; None if it does not.
+
+    Whoever shows snapshots asks this of each until there is something to say, and says it once. The splits stay:
+    the same model under two versions may differ in the last bits, and whoever minds runs with --fresh.
+    """
+    now = snapshot.versions - snapshot.resumed_versions
+    if not now or not snapshot.resumed_versions:
+        return None
+    before, after = (" and ".join(sorted(versions)) for versions in (snapshot.resumed_versions, now))
+    return (
+        f"the job goes on under TensorFlow {after}, and what is committed already was scored under {before}; "
+        "--fresh scores everything again"
+    )
+
+
 class ManifestFeed:
     """Adds up the manifests of a job, reading each once. Pages that are complete are not looked at again."""
 
@@ -55,7 +75,9 @@ class ManifestFeed:
         self._open: dict[int, set[int]] = {page: set() for page in plan.pages}
         self._done = 0
         self._tally = Tally()
+        self._versions: set[str] = set()
         self._resumed: Tally | None = None
+        self._resumed_versions: frozenset[str] = frozenset()
         self._next = 0.0
 
     def poll(self, under_way: Tally | None = None, workers: int = 0, *, at_once: bool = False) -> Snapshot:
@@ -65,7 +87,8 @@ class ManifestFeed:
         unless the truth is wanted `at_once`.
 
         Raises:
-          StagingDamaged: a manifest cannot be read.
+          OutputRefused: the staging folder cannot be read; the next call goes on where this one was.
+          StagingDamaged: a manifest is damaged.
         """
         began = self._clock()
         if at_once or began >= self._next:
@@ -75,6 +98,7 @@ class ManifestFeed:
             self._next = began + took * _REST
         if self._resumed is None:
             self._resumed = self._tally
+            self._resumed_versions = frozenset(self._versions)
         return Snapshot(
             tally=self._tally + (under_way or Tally()),
             resumed=self._resumed,
@@ -82,6 +106,8 @@ class ManifestFeed:
             splits_done=self._done,
             splits=self._plan.splits,
             workers=workers,
+            versions=frozenset(self._versions),
+            resumed_versions=self._resumed_versions,
         )
 
     def _look(self, page: int) -> None:
@@ -92,6 +118,8 @@ class ManifestFeed:
             seen.add(manifest.split)
             self._done += 1
             self._tally += Tally.of(manifest)
+            if manifest.tensorflow:
+                self._versions.add(manifest.tensorflow)
         if len(seen) == len(numbers):
             del self._open[page]
 

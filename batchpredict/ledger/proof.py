@@ -7,6 +7,7 @@ the pages fit each other.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections import Counter
@@ -19,11 +20,14 @@ import orjson
 from batchpredict import storage
 from batchpredict.errors import StagingDamaged
 from batchpredict.formats import Split
+from batchpredict.ledger.access import reading, spooling, writing
 from batchpredict.ledger.budget import Tally
 from batchpredict.ledger.chain import Chain, End, Link, Misfit, Redo, guessed, segment_of
+from batchpredict.ledger.finished import finished_output
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.plan import Plan
-from batchpredict.ledger.published import owner_of
+from batchpredict.ledger.published import owner_of, results_name
+from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
 
 # Distinct messages in the statistics of a job.
@@ -92,29 +96,33 @@ class Proof:
     stats: dict[str, int] = field(default_factory=dict)
 
 
-def prove(staging: Staging, plan: Plan, page: int, redo: Redo, *, begin: End | None = None) -> Proof:
+def prove(
+    spec: PredictionSpec, staging: Staging, plan: Plan, page: int, redo: Redo, *, begin: End | None = None
+) -> Proof:
     """Prove a page of splits, and write down its proven parts.
 
     Args:
-      staging: the job's staging folder.
-      plan: the job's plan.
+      spec: the job.
+      staging: its staging folder.
+      plan: its plan.
       page: number of the page.
       redo: has a split scored; called where its part is gone and, if `begin` is known, where it does not fit.
       begin: where the page must begin; None where that is not known.
 
     Raises:
+      OutputRefused: the output folder cannot be read or written.
       StagingDamaged: a split is not committed, or what is committed does not fit.
     """
     begin = End() if page == 0 else begin
     _check_committed(staging, plan.page(page))
     for _ in range(_REPAIRS):
         try:
-            with tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
+            with spooling(), tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
                 proof, parts = _follow(staging, plan, page, begin, redo, spool)
-                lost = _lost(staging, parts)
+                waiting, lost = _look_for_parts(spec, staging, plan, page, parts)
                 if not lost:
                     spool.seek(0)
-                    storage.replace_bytes(staging.proven_parts(page), spool.read())
+                    _write_down(staging, page, waiting, spool.read())
                     return proof
         except Misfit:
             return Proof(page, End(), None)
@@ -123,6 +131,24 @@ def prove(staging: Staging, plan: Plan, page: int, redo: Redo, *, begin: End | N
             staging.forget(manifest)
             redo(Split(manifest.split, tuple(map(segment_of, manifest.segments))), manifest.forced_start)
     raise StagingDamaged(f"The part of split {lost[0][0]} is gone whenever it is scored; run the job with --fresh.")
+
+
+def _write_down(staging: Staging, page: int, waiting: Sequence[str], lines: bytes) -> None:
+    """Write down a page's proven parts, once they are on stable storage: see `_look_for_parts` for why."""
+    with writing(staging.output_path):
+        # Attempts do not wait for that: then every split would, and here the disk does many at a time.
+        _sync_parts(staging, waiting)
+        storage.replace_bytes(staging.proven_parts(page), lines)
+
+
+def _sync_parts(staging: Staging, names: Sequence[str]) -> None:
+    try:
+        storage.sync(*map(staging.part, names))
+    except FileNotFoundError:
+        # Another publish of this job moves them at this moment; those that it has moved it has synced.
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                storage.sync(staging.part(name))
 
 
 _Key: TypeAlias = tuple[int, int | None]
@@ -156,8 +182,20 @@ def _follow(
 
 
 def proven_parts(staging: Staging, page: int) -> Iterator[ProvenPart]:
-    """What `prove` wrote down, in the order of the splits."""
-    return map(ProvenPart.from_json, storage.read_bytes(staging.proven_parts(page)).splitlines())
+    """What `prove` wrote down, in the order of the splits.
+
+    Raises:
+      OutputRefused: it cannot be read.
+      StagingDamaged: it is gone, or is no list of parts.
+    """
+    url = staging.proven_parts(page)
+    try:
+        for line in reading(staging.output_path, storage.read_bytes, url).splitlines():
+            yield ProvenPart.from_json(line)
+    except FileNotFoundError as error:
+        raise StagingDamaged(f"{url} is gone; run the job again.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StagingDamaged(f"{url} cannot be read ({error}); run the job again.") from error
 
 
 def _check_committed(staging: Staging, numbers: range) -> None:
@@ -170,17 +208,49 @@ def _check_committed(staging: Staging, numbers: range) -> None:
         )
 
 
-def _lost(staging: Staging, parts: _Parts) -> list[_Key]:
-    """Splits whose part is gone or cut short.
+def _look_for_parts(
+    spec: PredictionSpec, staging: Staging, plan: Plan, page: int, parts: _Parts
+) -> tuple[list[str], list[_Key]]:
+    """Files of parts that wait to be published, and the splits whose part is gone or cut short.
 
-    That happens when a manifest was created although its creator was told that it was not, when staging was
-    cleared while an attempt was under way, or when somebody touched the files.
+    Parts are lost when a manifest was created although its creator was told that it was not, when staging was
+    cleared while an attempt was under way, when somebody touched the files, or when the power failed: attempts do
+    not wait until their parts are on stable storage.
     """
-    if owner_of(staging.output_path) == staging.fingerprint:
-        # Parts have begun to move to their names.
-        return []
-    there = storage.sizes_of(staging.parts, [file.name for _, files in parts for file in files])
-    return [key for key, files in parts if any(there.get(file.name) != file.bytes for file in files)]
+    names = [file.name for _, files in parts for file in files]
+    there = reading(staging.output_path, storage.sizes_of, staging.parts, names)
+    lost = [(key, files) for key, files in parts if any(there.get(file.name) != file.bytes for file in files)]
+    if lost and owner_of(staging.output_path) == staging.fingerprint:
+        # A publish has begun, so results may have moved to their names.
+        if finished_output(staging) is not None:
+            return [], []
+        moved = _moved(
+            spec, staging, plan, page, [(key, files[0]) for key, files in lost if files[0].name not in there]
+        )
+        lost = [
+            (key, files)
+            for key, files in lost
+            if key not in moved or any(there.get(file.name) != file.bytes for file in files[1:])
+        ]
+    return list(there), [key for key, _ in lost]
+
+
+def _moved(
+    spec: PredictionSpec, staging: Staging, plan: Plan, page: int, missing: Sequence[tuple[_Key, PartFile]]
+) -> set[_Key]:
+    """Those of some splits whose results are no longer in staging because they have been published.
+
+    A file of the right name and size is not enough: it may be what an earlier run of the job had published before
+    all was scored again. Only parts that were proven are ever moved, and what is written down as proven was on
+    stable storage before, so it is here or there and whole.
+    """
+    try:
+        proven = {part.results.name for part in proven_parts(staging, page)}
+    except StagingDamaged:
+        return set()
+    names = {key: results_name(key[0], plan.splits, spec.output) for key, _ in missing}
+    sizes = reading(staging.output_path, storage.sizes_of, staging.output_path, list(names.values()))
+    return {key for key, file in missing if file.name in proven and sizes.get(names[key]) == file.bytes}
 
 
 def add_stats(stats: Counter[str], pairs: Iterable[tuple[str, int]]) -> None:
@@ -190,7 +260,9 @@ def add_stats(stats: Counter[str], pairs: Iterable[tuple[str, int]]) -> None:
         stats[message if known else "other errors"] += count
 
 
-def chain_pages(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo) -> list[tuple[Proof, int]]:
+def chain_pages(
+    spec: PredictionSpec, staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Redo
+) -> list[tuple[Proof, int]]:
     """The pages of a job, each with the records that lie before it in the file in which it begins.
 
     A page that did not begin where the one before it ends is proven again.
@@ -206,7 +278,7 @@ def chain_pages(staging: Staging, plan: Plan, proofs: Sequence[Proof], redo: Red
     for proof in proofs:
         fits = not proof.begin.path or (proof.begin.path, proof.begin.border) == (end.path, end.border)
         if proof.end is None or not fits:
-            proof = prove(staging, plan, proof.page, redo, begin=end)
+            proof = prove(spec, staging, plan, proof.page, redo, begin=end)
             # It has begun with the true number of records.
             records = 0
         elif not proof.begin.path:

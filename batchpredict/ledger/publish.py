@@ -1,29 +1,33 @@
 """Publishing: the proven parts of a job become its results, all of them or none.
 
 Every step can be repeated, by anyone, at any time: parts are moved to their names one by one, `_SUCCESS` comes
-last, and whoever finds a publish half done goes on with it. The steps are `prove` for each page, `settle`,
+last, and whoever finds a publish half done goes on with it. It may have been a power cut that ended the publish
+before, so nothing is moved that is not on stable storage (`prove` sees to the results), and nothing that was moved
+counts if it has another size than its manifest says. The steps are `prove` for each page, `settle`,
 `publish_page` for each page, and `finish`; a pipeline does the pages in parallel, `publish` one after the other.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
 from batchpredict.formats.results import csv_lines
 from batchpredict.job import PredictionOutput
+from batchpredict.ledger.access import reading, writing
 from batchpredict.ledger.budget import Tally, check, parse_budget
 from batchpredict.ledger.chain import Redo
+from batchpredict.ledger.finished import finished_output, store_output, store_sizes
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.plan import Plan
 from batchpredict.ledger.proof import Proof, ProvenPart, add_stats, chain_pages, prove, proven_parts
@@ -34,7 +38,6 @@ from batchpredict.ledger.published import (
     errors_name,
     is_result,
     occupancy,
-    owner_of,
     refuse_others,
     results_name,
     take_over,
@@ -44,6 +47,11 @@ from batchpredict.ledger.staging import Staging
 
 # Moving a file in an object store is a copy, all latency; on a local disk one at a time is as fast.
 _MOVERS = 16
+
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
+
+__all__ = ["Order", "Settled", "finish", "finished_output", "publish", "publish_page", "settle"]
 
 
 @dataclass(frozen=True)
@@ -87,60 +95,6 @@ class Settled:
     done: bool = False
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """What `output.json` holds.
-
-    `files`: bytes by name; names only where version 0.1 wrote it. `pages`: how many pages of `published/` have
-    more.
-    """
-
-    predictionOutput: PredictionOutput  # noqa: N815 - as it is on the wire
-    files: dict[str, int] | list[str]
-    pages: int = 0
-
-
-_STORED = TypeAdapter(_Stored)
-_SIZES = TypeAdapter(dict[str, int])
-
-
-def finished_output(staging: Staging) -> PredictionOutput | None:
-    """The output of a job whose results are all published; None if they are not.
-
-    Raises:
-      StagingDamaged: they were, and one of them is gone.
-    """
-    success = storage.join(staging.output_path, SUCCESS)
-    try:
-        # Whose folder it is first: of a job that is not done, nothing else is asked.
-        if owner_of(staging.output_path) != staging.fingerprint or not storage.exists(success):
-            return None
-    except OSError as error:
-        raise OutputRefused(f"outputPath: cannot read '{staging.output_path}': {error}") from error
-    try:
-        stored = _STORED.validate_json(storage.read_bytes(staging.output))
-        files = stored.files if isinstance(stored.files, dict) else dict.fromkeys(stored.files)
-        _check_published(staging, files)
-        for page in range(stored.pages):
-            _check_published(staging, _SIZES.validate_json(storage.read_bytes(staging.published(page))))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise StagingDamaged(f"{staging.output} cannot be read; run the job again with --fresh.") from error
-    return PredictionOutput.model_validate({**stored.predictionOutput.to_wire(), "outputPath": staging.output_path})
-
-
-def _check_published(staging: Staging, files: dict[str, int] | dict[str, None]) -> None:
-    there = storage.sizes_of(staging.output_path, list(files))
-    for name, size in files.items():
-        now = there.get(name)
-        if now is None or (size is not None and now != size):
-            what = "is gone" if now is None else f"has {now} bytes instead of {size}"
-            raise StagingDamaged(
-                f"The results of this job were published and {name} {what} since; run it again with --fresh."
-            )
-
-
 def publish(spec: PredictionSpec, staging: Staging, plan: Plan, *, overwrite: bool, redo: Redo) -> PredictionOutput:
     """Publish a job whose splits are all committed.
 
@@ -159,7 +113,7 @@ def publish(spec: PredictionSpec, staging: Staging, plan: Plan, *, overwrite: bo
     done = finished_output(staging)
     if done is not None:
         return done
-    proofs = [prove(staging, plan, page, redo) for page in plan.pages]
+    proofs = [prove(spec, staging, plan, page, redo) for page in plan.pages]
     settled = settle(spec, staging, plan, proofs, overwrite=overwrite, redo=redo)
     for order in settled.orders:
         publish_page(spec, staging, plan, order)
@@ -179,7 +133,7 @@ def settle(
     done = finished_output(staging)
     if done is not None:
         return Settled(done.to_wire(), done=True)
-    pages = chain_pages(staging, plan, proofs, redo)
+    pages = chain_pages(spec, staging, plan, proofs, redo)
     tally = Tally()
     node_seconds = 0.0
     stats: Counter[str] = Counter()
@@ -190,8 +144,7 @@ def settle(
     check(parse_budget(spec.max_errors), tally, next(iter(stats), None))
     found = occupancy(staging.output_path)
     refuse_others(staging, found, overwrite=overwrite)
-    with _refusing(spec):
-        take_over(staging, found)
+    take_over(staging, found)
     output = PredictionOutput(
         output_path=spec.output_path,
         prediction_count=tally.predictions,
@@ -216,49 +169,78 @@ def _orders(pages: Sequence[tuple[Proof, int]], error_files: int) -> Iterator[Or
         first_error += proof.error_files
 
 
-@contextlib.contextmanager
-def _refusing(spec: PredictionSpec) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputRefused(f"outputPath: cannot write to '{spec.output_path}': {error}") from error
-
-
 def publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Order) -> None:
     """Give the parts of one page their names.
 
     Raises:
       OutputRefused: the folder cannot be written.
-      StagingDamaged: a part is gone.
+      StagingDamaged: a part is gone, or has another size than its manifest says.
     """
     try:
-        with _refusing(spec):
+        with writing(staging.output_path):
             _publish_page(spec, staging, plan, order)
     except OutputRefused as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
         # Two publish at once, and the other has finished and cleaned up.
         if finished_output(staging) is None:
-            text = f"A committed part is gone ({error.__cause__}); run the job again with --fresh."
+            text = f"A committed part is gone ({error.__cause__}); run the job again."
             raise StagingDamaged(text) from error
 
 
 def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Order) -> None:
     results: list[tuple[PartFile, str]] = []
-    errors: list[tuple[str, PartFile, list[tuple[str, int]]]] = []
+    errors: list[_Errors] = []
     for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
         results.append((part.results, results_name(number, plan.splits, spec.output)))
         if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
-            errors.append((name, part.errors, _sources(part, order)))
-    _each(staging, lambda move: _move(staging, *move), results)
-    numbered = spec.input.numbered_lines
-    _each(staging, lambda job: _publish_errors(staging, *job, numbered=numbered), errors)
+            errors.append(_Errors(part.errors, name, _sources(part, order)))
+    moved = _check_parts(staging, results, errors)
+    # Those were moved by a publish before this one, perhaps of a version that did not sync them first.
+    storage.sync(*(storage.join(staging.output_path, name) for name in moved))
+    _each(staging, lambda move: _move(staging, *move), [one for one in results if one[1] not in moved])
     sizes = {name: part.bytes for part, name in results}
-    sizes |= storage.sizes_of(staging.output_path, [name for name, _, _ in errors])
-    # Parts are not synced one by one as they are committed: one that a power cut took is found by its size.
-    storage.sync(*(storage.join(staging.output_path, name) for name in sizes))
-    storage.replace_bytes(staging.published(order.page), json.dumps(sizes).encode())
+    sizes |= _publish_errors(staging, errors, numbered=spec.input.numbered_lines)
+    storage.sync_folders(staging.output_path)
+    store_sizes(staging, order.page, sizes)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """The errors of a split: their part, the name they get, and the files they point into (see `_sources`)."""
+
+    part: PartFile
+    name: str
+    sources: list[tuple[str, int]]
+
+
+def _check_parts(staging: Staging, results: Sequence[tuple[PartFile, str]], errors: Sequence[_Errors]) -> set[str]:
+    """See that every part is whole; gives the names of those results that have been moved already.
+
+    They were when they were proven. But no size is written down as published that is not the file's own.
+
+    Raises:
+      FileNotFoundError: a part is gone.
+      StagingDamaged: a part has another size than its manifest says.
+    """
+    parts = [part for part, _ in results] + [one.part for one in errors]
+    there = reading(staging.output_path, storage.sizes_of, staging.parts, [part.name for part in parts])
+    for part in parts:
+        size = there.get(part.name, part.bytes)
+        if size != part.bytes:
+            raise StagingDamaged(
+                f"The part {staging.part(part.name)} has {size} bytes instead of {part.bytes}; run the job again."
+            )
+    for one in errors:
+        if one.part.name not in there:
+            raise FileNotFoundError(errno.ENOENT, "No such file", staging.part(one.part.name))
+    moved = {name: part for part, name in results if part.name not in there}
+    sizes = reading(staging.output_path, storage.sizes_of, staging.output_path, list(moved))
+    for name, part in moved.items():
+        if sizes.get(name) != part.bytes:
+            raise FileNotFoundError(errno.ENOENT, "No such file", staging.part(part.name))
+    return set(moved)
 
 
 def _sources(part: ProvenPart, order: Order) -> list[tuple[str, int]]:
@@ -275,7 +257,7 @@ def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled)
     output = PredictionOutput.model_validate(settled.output)
     if settled.done or finished_output(staging) is not None:
         return output
-    with _refusing(spec):
+    with writing(staging.output_path):
         small = {STATS: _stats(settled.stats)}
         if not settled.error_files:
             small[errors_name(0, 1)] = b""
@@ -285,18 +267,24 @@ def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled)
             storage.replace_bytes(storage.join(staging.output_path, name), data)
         if settled.found:
             _delete_stale(spec, staging, plan, settled, small)
-        stored = {
-            "predictionOutput": output.to_wire(),
-            "files": {name: len(data) for name, data in small.items()},
-            "pages": len(plan.pages),
-        }
-        storage.replace_bytes(staging.output, json.dumps(stored, indent=1).encode())
+        store_output(staging, output, {name: len(data) for name, data in small.items()}, len(plan.pages))
         refuse_others(staging, occupancy(staging.output_path), overwrite=False)
-        storage.replace_bytes(storage.join(staging.output_path, SUCCESS), b"")
+        # The files are on stable storage; now their names, and those of every folder that had to be made.
+        storage.sync_folders(staging.output_path, staging.root)
+        _mark_success(staging)
     with contextlib.suppress(OSError):
-        # The job has succeeded; parts of attempts that came too late are only litter.
+        # The job has succeeded; what is left here are parts of attempts that came too late.
         storage.delete(staging.parts, recursive=True)
     return output
+
+
+def _mark_success(staging: Staging) -> None:
+    try:
+        storage.replace_bytes(storage.join(staging.output_path, SUCCESS), b"")
+    except OSError:
+        # A store may have done it although its answer was lost, and a job whose mark can be seen has succeeded.
+        if finished_output(staging) is None:
+            raise
 
 
 def _delete_stale(
@@ -311,46 +299,51 @@ def _delete_stale(
             storage.delete(storage.join(staging.output_path, name))
 
 
-def _each(staging: Staging, step: Callable[..., None], items: Iterable[object]) -> None:
+def _each(staging: Staging, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
     if storage.is_local(staging.output_path):
-        for item in items:
-            step(item)
-        return
+        return [step(item) for item in items]
     with ThreadPoolExecutor(_MOVERS) as pool:
-        for _ in pool.map(step, items):
-            pass
+        return list(pool.map(step, items))
 
 
 def _move(staging: Staging, part: PartFile, name: str) -> None:
-    """Give a part its published name; a publish before this one may have done it already."""
+    """Give a part its published name; a publish at the same time may have done it already."""
     source, target = staging.part(part.name), storage.join(staging.output_path, name)
     try:
         storage.move(source, target)
     except FileNotFoundError:
-        if not storage.exists(target) or storage.size_of(target) != part.bytes:
+        there = reading(staging.output_path, storage.sizes_of, staging.output_path, [name])
+        if there.get(name) != part.bytes:
             raise
 
 
-def _publish_errors(
-    staging: Staging, name: str, part: PartFile, sources: Sequence[tuple[str, int]], *, numbered: bool
-) -> None:
-    """Publish one file of errors, each with its source file and its position in that file."""
-    target = storage.join(staging.output_path, name)
+def _publish_errors(staging: Staging, errors: Sequence[_Errors], *, numbered: bool) -> dict[str, int]:
+    """Publish files of errors, each with its source file and its position in that file; their bytes by name.
+
+    The parts stay until the job has succeeded: what a publish before this one has left may be half a file.
+    """
+    written = _each(staging, lambda one: _locate(staging, one, numbered=numbered), errors)
+    # A file is whole before it gets a name that somebody reads.
+    storage.sync(*(url for url, _ in written))
+    moves = [
+        (url, storage.join(staging.output_path, one.name)) for one, (url, _) in zip(errors, written, strict=True)
+    ]
+    _each(staging, lambda move: storage.move(*move), moves)
+    return {one.name: size for one, (_, size) in zip(errors, written, strict=True)}
+
+
+def _locate(staging: Staging, errors: _Errors, *, numbered: bool) -> tuple[str, int]:
+    """Rewrite a part of errors with their places in their files; the URL of what was written, and its bytes."""
     rewritten = staging.part(staging.new_part(0, ".errors.published"))
-    try:
-        lines = storage.open_read(staging.part(part.name))
-    except FileNotFoundError:
-        # Two publish at once, and the other has finished and cleaned up.
-        if storage.exists(target):
-            return
-        raise
-    with lines:
+    size = 0
+    with storage.open_read(staging.part(errors.part.name)) as lines:
         file = storage.open_write(rewritten)
         try:
-            file.writelines(_located(lines, sources, numbered=numbered))
+            for line in _located(lines, errors.sources, numbered=numbered):
+                size += file.write(line)
         finally:
             storage.close_written(file)
-    storage.move(rewritten, target)
+    return rewritten, size
 
 
 # A line of an error part: where its record stood, and the rest, which is not decoded: a key may be a number that no

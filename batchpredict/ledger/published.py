@@ -9,11 +9,13 @@ from __future__ import annotations
 import fnmatch
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused
 from batchpredict.formats import OutputFormat
+from batchpredict.ledger.access import reading, writing
 from batchpredict.ledger.staging import FOLDER, Staging
 
 SUCCESS = "_SUCCESS"
@@ -115,21 +117,26 @@ def occupancy(output_path: str) -> Occupancy:
     Raises:
       OutputRefused: it cannot be listed, or is a file.
     """
-    try:
-        if storage.exists(output_path) and not storage.is_directory(output_path):
-            raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
-        complete = storage.exists(storage.join(output_path, SUCCESS))
-        # The first shards tell: a folder of a million need not be listed.
-        used = complete or any(storage.any_begins(output_path, f"{prefix}-000") for prefix in _PREFIXES)
-        return Occupancy(owner_of(output_path), complete, used)
-    except OSError as error:
-        raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
+
+    def ask(question: Callable[..., bool], *about: str) -> bool:
+        return reading(output_path, question, *about)
+
+    if ask(storage.exists, output_path) and not ask(storage.is_directory, output_path):
+        raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
+    complete = ask(storage.exists, storage.join(output_path, SUCCESS))
+    # The first shards tell: a folder of a million need not be listed.
+    used = complete or any(ask(storage.any_begins, output_path, f"{prefix}-000") for prefix in _PREFIXES)
+    return Occupancy(owner_of(output_path), complete, used)
 
 
 def owner_of(output_path: str) -> str | None:
-    """Fingerprint of the job that last began to publish in a folder; None if no job of ours did."""
+    """Fingerprint of the job that last began to publish in a folder; None if no job of ours did.
+
+    Raises:
+      OutputRefused: the folder cannot be read.
+    """
     try:
-        owner = json.loads(storage.read_bytes(_owner(output_path)))["fingerprint"]
+        owner = json.loads(reading(output_path, storage.read_bytes, _owner(output_path)))["fingerprint"]
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -159,21 +166,36 @@ def take_over(staging: Staging, found: Occupancy) -> None:
 
     Results of this very job stay: they were published by a run that was interrupted, or by one that is
     publishing at this moment and may have finished since we looked.
+
+    Raises:
+      OutputRefused: the folder cannot be written, or has become another job's.
     """
-    repeated = found.complete and not storage.exists(staging.output)
-    if found.owner != staging.fingerprint or repeated:
-        # The mark of success goes first: nobody may take half of the old results for all of them.
-        if found.complete:
-            storage.delete(storage.join(staging.output_path, SUCCESS))
-        if found.owner is not None and found.owner != staging.fingerprint:
-            # Its manifests promise parts that have become the results which go now.
-            storage.delete(Staging(staging.output_path, found.owner).root, recursive=True)
-        for name in storage.list_names(staging.output_path):
-            if is_result(name):
-                storage.delete(storage.join(staging.output_path, name))
-    text = json.dumps({"fingerprint": staging.fingerprint}).encode()
-    if found.owner is not None:
-        storage.replace_bytes(_owner(staging.output_path), text)
-    elif not storage.create_if_absent(_owner(staging.output_path), text):
-        # Another job has begun to publish into the same empty folder since we looked.
-        refuse_others(staging, Occupancy(owner_of(staging.output_path), complete=True, used=True), overwrite=False)
+    output_path = staging.output_path
+    with writing(output_path):
+        # The folders that had to be made so far: what is published must not outlive the name of its owner.
+        storage.sync_folders(staging.root)
+        repeated = found.complete and not reading(output_path, storage.exists, staging.output)
+        if found.owner != staging.fingerprint or repeated:
+            _clear(staging, found)
+        text = json.dumps({"fingerprint": staging.fingerprint}).encode()
+        if found.owner is not None:
+            storage.replace_bytes(_owner(output_path), text)
+        elif not storage.create_if_absent(_owner(output_path), text):
+            # Another job has begun to publish into the same empty folder since we looked.
+            refuse_others(staging, Occupancy(owner_of(output_path), complete=True, used=True), overwrite=False)
+
+
+def _clear(staging: Staging, found: Occupancy) -> None:
+    output_path = staging.output_path
+    # The mark of success goes first, for good: nobody may take half of the old results for all of them.
+    if found.complete:
+        storage.delete(storage.join(output_path, SUCCESS))
+        storage.sync_folders(output_path)
+    if found.owner is not None and found.owner != staging.fingerprint:
+        # Its manifests promise parts that have become the results which go now.
+        storage.delete(Staging(output_path, found.owner).root, recursive=True)
+    for name in reading(output_path, storage.list_names, output_path):
+        if is_result(name):
+            storage.delete(storage.join(output_path, name))
+    # What is here from now on is this job's, so nothing of another one may come back.
+    storage.sync_folders(output_path)

@@ -1,6 +1,6 @@
 """A prediction job with every default filled in: what the planner, the workers and the publisher are told.
 
-The Job resource echoes what its user sent and so knows no defaults; this is its resolved twin. It travels as
+The Job resource echoes what its user sent and so knows no defaults; here every field has its value. It travels as
 JSON, to worker processes and inside Beam transforms.
 """
 

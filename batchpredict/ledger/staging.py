@@ -15,6 +15,7 @@ A name that begins with an underscore is passed over by Hadoop, Spark and Beam r
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -23,7 +24,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict import storage
-from batchpredict.errors import StagingDamaged
+from batchpredict.errors import OutputRefused, StagingDamaged
+from batchpredict.ledger.access import reading, writing
 from batchpredict.ledger.manifest import Manifest
 
 FOLDER = "_batchpredict"
@@ -34,7 +36,10 @@ _READERS = 16
 
 
 class Staging:
-    """Names and operations of one job's staging folder. Holds no state; any number may work on one folder."""
+    """Names and operations of one job's staging folder. Holds no state; any number may work on one folder.
+
+    Every operation raises OutputRefused if the folder cannot be read or written.
+    """
 
     def __init__(self, output_path: str, fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -62,20 +67,24 @@ class Staging:
     def commit(self, manifest: Manifest) -> bool:
         """Commit a split. False if another attempt was first: its part counts, this one's must go."""
         name = manifest_name(manifest.split, manifest.forced_start)
-        return storage.create_if_absent(storage.join(self.manifests, name), manifest.to_json())
+        with writing(self.output_path):
+            return storage.create_if_absent(storage.join(self.manifests, name), manifest.to_json())
 
     def is_committed(self, split: int, forced_start: int | None = None) -> bool:
-        return storage.exists(storage.join(self.manifests, manifest_name(split, forced_start)))
+        name = manifest_name(split, forced_start)
+        return reading(self.output_path, storage.exists, storage.join(self.manifests, name))
 
     def committed(self) -> list[tuple[int, int | None]]:
         """Split number and forced start of every manifest, in order of the splits."""
-        found = (_MANIFEST_NAME.fullmatch(name) for name in storage.list_names(self.manifests))
+        names = reading(self.output_path, storage.list_names, self.manifests)
+        found = (_MANIFEST_NAME.fullmatch(name) for name in names)
         keys = [(int(name[1]), int(name[2]) if name[2] else None) for name in found if name]
         return sorted(keys, key=lambda key: (key[0], key[1] is not None, key[1] or 0))
 
     def committed_among(self, numbers: Sequence[int]) -> list[int]:
         """Those of some splits, given in their order, that are committed; numbers near each other are cheap."""
-        there = storage.sizes_of(self.manifests, [manifest_name(number) for number in numbers])
+        names = [manifest_name(number) for number in numbers]
+        there = reading(self.output_path, storage.sizes_of, self.manifests, names)
         return [number for number in numbers if manifest_name(number) in there]
 
     def read(self, split: int, forced_start: int | None = None) -> Manifest:
@@ -87,7 +96,7 @@ class Staging:
         name = manifest_name(split, forced_start)
         url = storage.join(self.manifests, name)
         try:
-            manifest = Manifest.from_json(storage.read_bytes(url), url)
+            manifest = Manifest.from_json(reading(self.output_path, storage.read_bytes, url), url)
         except FileNotFoundError as error:
             text = f"The manifest {url} is gone; run the job again with --fresh."
             raise StagingDamaged(text) from error
@@ -109,16 +118,25 @@ class Staging:
     def forget(self, manifest: Manifest) -> None:
         """Undo a commit whose part is gone."""
         name = manifest_name(manifest.split, manifest.forced_start)
-        storage.delete(storage.join(self.manifests, name))
+        with writing(self.output_path):
+            storage.delete(storage.join(self.manifests, name))
 
     def clear(self) -> None:
         """Forget every committed split of this job."""
-        storage.delete(self.root, recursive=True)
+        try:
+            storage.delete(self.root, recursive=True)
+        except OSError as error:
+            raise OutputRefused(f"outputPath: cannot delete '{self.root}': {error}") from error
 
     def discard(self, *names: str) -> None:
-        """Delete the part files of an attempt that failed or came too late."""
+        """Delete the part files of an attempt that failed or came too late, if that can be done.
+
+        Never raises: the reason why the attempt failed is what its caller has to hear, and the files that stay are
+        deleted with their folder when the job has succeeded.
+        """
         for name in names:
-            storage.delete(self.part(name))
+            with contextlib.suppress(OSError):
+                storage.delete(self.part(name))
 
 
 def manifest_name(split: int, forced_start: int | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger.plan import load_plan
-from batchpredict.ledger.progress import ManifestFeed, Snapshot
+from batchpredict.ledger.progress import ManifestFeed, Snapshot, version_change
 from batchpredict.ledger.publish import finished_output
 from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
@@ -20,6 +20,21 @@ from batchpredict.workers.pool import WorkerPool
 
 # A question to the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0
+
+
+class _Resumption:
+    """Warns, once, of a job that goes on under another TensorFlow than it began under."""
+
+    def __init__(self, observer: Observer[Snapshot]) -> None:
+        self._observer = observer
+        self._warned = False
+
+    def watched(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, looked at."""
+        if not self._warned and (change := version_change(snapshot)):
+            self._warned = True
+            self._observer.warning(change)
+        return snapshot
 
 
 class DriverHere:
@@ -33,6 +48,7 @@ class DriverHere:
         self,
         prepared: Prepared,
         channel: Channel,
+        observer: Observer[Snapshot],
         *,
         workers: int = 0,
         pool: WorkerPool | None = None,
@@ -41,6 +57,7 @@ class DriverHere:
     ) -> None:
         self._prepared = prepared
         self._channel = channel
+        self._resumption = _Resumption(observer)
         self._workers = workers
         self._pool = pool
         self._feed = feed
@@ -53,7 +70,7 @@ class DriverHere:
         """Plan a job and start its workers; where nothing is left to score, do what is left at once."""
         prepared = prepare(request)
         if prepared.done is not None:
-            return cls(prepared, channel, output=prepared.done)
+            return cls(prepared, channel, observer, output=prepared.done)
         plan, staging = prepared.plan, prepared.staging
         feed = ManifestFeed(staging, plan)
         first = feed.poll()
@@ -62,7 +79,7 @@ class DriverHere:
         processes = min(Placement(workers=workers).processes(request.spec), max(todo, 1))
         if not todo:
             # An interrupted publish, perhaps. There is no need for Beam and TensorFlow.
-            return cls(prepared, channel, feed=feed, output=publish_job(prepared, processes))
+            return cls(prepared, channel, observer, feed=feed, output=publish_job(prepared, processes))
         pool = make_pool(request.spec, plan, processes, before=first.resumed, on_warning=observer.warning)
         offer_pool(staging, pool)
         try:
@@ -73,7 +90,7 @@ class DriverHere:
             withdraw_pool(staging, pool)
             pool.close()
             raise
-        return cls(prepared, channel, workers=processes, pool=pool, feed=feed)
+        return cls(prepared, channel, observer, workers=processes, pool=pool, feed=feed)
 
     @property
     def done(self) -> bool:
@@ -94,7 +111,7 @@ class DriverHere:
         if self._feed is None:
             return None
         under_way = None if self._pool is None else self._pool.under_way()
-        return self._feed.poll(under_way, self._workers, at_once=at_once)
+        return self._resumption.watched(self._feed.poll(under_way, self._workers, at_once=at_once))
 
     def sign_of_life(self) -> object:
         return self.snapshot()
@@ -121,15 +138,21 @@ class DriverElsewhere:
     Args:
       request: the job, with paths that mean the same on every machine.
       channel: to the pipeline; None if nobody waits for it.
+      observer: told of warnings.
     """
 
     done = False
 
     def __init__(
-        self, request: Request, channel: Channel | None, clock: Callable[[], float] = time.monotonic
+        self,
+        request: Request,
+        channel: Channel | None,
+        observer: Observer[Snapshot],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._request = request
         self._channel = channel
+        self._resumption = _Resumption(observer)
         self._clock = clock
         self._staging: Staging | None = None
         self._feed: ManifestFeed | None = None
@@ -151,7 +174,7 @@ class DriverElsewhere:
             if staging is None:
                 return None
             self._feed = ManifestFeed(staging, load_plan(staging))
-        return self._feed.poll(at_once=at_once)
+        return self._resumption.watched(self._feed.poll(at_once=at_once))
 
     def sign_of_life(self) -> object:
         snapshot = self.snapshot()

@@ -203,7 +203,7 @@ class Prove(_Step):
             return
         with self.reporting():
             plan, staging = self._stored(fingerprint)
-            proof = prove(staging, plan, page, redo_in_pool(plan, staging, self._lease))
+            proof = prove(self._spec, staging, plan, page, redo_in_pool(plan, staging, self._lease))
         yield _PROOF.dump_json(proof).decode()
 
 

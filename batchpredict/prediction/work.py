@@ -72,7 +72,7 @@ class PredictionWork:
         """
         return DriverHere.begin(self._request, self._workers, channel, observer)
 
-    def elsewhere(self, channel: Channel | None) -> DriverElsewhere:
+    def elsewhere(self, channel: Channel | None, observer: Observer[Snapshot]) -> DriverElsewhere:
         """The pipeline plans the job where it runs, with paths that mean the same there."""
         if channel is None and self._request.fresh:
             raise WrongFlag("--fresh: a template may run often, and each time it would forget what is done")
@@ -83,7 +83,7 @@ class PredictionWork:
             output_path=_absolute(spec.output_path),
             model_uri=_absolute(spec.model_uri),
         )
-        return DriverElsewhere(replace(self._request, spec=spec), channel)
+        return DriverElsewhere(replace(self._request, spec=spec), channel, observer)
 
 
 def _absolute(url: str) -> str:

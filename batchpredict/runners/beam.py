@@ -28,7 +28,7 @@ class BeamRunner:
 
     def submit(self, work: Work[S, R], observer: Observer[S]) -> Submitted[S, R]:
         channel = Channel.new(work.folder)
-        driver = work.elsewhere(channel)
+        driver = work.elsewhere(channel, observer)
 
         def launch(last_moment: Callable[[], None]) -> Any:
             return hand_over(driver, self._flags, last_moment)

@@ -97,7 +97,7 @@ class DataflowRunner:
         template = self._given.template_location
         # Nobody waits for what a template runs.
         channel = None if template else Channel.new(work.folder)
-        driver = work.elsewhere(channel)
+        driver = work.elsewhere(channel, observer)
         name = _job_name(work.job_id, f"{int(time.time())}" if channel is None else channel.name)
         flags = [f"--runner={self.name}", *self._options(work, region, name), *self._flags]
         log = LogFile()

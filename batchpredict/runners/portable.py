@@ -96,7 +96,7 @@ class PortableRunner:
         # Its own job name, so that it is found among those of the cluster; a user's comes after and wins.
         flags = [f"--runner={self.name}", *more, *self._flags]
 
-        driver = work.elsewhere(channel)
+        driver = work.elsewhere(channel, observer)
 
         def launch(last_moment: Callable[[], None]) -> Any:
             started = [] if server is None else server.start(flags)

@@ -180,13 +180,14 @@ class Work(Protocol[S_co, R_co]):
         """
         ...
 
-    def elsewhere(self, channel: Channel | None) -> Driver[S_co, R_co]:
+    def elsewhere(self, channel: Channel | None, observer: Observer[S_co]) -> Driver[S_co, R_co]:
         """Begin it for a pipeline that runs on other machines. Returns at once, and asks no store for anything.
 
         Args:
           channel: between this process and the pipeline; None if nobody will wait for it, because it is stored now
             and
             run by others, any number of times.
+          observer: told of warnings until the driver is closed.
 
         Raises:
           WrongFlag: what was asked for cannot be done each time that a stored pipeline runs.

@@ -49,6 +49,7 @@ class SplitPredictor:
       model: the signature to call.
       load_seconds: what loading it took; reported with the first split.
       watch: who looks on.
+      tensorflow: version of TensorFlow, for the manifest.
       clock: seconds since the epoch, for the manifest.
 
     Raises:
@@ -63,11 +64,13 @@ class SplitPredictor:
         *,
         load_seconds: float = 0.0,
         watch: Watch | None = None,
+        tensorflow: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spec = spec
         self._staging = staging
         self._watch = watch or Unwatched()
+        self._tensorflow = tensorflow
         self._clock = clock
         self._load_seconds = load_seconds
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
@@ -91,6 +94,7 @@ class SplitPredictor:
             self._scorer,
             self._results,
             self._watch,
+            self._tensorflow,
         ).run(self._clock, self._take_load_seconds())
 
     def _take_load_seconds(self) -> float:
@@ -116,8 +120,10 @@ class _Attempt:
     scorer: Scorer
     results: Results
     watch: Watch
+    tensorflow: str
     predictions: int = 0
     bytes_read: int = 0
+    records_read: int = 0
     crashing: frozenset[Place] = field(default_factory=frozenset)
 
     def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
@@ -168,6 +174,7 @@ class _Attempt:
                 batch_max=stats.largest,
                 call_seconds=round(stats.seconds, 6),
                 load_seconds=round(load_seconds, 6),
+                tensorflow=self.tensorflow,
             )
             # Should the commit raise, it may have taken effect all the same: then the part must stay.
             kept = True
@@ -190,15 +197,19 @@ class _Attempt:
         reports = []
         regrouper = Regrouper()
         for number, segment in enumerate(self.task.segments):
+            before = self.records_read
             for event in self._events(segment, upcoming):
                 if isinstance(event, Border):
                     reports.append(_report(segment, event))
                     self.bytes_read += segment.end - segment.start
+                    self.records_read = before + event.records
                 elif isinstance(event, Damage):
                     self.errors.damaged(segment.path, number, event)
+                    self.records_read = before + event.index + 1
                     self._check_budget()
                 else:
-                    regrouper.add(self._decode(number, segment, event))
+                    regrouper.add(self._decode(number, segment, event, before + event.index))
+                    self.records_read = before + event.index + len(event)
                     for group in self._ready(regrouper):
                         self._score_group(group, writer)
         rest = regrouper.rest()
@@ -229,12 +240,13 @@ class _Attempt:
         # Asked at the end, when the answer holds for all that was read.
         self.unchanged.check(segment)
 
-    def _decode(self, number: int, segment: Segment, run: Run | Rows) -> Instances:
+    def _decode(self, number: int, segment: Segment, run: Run | Rows, before: int) -> Instances:
+        """The instances of a run, which has `before` records of the split before it."""
         instances, refusals = self.decode(number, run)
-        if refusals:
-            for row in sorted(refusals):
-                place = Place(number, run.index + row)
-                self.errors.refuse(segment.path, place, run, row, refusals[row])
+        for row in sorted(refusals):
+            place = Place(number, run.index + row)
+            self.errors.refuse(segment.path, place, run, row, refusals[row])
+            self.records_read = before + row + 1
             self._check_budget()
         return self._without_crashing(instances) if self.crashing else instances
 
@@ -299,7 +311,10 @@ class _Attempt:
     def _check_budget(self) -> None:
         limit = self.task.error_limit
         if limit is not None and self.errors.count > limit:
-            raise BudgetSpent(f"{self.errors.first}")
+            errors, first = self.errors.count, self.errors.first
+            # What did not fail may wait for the model, but it has been read, and the user is told of how many.
+            self.watch.scored(self.records_read - errors, errors, self.bytes_read, first, at_once=True)
+            raise BudgetSpent(f"{first}")
 
 
 class _Unchanged:

@@ -59,8 +59,13 @@ class Watch(Protocol):
         """The model came back."""
         ...
 
-    def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
-        """Progress of this split so far; `first_error` says where and what its first error was."""
+    def scored(
+        self, predictions: int, errors: int, bytes_read: int, first_error: str | None, *, at_once: bool = False
+    ) -> None:
+        """Progress of this split so far; `first_error` says where and what its first error was.
+
+        May be told seldom, unless it is wanted `at_once`.
+        """
         ...
 
     def warn(self, message: str) -> None:
@@ -77,7 +82,9 @@ class Unwatched:
     def called(self) -> None:
         pass
 
-    def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
+    def scored(
+        self, predictions: int, errors: int, bytes_read: int, first_error: str | None, *, at_once: bool = False
+    ) -> None:
         pass
 
     def warn(self, message: str) -> None:

@@ -33,14 +33,16 @@ from batchpredict.storage.files import (
     sync_folders,
     tree,
     version,
+    walk,
 )
-from batchpredict.storage.interface import Input, Store
+from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import is_magic
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
+    "Aged",
     "Double",
     "Input",
     "Store",
@@ -78,4 +80,5 @@ __all__ = [
     "sync_folders",
     "tree",
     "version",
+    "walk",
 ]

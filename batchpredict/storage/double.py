@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from batchpredict.storage.clients import os_errors
-from batchpredict.storage.interface import Input, Store
-from batchpredict.storage.pattern import Pattern
+from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.pattern import EVERYTHING, Pattern
 from batchpredict.storage.ranges import RangeFile
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.upload import Upload
@@ -184,6 +184,11 @@ class Double(Store):
                 return
             for one in [one for one in self._objects if one.startswith(f"{url.rstrip('/')}/")]:
                 del self._objects[one]
+
+    def walk(self, folder: str) -> Iterator[Aged]:
+        prefix = folder.rstrip("/") + "/"
+        for file in self.find(folder, Pattern(EVERYTHING, hidden=True)):
+            yield Aged(file.url.removeprefix(prefix), file.size, None)
 
     def download(self, url: str, path: str) -> None:
         with self._operation("download", url), open(path, "wb") as file:

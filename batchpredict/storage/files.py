@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from batchpredict.storage import local
-from batchpredict.storage.interface import Input
+from batchpredict.storage.interface import Aged, Input
 from batchpredict.storage.pattern import EVERYTHING, Pattern
 from batchpredict.storage.routing import store_of
 from batchpredict.storage.upload import Upload
@@ -160,6 +160,11 @@ def tree(folder: str) -> dict[str, Input]:
         found = list(store.find(folder, Pattern(EVERYTHING, hidden=True)))
     root = root.rstrip("/") + "/"
     return {file.url[len(root) :]: file for file in sorted(found, key=_url) if file.url.startswith(root)}
+
+
+def walk(folder: str) -> Iterator[Aged]:
+    """All that lies below a folder, with its age, in no order; nothing if there is no such folder."""
+    return store_of(folder).walk(folder)
 
 
 def download(url: str, path: str) -> None:

@@ -32,6 +32,21 @@ class Input:
     encoding: str = ""
 
 
+@dataclass(frozen=True)
+class Aged:
+    """A file, or on a local disk an empty folder, whose path then ends in a slash.
+
+    Attributes:
+      path: below the folder that was asked for.
+      size: bytes.
+      changed: when it was written last, in seconds since the epoch; None if the store does not say.
+    """
+
+    path: str
+    size: int
+    changed: float | None
+
+
 class Store(abc.ABC):
     """Files by URL.
 
@@ -131,6 +146,10 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def download(self, url: str, path: str) -> None:
         """Copy a file, decoded where the store says that it is encoded, to a path of this machine."""
+
+    @abc.abstractmethod
+    def walk(self, folder: str) -> Iterator[Aged]:
+        """All that lies below a folder, in no order; nothing if there is no such folder."""
 
     def canonical(self, url: str) -> str:
         """The URL by which listings name a file or folder, without a slash at its end, however it was spelled."""

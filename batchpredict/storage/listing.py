@@ -72,7 +72,7 @@ def _gcs_pages(fs: Any, folder: str, prefix: str, deep: bool) -> Iterator[list[E
     query: dict[str, Any] = {
         "prefix": f"{key}/{prefix}" if key else prefix,
         "maxResults": _GCS_PAGE,
-        "fields": "nextPageToken,items(name,size,generation,contentEncoding)",
+        "fields": "nextPageToken,items(name,size,generation,contentEncoding,updated)",
     }
     if not deep:
         query["delimiter"] = "/"
@@ -98,7 +98,10 @@ def _s3_pages(fs: Any, folder: str, prefix: str, deep: bool) -> Iterator[list[En
     while True:
         answer = fs.call_s3("list_objects_v2", **query)
         yield [
-            Entry(f"{bucket}/{item['Key']}", {"size": int(item["Size"]), "ETag": item["ETag"]})
+            Entry(
+                f"{bucket}/{item['Key']}",
+                {"size": int(item["Size"]), "ETag": item["ETag"], "LastModified": item.get("LastModified")},
+            )
             for item in answer.get("Contents", [])
             if not item["Key"].endswith("/")
         ]

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
-from batchpredict.storage.interface import Input, Store
+from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.pattern import Pattern, is_magic
 
 
@@ -128,6 +128,9 @@ class LocalStore(Store):
     def download(self, url: str, path: str) -> None:
         shutil.copyfile(self.local_path(url), path)
 
+    def walk(self, folder: str) -> Iterator[Aged]:
+        return _walk(self.local_path(folder))
+
     def canonical(self, url: str) -> str:
         """Links are followed."""
         return os.path.realpath(canonical(self.local_path(url)))
@@ -191,6 +194,23 @@ def canonical(path: str) -> str:
     # Only the file system knows where `..` leads from a link.
     folder = os.path.realpath("/".join(parts[:plain]) or "/")
     return "/".join([folder.rstrip("/"), *(part for part in parts[plain:] if part not in ("", "."))])
+
+
+def _walk(root: str) -> Iterator[Aged]:
+    def refuse(error: OSError) -> None:
+        # What has gone since it was listed is not there.
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        names = files if files or folders or folder == root else [""]
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            yield Aged(path[len(root.rstrip("/")) + 1 :], status.st_size if name else 0, status.st_mtime)
 
 
 def _input(path: str, found: os.stat_result) -> Input:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import io
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
@@ -24,7 +25,7 @@ from batchpredict.storage.clients import (
     status_of,
     with_os_errors,
 )
-from batchpredict.storage.interface import Input, Store
+from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.listing import objects, protocol_of
 from batchpredict.storage.pattern import EVERYTHING, Pattern, is_magic
 from batchpredict.storage.retry import again
@@ -197,6 +198,13 @@ class RemoteStore(Store):
             # Whose answer was lost was asked twice, and the second time there is nothing left to delete.
             self._fs.rm_file(path)
 
+    def walk(self, folder: str) -> Iterator[Aged]:
+        root = self._path(folder)
+        prefix = root.rstrip("/") + "/"
+        everything = Pattern(EVERYTHING, hidden=True)
+        for entry in objects(self._fs, root, enters=everything.enters):
+            yield Aged(entry.path.removeprefix(prefix), int(entry.info["size"]), changed_of(entry.info))
+
     @with_os_errors
     def delete(self, url: str, *, recursive: bool = False) -> None:
         path = self._path(url)
@@ -250,6 +258,24 @@ class ChainedStore(RemoteStore):
 # Where a folder is nothing but what names begin with, and where many objects are deleted by one request.
 _FLAT = ("gs", "gcs", "s3", "s3a", "http", "https")
 _BATCHED = ("gs", "gcs", "s3", "s3a")
+
+
+# What file systems call the time of the last change; the first is what the listing of a store itself says.
+_TIMES = ("updated", "LastModified", "mtime", "modified", "last_modified", "created")
+
+
+def changed_of(info: Mapping[str, Any]) -> float | None:
+    """When a file was written last, in seconds since the epoch; None if its file system does not say."""
+    value = next((info[name] for name in _TIMES if info.get(name) is not None), None)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        # Where no zone is said, it is that of the store, which all of them take to be UTC.
+        return calendar.timegm(value.utctimetuple()) if value.tzinfo is None else value.timestamp()
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def version_of(info: dict[str, Any]) -> str:

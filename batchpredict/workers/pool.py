@@ -1,7 +1,7 @@
 """The worker processes of one job on one machine, and the threads that look after them.
 
 Each split is attended to by a thread, which has it scored by a free process and, when that dies, decides with
-`supervise` what to try next. Processes are started as they are needed, so a job of one split pays for one
+`supervision` what to try next. Processes are started as they are needed, so a job of one split pays for one
 import of TensorFlow.
 """
 
@@ -11,21 +11,39 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from batchpredict.errors import BatchPredictError, BudgetSpent, JobCancelled, WorkerLost
 from batchpredict.job import ErrorBudget
-from batchpredict.ledger.budget import Tally, check_early, spent
+from batchpredict.ledger.budget import Tally, check_early
 from batchpredict.ledger.manifest import Manifest
 from batchpredict.scoring.task import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup
-from batchpredict.workers.supervision import SplitDeaths
+from batchpredict.workers.supervision import GiveUp, Instruction, SplitDeaths, Starts
 
-# Processes that die one after the other before they have loaded the model.
-_FAILED_STARTS = 3
-# The same when others have loaded it before, or when somebody killed them: then it is more likely the machine that
-# is short of memory.
-_FAILED_RESTARTS = 10
+
+class Worker(Protocol):
+    """A worker process as its supervisor sees it: see `WorkerProcess`."""
+
+    def run(
+        self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
+    ) -> Manifest | None:
+        """Have one split scored. None if another attempt had committed it first.
+
+        Raises:
+          Died: the process ended before it answered.
+          BatchPredictError: what ends the job; also one that a callback has raised.
+        """
+        ...
+
+    def kill(self) -> None:
+        """End the process; whoever waits for its answer gets `Died`."""
+        ...
+
+    def close(self) -> None:
+        """End the process and let go of everything."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,7 @@ class WorkerPool:
       allowance: the error budget; when it is spent the pool fails.
       on_warning: told what the job's user should hear now; from any of the pool's threads.
       exact_cuts: files are never cut at guessed borders.
+      spawn: starts a worker process.
     """
 
     def __init__(
@@ -62,20 +81,21 @@ class WorkerPool:
         allowance: Allowance | None = None,
         on_warning: Callable[[str], None] | None = None,
         exact_cuts: bool = True,
+        spawn: Callable[[Setup], Worker] = WorkerProcess,
     ) -> None:
         self._setup = setup
+        self._spawn = spawn
         self._size = size
         self._allowance = allowance or Allowance()
         self._on_warning = on_warning or _ignore
         self._lock = threading.Lock()
-        self._idle: list[WorkerProcess] = []
-        self._busy: set[WorkerProcess] = set()
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
         self._under_way: dict[int, Progress] = {}
         self._committed = self._allowance.before
         self._first_error: str | None = None
         self._failure: BatchPredictError | None = None
-        self._failed_starts = 0
-        self._ever_ready = False
+        self._starts = Starts()
         self._exact_cuts = exact_cuts
         self._warned: set[str] = set()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="split")
@@ -84,7 +104,7 @@ class WorkerPool:
         """Start processes now, so that they load the model while the job is being set up."""
         with self._lock:
             while len(self._idle) < min(count, self._size):
-                self._idle.append(WorkerProcess(self._setup))
+                self._idle.append(self._spawn(self._setup))
 
     def submit(self, task: Task) -> Future[Manifest | None]:
         """Have a split scored. The result is its manifest, or None if another attempt had committed it.
@@ -104,12 +124,6 @@ class WorkerPool:
         with self._lock:
             running = list(self._under_way.values())
         return sum((Tally(one.predictions, one.errors, one.bytes_read) for one in running), Tally())
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes that run now."""
-        with self._lock:
-            return [process.pid for process in (*self._idle, *self._busy)]
 
     @property
     def failure(self) -> BatchPredictError | None:
@@ -136,26 +150,28 @@ class WorkerPool:
     def _attend(self, task: Task) -> Manifest | None:
         deaths = SplitDeaths()
         while True:
-            process = self._take()
+            try:
+                process = self._take()
+            except BatchPredictError as error:
+                raise self._fail(error) from error
             try:
                 manifest = self._run(process, task)
             except Died as death:
                 self._drop(process)
                 self._raise_failure()
                 self._on_warning(f"a worker process {death.end}; split {task.split.index} is tried again")
-                task = self._after(death, task, deaths)
-            except BudgetSpent as error:
+                deaths, task = self._after(death, task, deaths)
+            except BaseException as error:
                 self._drop(process)
-                raise self._fail(self._whole_budget(error)) from error
-            except BatchPredictError as error:
-                self._drop(process)
-                raise self._fail(error) from error
+                if isinstance(error, BatchPredictError):
+                    raise self._fail(error) from error
+                raise
             else:
                 self._give_back(process)
                 self._book(task, manifest)
                 return manifest
 
-    def _run(self, process: WorkerProcess, task: Task) -> Manifest | None:
+    def _run(self, process: Worker, task: Task) -> Manifest | None:
         split = task.split.index
         limited = replace(task, error_limit=self._errors_left() if self._final(task) else None)
         try:
@@ -164,38 +180,32 @@ class WorkerPool:
             with self._lock:
                 self._under_way.pop(split, None)
 
-    def _after(self, death: Died, task: Task, deaths: SplitDeaths) -> Task:
+    def _after(self, death: Died, task: Task, deaths: SplitDeaths) -> tuple[SplitDeaths, Task]:
+        instruction: Instruction
         with self._lock:
-            self._failed_starts = 0 if death.ready else self._failed_starts + 1
-            failed = self._failed_starts
-            killed = death.end.killed
-            patience = _FAILED_RESTARTS if self._ever_ready or killed else _FAILED_STARTS
-        if not death.ready:
-            if failed < patience:
-                return task
-            said = f" It had written: {death.tail}" if death.tail else ""
-            lost = WorkerLost(f"A worker process {death.end} before it had loaded the model.{said}")
-            raise self._fail(lost)
-        try:
-            return deaths.after_death(task, death.calling, death.end)
-        except WorkerLost as error:
-            raise self._fail(error) from error
+            if death.ready:
+                self._starts = self._starts.after_ready()
+                deaths, instruction = deaths.after_death(task, death.calling, death.end)
+            else:
+                self._starts, instruction = self._starts.after_death(task, death.end, death.tail)
+        if isinstance(instruction, GiveUp):
+            raise self._fail(WorkerLost(instruction.reason))
+        return deaths, instruction.task
 
-    def _take(self) -> WorkerProcess:
+    def _take(self) -> Worker:
         with self._lock:
             self._raise_failure()
-            process = self._idle.pop() if self._idle else WorkerProcess(self._setup)
+            process = self._idle.pop() if self._idle else self._spawn(self._setup)
             self._busy.add(process)
             return process
 
-    def _give_back(self, process: WorkerProcess) -> None:
+    def _give_back(self, process: Worker) -> None:
         with self._lock:
-            self._failed_starts = 0
-            self._ever_ready = True
+            self._starts = self._starts.after_ready()
             self._busy.discard(process)
             self._idle.append(process)
 
-    def _drop(self, process: WorkerProcess) -> None:
+    def _drop(self, process: Worker) -> None:
         with self._lock:
             self._busy.discard(process)
         process.close()
@@ -259,13 +269,6 @@ class WorkerPool:
             check_early(self._allowance.budget, so_far, self._allowance.total_bytes, self._first_error)
         except BudgetSpent as error:
             raise self._fail(error) from error
-
-    def _whole_budget(self, error: BudgetSpent) -> BudgetSpent:
-        """A split that spent what was left says so in its own numbers; the user wants the job's."""
-        budget = self._allowance.budget
-        assert budget is not None
-        so_far = self._committed + self.under_way() + Tally(errors=(self._errors_left() or 0) + 1)
-        return spent(budget, so_far, str(error))
 
 
 def _ignore(message: str) -> None:

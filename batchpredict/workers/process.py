@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 
-import batchpredict
 from batchpredict import errors
 from batchpredict.errors import BatchPredictError, JobFailed
+from batchpredict.ledger.access import spooling
 from batchpredict.ledger.manifest import Manifest
 from batchpredict.scoring.place import Range
 from batchpredict.scoring.task import Task
@@ -20,6 +20,8 @@ from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Read
 from batchpredict.workers.supervision import ProcessEnd
 
 _MAIN = "from batchpredict.workers.worker import main; main()"
+# Where this package was imported from: a worker imports the same one, whatever its environment says.
+_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 _OUTPUT_BYTES = 1 << 20  # of a worker's output that are kept from one split to the next
 _TAIL_BYTES = 2000  # of a dead worker's stderr, for the message
 
@@ -50,35 +52,40 @@ class WorkerProcess:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._note_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        ours, theirs = Pipe()
-        self._connection: Connection = ours
-        lifeline, self._lifeline = os.pipe()
-        handles = (theirs.fileno(), self._note_file.fileno(), lifeline)
-        root = os.path.dirname(os.path.dirname(os.path.abspath(batchpredict.__file__)))
-        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, *map(str, handles)],
-                stdin=subprocess.DEVNULL,
-                stdout=self._stderr,
-                stderr=self._stderr,
-                pass_fds=handles,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-        finally:
-            theirs.close()
-            os.close(lifeline)
+        with contextlib.ExitStack() as opened:
+            try:
+                self._start(opened)
+            except OSError as error:
+                raise JobFailed(f"A worker process cannot be started: {error}") from error
+            self._opened = opened.pop_all()
         self._ready = False
         self._call_note = CallNote(self._note_file.fileno())
-        with contextlib.suppress(BrokenPipeError):
+        # One that has died already is found so when it is asked for its first split.
+        with contextlib.suppress(OSError):
             self._connection.send(setup)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def _start(self, opened: contextlib.ExitStack) -> None:
+        self._note_file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is one
+        self._stderr = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        ours, theirs = Pipe()
+        self._connection: Connection = opened.enter_context(ours)
+        with theirs:
+            lifeline, ours_of_it = os.pipe()
+            opened.callback(os.close, ours_of_it)
+            handles = (theirs.fileno(), self._note_file.fileno(), lifeline)
+            path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH")) if part)
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _MAIN, *map(str, handles)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._stderr,
+                    stderr=self._stderr,
+                    pass_fds=handles,
+                    start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": path},
+                )
+            finally:
+                os.close(lifeline)
 
     def run(
         self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
@@ -90,8 +97,9 @@ class WorkerProcess:
           JobFailed: it could not load the model, or cannot go on with the job.
         """
         self._await_ready()
-        self._forget_output()
-        self._call_note.clear()
+        with spooling():
+            self._forget_output()
+            self._call_note.clear()
         self._send(task)
         while True:
             message = self._receive()
@@ -161,12 +169,7 @@ class WorkerProcess:
         """End the process at once and let go of everything. What it had not committed is lost, no more."""
         self._process.kill()
         self._process.wait()
-        self._connection.close()
-        for handle in (self._note_file, self._stderr):
-            handle.close()
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        self._opened.close()
 
     def kill(self) -> None:
         """Kill the process; whoever waits for its answer gets `Died`."""

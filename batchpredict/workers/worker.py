@@ -98,6 +98,7 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
         model,
         load_seconds=time.monotonic() - started,
         watch=watch,
+        tensorflow=tf.__version__,
     )
 
 
@@ -115,9 +116,11 @@ class PipeWatch:
     def called(self) -> None:
         self._call_note.clear()
 
-    def scored(self, predictions: int, errors: int, bytes_read: int, first_error: str | None) -> None:
+    def scored(
+        self, predictions: int, errors: int, bytes_read: int, first_error: str | None, *, at_once: bool = False
+    ) -> None:
         now = time.monotonic()
-        if now - self._reported >= _REPORT_SECONDS:
+        if at_once or now - self._reported >= _REPORT_SECONDS:
             self._reported = now
             self._connection.send(Progress(predictions, errors, bytes_read, first_error))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import support
 
 from batchpredict import storage
 from batchpredict.errors import StagingDamaged
@@ -16,6 +17,8 @@ from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.ledger.plan import Plan
 from batchpredict.ledger.proof import chain_pages, prove, proven_parts
 from batchpredict.ledger.staging import Staging
+
+SPEC = support.spec_of(support.job("model", "a", "out"))
 
 
 @pytest.fixture
@@ -75,9 +78,9 @@ def chain(request: Any, staging: Staging) -> Callable[..., tuple[list[Link], Fol
         count = len(manifests) if splits is None else splits
         pages = -(-count // request.param)
         plan = Plan("f00d", count, 1, 1, 1, None, "", request.param, (0,) * pages)
-        proofs = [prove(staging, plan, page, folder.redo) for page in reversed(plan.pages)]
+        proofs = [prove(SPEC, staging, plan, page, folder.redo) for page in reversed(plan.pages)]
         links = []
-        for proof, records in chain_pages(staging, plan, proofs[::-1], folder.redo):
+        for proof, records in chain_pages(SPEC, staging, plan, proofs[::-1], folder.redo):
             for part in proven_parts(staging, proof.page):
                 bases = (base + records if path == proof.begin.path else base for path, base in part.sources)
                 links.append(Link(folder.by_part[part.results.name], tuple(bases)))

@@ -25,7 +25,7 @@ MANIFESTS = st.builds(
     results=FILES, errors=st.none() | FILES, segments=st.lists(SEGMENTS, max_size=3).map(tuple), predictions=SIZES,
     error_count=SIZES, error_stats=st.lists(st.tuples(st.text(), SIZES), max_size=3).map(tuple),
     batch_calls=SIZES, batch_rows=SIZES, batch_min=SIZES, batch_max=SIZES,
-    call_seconds=SECONDS, load_seconds=SECONDS,
+    call_seconds=SECONDS, load_seconds=SECONDS, tensorflow=st.text(),
 )  # fmt: skip
 
 MANIFEST = Manifest(
@@ -64,6 +64,11 @@ def test_a_field_of_a_later_program_is_ignored() -> None:
     fields = json.loads(MANIFEST.to_json())
     fields["machine"] = "n1-standard-4"
     assert Manifest.from_json(json.dumps(fields).encode(), "m.json") == MANIFEST
+
+
+def test_one_that_was_written_before_it_knew_the_version_of_tensorflow() -> None:
+    assert Manifest.from_json(without("tensorflow"), "m.json") == MANIFEST
+    assert MANIFEST.tensorflow == ""
 
 
 def test_another_format_is_refused_by_number() -> None:

@@ -70,7 +70,7 @@ class SummingWork:
         observer.progress(driver.snapshot())
         return driver
 
-    def elsewhere(self, channel: Channel | None) -> SummingDriver:
+    def elsewhere(self, channel: Channel | None, observer: Observer[Added]) -> SummingDriver:
         return SummingDriver(self, channel)
 
     def numbers_url(self, number: int | None = None) -> str:

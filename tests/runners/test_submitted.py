@@ -61,7 +61,7 @@ class Setting:
         self.pipeline = Pipeline()
         self.observer = Recorder()
         self.worker = channel
-        driver = support.work(document).elsewhere(channel)
+        driver = support.work(document).elsewhere(channel, self.observer)
         self.job = Submitted(
             Cluster("Somewhere", **place), driver, channel, self.pipeline, self.observer, self.clock
         )

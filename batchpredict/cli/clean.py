@@ -1,0 +1,74 @@
+"""`batchpredict clean`: removes what jobs have left behind in an output folder, and models that were fetched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from batchpredict.cli.parser import USAGE_ERROR
+from batchpredict.errors import BatchPredictError
+
+
+def clean(options: argparse.Namespace) -> int:
+    """Remove, or show, what nobody needs; returns the exit status."""
+    # Clients of object stores log each of their tries; the last word is the error.
+    logging.basicConfig(level=logging.CRITICAL)
+    if options.output is None and not options.cache:
+        print("batchpredict clean: give an output folder, or --cache, or both", file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        found = [] if options.output is None else _clean_output(options)
+        if options.cache:
+            found += _clean_cache(options)
+    except BatchPredictError as error:
+        print(f"batchpredict clean: {str(error).removeprefix('outputPath: ')}", file=sys.stderr)
+        return 1
+    if options.format == "json":
+        print(json.dumps({"dryRun": options.dry_run, "removed": found}, indent=2))
+        return 0
+    for one in found:
+        verb = "would remove" if options.dry_run else "removed"
+        size = f"{one['files']:,} file{'' if one['files'] == 1 else 's'}, {one['bytes']:,} bytes"
+        print(f"{verb} {one['kind']} {one['path']} ({size}, last changed {one['changed']})")
+    if not found:
+        print("nothing to remove")
+    return 0
+
+
+def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from batchpredict import storage
+    from batchpredict.ledger.cleaning import find_leftovers, remove
+
+    found = []
+    for one in find_leftovers(options.output, time.time() - options.older_than):
+        if not options.dry_run:
+            remove(options.output, one)
+        path = storage.join(options.output, one.path)
+        found.append(_shown(one.kind, path, one.count, one.bytes, one.changed))
+    return found
+
+
+def _clean_cache(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Models of the cache that were not used for so long: `models.fetch.clean_cache`, where there is one.
+
+    It is called with the age in seconds and `dry_run`, and gives path, files, bytes and the time of the last use of
+    each model.
+    """
+    from batchpredict.models import fetch
+
+    clean_cache: Callable[..., Any] | None = getattr(fetch, "clean_cache", None)
+    if clean_cache is None:
+        raise BatchPredictError("--cache: this version cannot clean the cache of models")
+    removed = clean_cache(options.older_than, dry_run=options.dry_run)
+    return [_shown("cached model", *one) for one in removed]
+
+
+def _shown(kind: str, path: str, files: int, size: int, changed: float) -> dict[str, Any]:
+    when = datetime.fromtimestamp(changed, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"kind": kind, "path": path, "files": files, "bytes": size, "changed": when}

@@ -1,0 +1,136 @@
+"""How the ledger reads and writes an output folder: an OSError becomes one sentence, here and nowhere else.
+
+A read is tried again when the store or the network may only have been out of reach for a moment. The clients of
+object stores do that too, but not for every answer, and file systems on a network do not do it at all. A write is
+not: its answer may be all that was lost, and whether it may be repeated is known to whoever writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+from batchpredict import storage
+from batchpredict.errors import JobFailed, OutputRefused
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+# Seconds before the second, third and fourth attempt. Longer outages are the business of the clients below, which
+# know what the store has said.
+_PAUSES = (0.5, 1.0, 2.0)
+# What asking again does not change. An error without a number is a client's, and may be anything.
+_LASTING = frozenset(
+    (
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.ENOTSUP,
+        errno.ENOSYS,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+    )
+)
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether the same read may succeed a moment later."""
+    return error.errno not in _LASTING and not isinstance(error, (FileNotFoundError, PermissionError))
+
+
+def reading(
+    output_path: str,
+    step: Callable[_Arguments, _Result],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> _Result:
+    """What `step` returns for the arguments; it must be a read, because it is repeated.
+
+    Raises:
+      FileNotFoundError: what is to be read is not there, which is an answer.
+      OutputRefused: it cannot be read, for good or several times in a row.
+    """
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            return step(*arguments, **named)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            wait_or_refuse(output_path, error, pauses)
+
+
+def wait_or_refuse(output_path: str, error: OSError, pauses: Iterator[float]) -> None:
+    """Wait before a read is tried again.
+
+    Args:
+      pauses: what is left of the seconds to wait.
+
+    Raises:
+      OutputRefused: it is not worth another attempt.
+    """
+    pause = next(pauses, None)
+    if pause is None or not may_pass(error):
+        raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
+    # Not all at the same moment: a store that is short of breath is asked by many workers.
+    time.sleep(pause * random.uniform(0.5, 1.0))
+
+
+def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
+    """The lines of a file from a byte on, as they are read; an interruption is gone on from.
+
+    Raises: what `reading` raises.
+    """
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            with storage.open_read(url) as file:
+                file.seek(offset)
+                for line in file:
+                    yield line
+                    offset += len(line)
+            return
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            wait_or_refuse(output_path, error, pauses)
+
+
+@contextlib.contextmanager
+def writing(output_path: str) -> Iterator[None]:
+    """Steps that change the folder.
+
+    Raises:
+      OutputRefused: an OSError was raised within.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputRefused(f"outputPath: cannot write to '{output_path}': {error}") from error
+
+
+@contextlib.contextmanager
+def spooling() -> Iterator[None]:
+    """Steps that keep what they make in temporary files of this machine.
+
+    Raises:
+      JobFailed: an OSError was raised within.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise JobFailed(
+            f"Temporary files cannot be written to '{tempfile.gettempdir()}': {error}. Make room there, or name "
+            "another folder in TMPDIR."
+        ) from error
