@@ -195,7 +195,6 @@ QUESTIONS: dict[str, Callable[[Staging], object]] = {
     "owner_of": lambda staging: owner_of(staging.output_path),
     "occupancy": lambda staging: occupancy(staging.output_path),
     "is_committed": lambda staging: staging.is_committed(0),
-    "committed": lambda staging: staging.committed(),
     "committed_among": lambda staging: staging.committed_among([0, 1]),
     "read": lambda staging: staging.read(0),
     "read_all": lambda staging: list(staging.read_all([(0, None), (1, None)])),
