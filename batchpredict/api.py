@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchpredict.job import Job, PredictionOutput
-from batchpredict.ledger.progress import Observer
-from batchpredict.prediction.request import Request
-from batchpredict.runners.drive import run
-from batchpredict.runners.in_process import InProcess
+from batchpredict.launch import work_of
+from batchpredict.ledger.progress import Snapshot
+from batchpredict.runners import DIRECT, Observer, Runner, choose, run
 
 
 def predict(
@@ -18,24 +17,34 @@ def predict(
     workers: int | None = None,
     overwrite: bool = False,
     fresh: bool = False,
-    observer: Observer | None = None,
+    observer: Observer[Snapshot] | None = None,
+    runner: Runner | str = DIRECT,
+    runner_flags: Sequence[str] = (),
 ) -> PredictionOutput:
-    """Run a prediction job on this machine and wait for its end.
+    """Run a prediction job and wait for its end.
 
     Args:
       job: the Job resource, or its JSON as a dict or text.
-      workers: worker processes; default: one per core, at most the job's maxWorkerCount.
+      workers: worker processes of a job on this machine; default: one per core, at most the job's maxWorkerCount.
       overwrite: replace results of another job in the output folder.
       fresh: score everything again, whatever earlier runs of this job have committed.
-      observer: told of progress and warnings; see `batchpredict.ledger.progress.Observer`.
+      observer: told of progress and warnings; see `Observer`.
+      runner: where to run: a name as `--runner` takes it, or a runner of one's own.
+      runner_flags: further flags for a runner that is named, as the command line has them:
+        `["--flink-master=host:8081"]`.
 
     Returns:
       The job's output: counts and node hours, of this run and of those that it resumed.
 
     Raises:
       InvalidJob: the job breaks the specification; all violations together.
+      WrongFlag: there is no such runner, or it has no such flag.
       JobFailed: the job cannot succeed, and why. What was committed stays, and the same call goes on from there.
+      JobCancelled: somebody else stopped it.
     """
     parsed = job if isinstance(job, Job) else Job.submitted(job)
-    request = Request.of(parsed, workers=workers, overwrite=overwrite, fresh=fresh)
-    return run(InProcess(), request, observer)
+    work = work_of(parsed, workers=workers, overwrite=overwrite, fresh=fresh)
+    if isinstance(runner, str):
+        runner = choose(runner, runner_flags)
+        runner.check()
+    return run(runner, work, observer)

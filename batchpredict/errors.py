@@ -13,6 +13,10 @@
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
   x JobCancelled          somebody stopped the job; what was committed stays
+  x WrongCall             the command line is wrong, or the job file that it names
+    . WrongFlag           a flag that is missing, or whose value cannot be right
+      UnknownFlag         a flag or a runner that nobody knows
+  x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
 """
 
@@ -73,6 +77,10 @@ class ModelUnusable(JobFailed):
     """The SavedModel cannot be loaded, or does not have the signature that was asked for."""
 
 
+class NoMatch(BatchPredictError):
+    """A path or pattern matches no file, or the file system refuses to list it. It does not say whose."""
+
+
 class BudgetSpent(JobFailed):
     """More records failed than `maxErrors` allows."""
 
@@ -91,6 +99,18 @@ class RunnerFailed(JobFailed):
 
 class JobCancelled(BatchPredictError):
     """The job was stopped on request. Every committed split stays committed."""
+
+
+class WrongCall(BatchPredictError):
+    """The command line is wrong, or the job file that it names."""
+
+
+class WrongFlag(WrongCall):
+    """A flag that is missing, or whose value cannot be right."""
+
+
+class UnknownFlag(WrongFlag):
+    """A flag that no option of Beam has, which Beam would pass over in silence, or a runner that nobody knows."""
 
 
 def to_document(error: BatchPredictError) -> dict[str, Any]:

@@ -10,44 +10,39 @@ in-process runner.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 # Run as a script from a checkout, Python finds the folder of this file but not the package beside it.
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from batchpredict import storage
-from batchpredict.errors import BatchPredictError, InvalidJob
-from batchpredict.job import Job
-from batchpredict.ledger.progress import Unobserved
-from batchpredict.prediction.request import Request
+from batchpredict.errors import InvalidJob, WrongCall
+from batchpredict.launch import carry, load_job, refuse, work_of
 from batchpredict.runners import DIRECT, choose
-from batchpredict.runners.drive import run, silence_threads
-from batchpredict.runners.flags import WrongFlag, take_runner
+from batchpredict.runners.flags import take_runner
+
+_PROGRAM = "predict.py"
 
 
-class _Terminated(BaseException):
-    """SIGTERM, as an exception of the main thread."""
+class _Lines:
+    """Tells what the user has to know, a line each, and no progress."""
 
-
-def _on_terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise _Terminated
-
-
-class _Told(Unobserved):
-    """Passes on what the user has to know, and no progress."""
+    def progress(self, snapshot: object) -> None:
+        del snapshot
 
     def warning(self, message: str) -> None:
-        print(f"predict.py: {message}", file=sys.stderr, flush=True)
+        self.error(f"{_PROGRAM}: {message}")
 
     def message(self, text: str) -> None:
-        self.warning(text)
+        self.error(f"{_PROGRAM}: {text}")
+
+    def error(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,36 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, beam_flags = parser.parse_known_args(arguments)
     try:
-        job = Job.submitted(storage.read_bytes(options.job))
-        request = Request.of(job, overwrite=options.overwrite == "true", fresh=options.fresh)
+        job = load_job(options.job)
+        work = work_of(job, overwrite=options.overwrite == "true", fresh=options.fresh)
         runner = choose(*take_runner(beam_flags, DIRECT))
         runner.check()
-    except (OSError, InvalidJob, WrongFlag) as error:
-        print(f"predict.py: {_reason(options.job, error)}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, _on_terminate)
-    silence_threads()
-    try:
-        output = run(runner, request, _Told())
-    except (KeyboardInterrupt, _Terminated) as stopped:
-        print("predict.py: stopped; every committed split is kept.", file=sys.stderr, flush=True)
-        os._exit(130 if isinstance(stopped, KeyboardInterrupt) else 143)
-    except WrongFlag as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return 2
-    except BatchPredictError as error:
-        print(f"predict.py: the job failed: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(output.to_wire(), indent=2))
-    return 0
-
-
-def _reason(job: str, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"--job: there is no file '{job}'"
-    if isinstance(error, OSError):
-        return f"--job: '{job}' cannot be read: {error}"
-    return f"{job}: {error}" if isinstance(error, InvalidJob) else str(error)
+    except (InvalidJob, WrongCall) as error:
+        return refuse(_PROGRAM, error)
+    return carry(_PROGRAM, runner, work, _Lines())
 
 
 if __name__ == "__main__":

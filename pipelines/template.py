@@ -23,12 +23,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict import storage
-from batchpredict.errors import BatchPredictError, RunnerFailed
+from batchpredict.errors import BatchPredictError, RunnerFailed, WrongFlag
 from batchpredict.job import Job
-from batchpredict.prediction.request import Request
+from batchpredict.prediction import Placement, Request
 from batchpredict.runners.dataflow import DataflowRunner
 from batchpredict.runners.dataflow_service import Service
-from batchpredict.runners.flags import WrongFlag, check_known, spelled
+from batchpredict.runners.flags import check_known, spelled
 from batchpredict.runners.log_file import gist
 
 # The parameters of the Flex template are those of this one.
@@ -50,7 +50,7 @@ class GivenAtRun:
 
     def __call__(self) -> Request:
         job = Job.submitted(storage.read_bytes(self._job.get()))
-        return Request.of(job, overwrite=self._overwrite.get() == "true", elsewhere=True)
+        return Request.of(job, overwrite=self._overwrite.get() == "true")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +95,7 @@ def _store(flags: Sequence[str]) -> None:
     given = options.view_as(TemplateOptions)
     try:
         pipeline = beam.Pipeline(options=options)
-        _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite))
+        _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite), placement=Placement(elsewhere=True))
         pipeline.run()
     except Exception as error:
         raise RunnerFailed(f"the template cannot be stored: {gist(str(error))}") from error

@@ -22,7 +22,7 @@ from batchpredict.ledger.publish import publish
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.models.fetch import fetch_model
 from batchpredict.models.saved_model import SavedModel
-from batchpredict.prediction.session import Request, prepare
+from batchpredict.prediction.prepare import Request, prepare
 from batchpredict.scoring import hotpath
 from batchpredict.scoring.task import Task
 

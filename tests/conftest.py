@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from clusters import flink, prism
 from fsspec.implementations.memory import MemoryFileSystem
 from stores import gcs as gcs_store
 from stores import s3 as s3_store
@@ -17,6 +18,29 @@ from batchpredict.ledger import plan
 
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def flink_cluster(tmp_path_factory) -> Iterator[flink.FlinkCluster]:
+    """JobManager, job server, and two machines with one slot each, for all tests that need them."""
+    if flink.MISSING:
+        pytest.skip(f"no Flink: {flink.MISSING}")
+    cluster = flink.FlinkCluster(str(tmp_path_factory.mktemp("flink")))
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def prism_server(tmp_path_factory) -> Iterator[prism.Prism]:
+    if prism.MISSING:
+        pytest.skip(f"no Prism: {prism.MISSING}")
+    server = prism.Prism(str(tmp_path_factory.mktemp("prism")))
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

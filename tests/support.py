@@ -29,8 +29,9 @@ from batchpredict.ledger.publish import finished_output, publish
 from batchpredict.ledger.published import owner_of
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
+from batchpredict.prediction.prepare import Prepared, prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import Prepared, prepare
+from batchpredict.prediction.work import PredictionWork
 from batchpredict.scoring.hotpath import SplitPredictor
 from batchpredict.scoring.task import Task
 
@@ -69,6 +70,11 @@ def job(uri: str, inputs: str | Iterable[str], output: str, data_format: str = "
 
 def spec_of(document: Document) -> PredictionSpec:
     return PredictionSpec.of(Job.submitted(document))
+
+
+def work(document: Document, **wishes: Any) -> PredictionWork:
+    """The work of a job, as runners carry it."""
+    return PredictionWork(Request(spec_of(document), **wishes))
 
 
 @functools.cache
@@ -137,9 +143,10 @@ def publish_prepared(
 def planned(document: Document) -> tuple[Plan, Staging]:
     """The plan and the staging folder of a job, whether or not it has run."""
     from batchpredict.ledger.plan import make_plan
+    from batchpredict.models.fetch import model_digest
 
     spec = spec_of(document)
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         return draft.plan, Staging(spec.output_path, draft.plan.fingerprint)
 
 
@@ -227,7 +234,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 def is_worker(process: psutil.Process) -> bool:
     try:
-        return any("prediction.worker" in part for part in process.cmdline())
+        return any("workers.worker" in part for part in process.cmdline())
     except psutil.Error:
         return False
 

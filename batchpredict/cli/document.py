@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from typing import Any
 
-from batchpredict import storage
-from batchpredict.errors import BatchPredictError, InvalidJob, Violation
+from batchpredict.errors import InvalidJob, Violation, WrongCall
 from batchpredict.job import Job
-from batchpredict.job.reading import load
-
-
-class WrongCall(BatchPredictError):
-    """The command line, or the job file that it names, is wrong."""
-
+from batchpredict.launch import read_document
 
 # flag's destination -> field of predictionInput, in both of its spellings
 _FIELDS = {
@@ -44,36 +36,13 @@ def read_job(options: argparse.Namespace) -> Job:
     Raises:
       WrongCall: the job file cannot be read, or a field is wrong; says which flag or field.
     """
-    document = _read(options.job) if options.job else {}
+    document = read_document(options.job) if options.job else {}
     _override(document, options)
     try:
         return Job.submitted(document)
     except InvalidJob as error:
         messages = [_located(violation, options) for violation in error.violations]
         raise WrongCall("\n".join(messages)) from error
-
-
-def _read(url: str) -> dict[str, Any]:
-    try:
-        data = _contents(url)
-    except FileNotFoundError as error:
-        raise WrongCall(f"--job: there is no file '{url}'") from error
-    except (OSError, ValueError, ImportError) as error:
-        raise WrongCall(f"--job: '{url}' cannot be read: {error}") from error
-    try:
-        return load(data)
-    except InvalidJob as error:
-        raise WrongCall(f"--job: '{url}' is not a Job: {error}") from error
-
-
-def _contents(url: str) -> bytes:
-    if url == "-":
-        return sys.stdin.buffer.read()
-    if storage.is_local(url) and not os.path.isfile(storage.local_path(url)):
-        # A pipe, which has no size to be read by.
-        with open(storage.local_path(url), "rb") as file:
-            return file.read()
-    return storage.read_bytes(url)
 
 
 def _override(document: dict[str, Any], options: argparse.Namespace) -> None:

@@ -68,7 +68,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"there is no command '{given[0]}'{suggestion(given[0], list(commands))}")
     known, unknown = parser.parse_known_args(given)
     if known.command is None:
-        parser.error("a command is missing: " + " or ".join(commands))
+        if unknown:
+            parser.error(f"a command is missing before '{unknown[0]}': {' or '.join(commands)}")
+        parser.print_help()
+        parser.exit(0)
     elsewhere = known.command == "predict" and known.runner != "DirectRunner"
     known.beam_flags = unknown if elsewhere else []
     if unknown and not elsewhere:

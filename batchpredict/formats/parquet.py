@@ -13,19 +13,26 @@ from typing import IO, Any
 from batchpredict import storage
 from batchpredict.errors import CORRUPT_INPUT
 from batchpredict.formats.records import Border, Damage, Event, Rows, Segment
+from batchpredict.formats.upcoming import Upcoming
 
 # Columns are read through buffers of this size instead of as whole chunks, which in a row group of the usual
 # 128 MiB and few columns are most of it.
 _BUFFER = 1 << 20
 
+_NO_FOOTER = "the footer of the Parquet file cannot be read, and its rows are not counted"
 
-def read_parquet(segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]:
+
+def read_parquet(
+    segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+) -> Iterator[Event]:
     """The rows of the row groups that begin in a segment, as batches of at most `rows` rows.
 
-    A row group that does not decode is one damage from the first row on that was not delivered. A footer that
-    cannot be read is one damage of the segment that starts the file. `max_record_bytes` does not apply.
+    A row group that does not decode is one damage from the first row on that was not delivered, and counts all of
+    them. A footer that cannot be read is one damage of the segment that starts the file; nothing else says how many
+    rows there are, so it counts as one. Neither `max_record_bytes`
+    nor `upcoming` applies.
     """
-    del max_record_bytes
+    del max_record_bytes, upcoming
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return
@@ -43,7 +50,7 @@ def read_parquet(segment: Segment, *, rows: int, max_record_bytes: int) -> Itera
         for group in mine:
             for event in _row_group(parquet, file, group, offsets[group], rows, index):
                 yield event
-                index += len(event) if isinstance(event, Rows) else 1
+                index += len(event) if isinstance(event, Rows) else event.records
         begin = segment.start if segment.certain else offsets[mine[0]] if mine else None
         later = [offset for offset, _ in places if offset >= segment.end]
         if begin is None:
@@ -54,7 +61,7 @@ def read_parquet(segment: Segment, *, rows: int, max_record_bytes: int) -> Itera
 
 def _unreadable(segment: Segment, reason: str) -> Iterator[Event]:
     if segment.start == 0:
-        yield Damage(0, 0, CORRUPT_INPUT, f"the footer of the Parquet file cannot be read: {reason}")
+        yield Damage(0, 0, CORRUPT_INPUT, f"{_NO_FOOTER}: {reason}")
         yield Border(0, segment.size, 1)
     else:
         yield Border(segment.start if segment.exact else None, segment.end, 0)
@@ -72,7 +79,7 @@ def _row_group(
             file.raise_own_error()
             lost = parquet.metadata.row_group(group).num_rows - delivered
             message = f"{lost} rows of a row group cannot be decoded: {_reason(error)}"
-            yield Damage(offset, index + delivered, CORRUPT_INPUT, message)
+            yield Damage(offset, index + delivered, CORRUPT_INPUT, message, lost)
             return
         if batch is None:
             return

@@ -8,9 +8,11 @@ where each of them was.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
+
+from batchpredict.formats.codecs import codec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Segment:
       size: size of the whole file in bytes, as it was when the segment was cut.
       exact: the range starts where a record is known to begin, so nothing has to be looked for.
       version: what told this content of the file from others when it was planned; "" if nothing did.
+      encoding: how the store says that the file's bytes are encoded ("gzip"), whatever its name is; "" for not.
     """
 
     path: str
@@ -32,6 +35,12 @@ class Segment:
     size: int
     exact: bool = False
     version: str = ""
+    encoding: str = ""
+
+    @property
+    def codec(self) -> str | None:
+        """ "gzip" or "bz2" for a compressed file, else None."""
+        return codec_of(self.path, self.encoding)
 
     @property
     def certain(self) -> bool:
@@ -49,19 +58,21 @@ class Segment:
 
 @dataclass(frozen=True)
 class Damage:
-    """A stretch of a file that cost records: reported as one error and counted once.
+    """A stretch of a file that cost records: reported as one error.
 
     Attributes:
       offset: byte where the stretch begins (in the uncompressed stream where the file is compressed).
       index: record index in the segment at which it stands.
       code: RECORD_TOO_LARGE or CORRUPT_INPUT.
       message: the reason, without file name and offset; equal reasons have equal messages.
+      records: how many records were lost, where the file says so; 1 where nothing does.
     """
 
     offset: int
     index: int
     code: str
     message: str
+    records: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class Border:
       next: byte where the next segment of the file must begin: the first record at or after `end`, or the
         file's size. A record of a range that was redone may reach over several segments, so a chain goes on
         from the largest `next` so far.
-      records: record positions in the segment, each damage counted as one.
+      records: record positions in the segment, those that were lost to damage among them.
     """
 
     begin: int | None
@@ -143,22 +154,3 @@ def fits(previous_next: int, segment: Segment, border: Border) -> bool:
 
 
 Event: TypeAlias = Run | Rows | Damage | Border
-
-
-class Reader(Protocol):
-    """Reads the records of one segment.
-
-    Contract, the same for every format:
-
-    * Yields `Run`s (or `Rows`) of at most `rows` records, and `Damage`, in the order of the file; then
-      exactly one `Border`. A segment of an empty file yields only its Border.
-    * A run is shorter than `rows` only before damage, at the end of the segment, at the end of a row group,
-      or where it would hold more than 16 MiB.
-    * Never raises for what is in the file. An `OSError` of the file system passes through.
-    * Memory is bounded by a constant plus a small multiple of `max_record_bytes`, and by the constant alone
-      while records are short. A longer record is skipped without being held and yielded as
-      Damage(RECORD_TOO_LARGE). The exception is a columnar file, whose unit is the row group.
-    * Deterministic: the same segment of the same file yields the same events.
-    """
-
-    def __call__(self, segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]: ...

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -30,8 +30,8 @@ Values: TypeAlias = "list[Any] | npt.NDArray[Any]"
 class ResultWriter(Protocol):
     """Writes results of one part, in order, into a file that its caller opened and will close."""
 
-    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
-        """Append rows: the values of each output, and the fields that were carried past the model."""
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, bytes]] | None) -> None:
+        """Append rows: the values of each output, and the JSON texts of fields that were carried past the model."""
         ...
 
     def finish(self) -> None:
@@ -49,7 +49,7 @@ class JsonResults:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, bytes]] | None) -> None:
         if carried is None and len(columns) == 1:
             # What stands between the values of a lone column is always the same.
             ((name, values),) = columns.items()
@@ -60,7 +60,7 @@ class JsonResults:
         pieces: list[list[bytes]] = []
         template = b"{"
         if carried is not None:
-            pieces.append([_opening(fields, columns) for fields in carried])
+            pieces.append([_opening(fields) for fields in carried])
             template += b"%b"
         for name, values in columns.items():
             opening, rows, closing = _fragments(values)
@@ -101,17 +101,14 @@ def _depth(values: list[Any]) -> tuple[int, bool]:
     return depth, not isinstance(innermost, str | dict | list)
 
 
-def _opening(fields: Mapping[str, Any], columns: Mapping[str, Values]) -> bytes:
+def _opening(fields: Mapping[str, bytes]) -> bytes:
     """Carried fields as the beginning of an object that more fields follow."""
-    if not fields:
-        return b""
-    kept = {name: value for name, value in fields.items() if name not in columns}
-    try:
-        encoded = orjson.dumps(kept)
-    except TypeError:
-        # A carried integer of more than 64 bits, which JSON allows and orjson does not write.
-        encoded = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
-    return encoded[1:-1] + b"," if kept else b""
+    return b"".join([b"%b:%b," % (_name(name), text) for name, text in fields.items()])
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    return orjson.dumps(name)
 
 
 class CsvResults:
@@ -126,12 +123,12 @@ class CsvResults:
         self._file = file
         self._names = tuple(names)
 
-    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, bytes]] | None) -> None:
         count = len(next(iter(columns.values())))
         cells = [
             [_cell(value) for value in columns[name]]
             if name in columns
-            else [_cell(carried[row].get(name)) if carried else "" for row in range(count)]
+            else [_text_of(carried[row].get(name)) or "" if carried else "" for row in range(count)]
             for name in self._names
         ]
         self._file.write(csv_lines(zip(*cells, strict=True)))
@@ -177,14 +174,14 @@ class ParquetResults:
         self._held: list[Any] = []
         self._held_rows = self._held_bytes = 0
 
-    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, Any]] | None) -> None:
+    def write(self, columns: Mapping[str, Values], carried: Sequence[Mapping[str, bytes]] | None) -> None:
         count = len(next(iter(columns.values())))
         arrays = []
         for field in self._schema:
             if field.name in columns:
                 values = columns[field.name]
             else:
-                values = [_text(carried[row].get(field.name)) if carried else None for row in range(count)]
+                values = [_text_of(carried[row].get(field.name)) if carried else None for row in range(count)]
             arrays.append(self._pa.array(values, type=field.type))
         self._loose.append(self._pa.record_batch(arrays, schema=self._schema))
         self._loose_rows += count
@@ -214,8 +211,11 @@ class ParquetResults:
         self._writer.close()
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+def _text_of(json_text: bytes | None) -> str | None:
+    """A carried field as a cell of text: what a string says, nothing for null, else its JSON text as it is."""
+    if json_text is None or json_text == b"null":
+        return None
+    return str(orjson.loads(json_text)) if json_text.startswith(b'"') else json_text.decode()
 
 
 def arrow_type(dtype: str, row_shape: tuple[int | None, ...] | None, *, is_bytes: bool) -> Any:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from batchpredict.formats.codecs import codec_of
-from batchpredict.formats.records import Reader, Segment
+from batchpredict.formats.records import Segment
 
 if TYPE_CHECKING:
     from batchpredict.storage import Input
@@ -39,8 +38,11 @@ class Split:
         return sum(segment.end - segment.start for segment in self.segments)
 
     def to_json(self) -> str:
-        """One line: `[index,[[path,start,end,size,exact,version],...]]`."""
-        segments = [[s.path, s.start, s.end, s.size, int(s.exact), s.version] for s in self.segments]
+        """One line: `[index,[[path,start,end,size,exact,version],...]]`, and the encoding where there is one."""
+        segments = [
+            [s.path, s.start, s.end, s.size, int(s.exact), s.version, *([s.encoding] if s.encoding else [])]
+            for s in self.segments
+        ]
         return json.dumps([self.index, segments], separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -51,7 +53,7 @@ class Split:
             return cls(
                 int(index),
                 tuple(
-                    # Before versions were written, a segment ended with `exact`.
+                    # Before versions were written, a segment ended with `exact`; few have an encoding.
                     Segment(str(path), int(start), int(end), int(size), bool(exact), *map(str, version))
                     for path, start, end, size, exact, *version in segments
                 ),
@@ -79,11 +81,13 @@ def cut(files: Iterable[Input], *, split_bytes: int, splittable: Callable[[str],
             yield Split(next(numbers), tuple(packed))
             packed, held = [], 0
         if file.size <= split_bytes:
-            packed.append(Segment(file.url, 0, file.size, file.size, version=file.version))
+            packed.append(Segment(file.url, 0, file.size, file.size, version=file.version, encoding=file.encoding))
             held += file.size
             continue
-        for start, end in _ranges(file.size, split_bytes if splittable(file.url) else file.size):
-            yield Split(next(numbers), (Segment(file.url, start, end, file.size, version=file.version),))
+        whole = file.encoding or not splittable(file.url)
+        for start, end in _ranges(file.size, file.size if whole else split_bytes):
+            segment = Segment(file.url, start, end, file.size, version=file.version, encoding=file.encoding)
+            yield Split(next(numbers), (segment,))
     if packed:
         yield Split(next(numbers), tuple(packed))
 
@@ -94,33 +98,3 @@ def _ranges(size: int, length: int) -> Iterator[tuple[int, int]]:
         yield start, start + length
         start += length
     yield start, size
-
-
-def can_cut(data_format: str, url: str) -> bool:
-    """Whether a file of a `dataFormat` can be read from its middle: not if it is compressed."""
-    return data_format != "TF_RECORD_GZIP" and (data_format == "PARQUET" or codec_of(url) is None)
-
-
-def reader_of(data_format: str) -> Reader:
-    """The reader of a `dataFormat` of the Job resource. Raises ValueError for one that has none.
-
-    TEXT and JSON are one format: what is in a line is the model's business. Modules are imported here, as
-    numpy and pyarrow have no place in the start of a command.
-    """
-    if data_format in ("TEXT", "JSON"):
-        from batchpredict.formats.text import read_text
-
-        return read_text
-    if data_format == "TF_RECORD":
-        from batchpredict.formats.tfrecord import read_tfrecord
-
-        return read_tfrecord
-    if data_format == "TF_RECORD_GZIP":
-        from batchpredict.formats.tfrecord import read_tfrecord_gzip
-
-        return read_tfrecord_gzip
-    if data_format == "PARQUET":
-        from batchpredict.formats.parquet import read_parquet
-
-        return read_parquet
-    raise ValueError(f"dataFormat {data_format} cannot be read")

@@ -5,14 +5,11 @@ The readers of lines and of TFRecords are written once, over `Stream`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Protocol
 
 from batchpredict import storage
-from batchpredict.formats.records import Segment
-from batchpredict.formats.upcoming import taken
 
 # One read is one request to an object store, at some 50 ms each, and one system call on a disk.
 LOCAL_PIECE = 1 << 20
@@ -63,16 +60,28 @@ class Plain:
 
     Of a remote file the next piece of the range is fetched while the one before it is worked on, and the last one
     brings some of what follows: the rest of a record is not worth a request of its own.
+
+    Args:
+      path, start, end, size: as those of a `Segment`.
+      fetched: the bytes of a whole remote file that was fetched before its turn, None if it was not.
     """
 
     seekable = True
 
-    def __init__(self, path: str, start: int, end: int, size: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        start: int,
+        end: int,
+        size: int,
+        fetched: Callable[[str], bytes | None] | None = None,
+    ) -> None:
         self.position = start
         self.size = size
         self.fault: str | None = None
         self._end = end
         self._path = path
+        self._fetched = fetched
         self._file = storage.open_read(path) if storage.is_local(path) else None
         self._piece = REMOTE_PIECE if self._file is None else LOCAL_PIECE
         self._tail = TAIL_PIECE
@@ -91,7 +100,10 @@ class Plain:
             return b""
         data = self._take_ahead() or self._first() or self._fetch(wanted)
         if not data:
-            self.fault = "the file is shorter than it was when the job was planned"
+            # Of all that is wrong with a file this is nothing that a record is to blame for.
+            raise OSError(
+                f"it is shorter than it was when the job was planned: {self.size} bytes then, {self.position} now"
+            )
         self.position += len(data)
         self._fetch_ahead()
         return data
@@ -109,7 +121,9 @@ class Plain:
 
     def _first(self) -> bytes:
         """The whole of a file that was fetched before its turn."""
-        return (self._file is None and self.position == 0 and taken(self._path)) or b""
+        if self._file is not None or self.position or self._fetched is None:
+            return b""
+        return self._fetched(self._path) or b""
 
     def _fetch_ahead(self) -> None:
         piece = self._next_piece()
@@ -141,21 +155,6 @@ class Plain:
             self._fetcher.shutdown(cancel_futures=True)
         if self._file is not None:
             self._file.close()
-
-
-@contextmanager
-def opened(segment: Segment, start: int, codec: str | None) -> Iterator[Stream]:
-    """The stream of a segment from byte `start`; `codec` is "gzip", "bz2" or None for a file as it is."""
-    plain = Plain(segment.path, start, segment.end, segment.size)
-    stream: Stream = plain
-    if codec is not None:
-        from batchpredict.formats.compressed import Decompressed
-
-        stream = Decompressed(plain, codec)
-    try:
-        yield stream
-    finally:
-        stream.close()
 
 
 class Window:

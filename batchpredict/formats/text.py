@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchpredict.errors import CORRUPT_INPUT
-from batchpredict.formats.codecs import codec_of
 from batchpredict.formats.gathering import Gathering
+from batchpredict.formats.opening import opened
 from batchpredict.formats.records import Border, Damage, Event, Run, Segment
-from batchpredict.formats.stream import ENDLESS, Stream, opened
+from batchpredict.formats.stream import ENDLESS, Stream
+from batchpredict.formats.upcoming import Upcoming
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -22,18 +23,20 @@ _BOM = b"\xef\xbb\xbf"
 _SLACK = len(_BOM) + 1
 
 
-def read_text(segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]:
+def read_text(
+    segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+) -> Iterator[Event]:
     """The lines that begin in a segment. Files named .gz and .bz2 are decompressed and read whole.
 
     A range that starts inside a file begins behind the first newline at or after its byte before `start`, so
     that neighbouring ranges agree on their border without knowing of each other.
     """
-    codec = codec_of(segment.path)
+    codec = segment.codec
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return
     start = 0 if codec else segment.start if segment.certain else segment.start - 1
-    with opened(segment, start, codec) as stream:
+    with opened(segment, start, codec, upcoming) as stream:
         yield from _Lines(stream, segment, rows, max_record_bytes).events()
 
 

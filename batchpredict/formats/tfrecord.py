@@ -13,11 +13,12 @@ import google_crc32c
 
 from batchpredict.errors import CORRUPT_INPUT
 from batchpredict.formats import framing
-from batchpredict.formats.codecs import codec_of
 from batchpredict.formats.framing import FOOTER, FRAMING, HEADER
 from batchpredict.formats.gathering import Gathering
+from batchpredict.formats.opening import opened
 from batchpredict.formats.records import Border, Event, Segment
-from batchpredict.formats.stream import ENDLESS, Window, opened
+from batchpredict.formats.stream import ENDLESS, Window
+from batchpredict.formats.upcoming import Upcoming
 
 _DATA = "the record does not match its checksum"
 _LENGTH = "the record's length does not match its checksum"
@@ -28,25 +29,31 @@ _MOST = 1 << 16
 _WARY = 8
 
 
-def read_tfrecord(segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]:
+def read_tfrecord(
+    segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+) -> Iterator[Event]:
     """The TFRecords that begin in a segment. Files named .gz and .bz2 are decompressed and read whole.
 
     A range that starts inside a file begins at the first frame in it of which both checksums hold. That is a
     guess: a record's data may itself hold frames.
     """
-    return _read(segment, codec_of(segment.path), rows, max_record_bytes)
+    return _read(segment, segment.codec, rows, max_record_bytes, upcoming)
 
 
-def read_tfrecord_gzip(segment: Segment, *, rows: int, max_record_bytes: int) -> Iterator[Event]:
+def read_tfrecord_gzip(
+    segment: Segment, *, rows: int, max_record_bytes: int, upcoming: Upcoming | None = None
+) -> Iterator[Event]:
     """The TFRecords of a file that is compressed with gzip whatever its name is."""
-    return _read(segment, "gzip", rows, max_record_bytes)
+    return _read(segment, "gzip", rows, max_record_bytes, upcoming)
 
 
-def _read(segment: Segment, codec: str | None, rows: int, longest: int) -> Iterator[Event]:
+def _read(
+    segment: Segment, codec: str | None, rows: int, longest: int, upcoming: Upcoming | None
+) -> Iterator[Event]:
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return
-    with opened(segment, 0 if codec else segment.start, codec) as stream:
+    with opened(segment, 0 if codec else segment.start, codec, upcoming) as stream:
         window = Window(stream)
         end = segment.end if codec is None else ENDLESS
         begin: int | None = segment.start

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 from batchpredict import storage
 from batchpredict.formats.records import Segment
@@ -23,7 +22,7 @@ _SMALL = 1 << 20
 
 
 class Upcoming:
-    """Whole small files of a store, in the order in which they will be asked for."""
+    """Whole small files of a store, in the order in which they will be asked for. Used by one thread."""
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         self._segments = iter(segments)
@@ -53,33 +52,22 @@ class Upcoming:
             self._fetched.append((segment, self._threads.submit(storage.read_range, segment.path, 0, segment.size)))
 
 
-_upcoming: ContextVar[Upcoming | None] = ContextVar("upcoming", default=None)
-
-
 @contextmanager
-def fetching(segments: Iterable[Segment]) -> Iterator[None]:
-    """While this lasts, small whole files among `segments` are fetched before they are asked for by `taken`.
+def fetching(segments: Iterable[Segment]) -> Iterator[Upcoming | None]:
+    """Small whole files among `segments`, which are fetched before they are asked for, as long as this lasts.
 
-    `segments` are read in this order, in this thread. Files of this machine, and those that one request would not
-    bring whole, are left out.
+    Readers of the segments get them as their `upcoming`, in this order. Files of this machine, and those that one
+    request would not bring whole, are left out; None if fewer than two are left.
     """
     wanted = [segment for segment in segments if _whole(segment)]
     if len(wanted) < 2:
-        yield
+        yield None
         return
     upcoming = Upcoming(wanted)
-    token = _upcoming.set(upcoming)
     try:
-        yield
+        yield upcoming
     finally:
-        _upcoming.reset(token)
         upcoming.close()
-
-
-def taken(path: str) -> bytes | None:
-    """The bytes of a file that was fetched; None if it was not."""
-    upcoming = _upcoming.get()
-    return None if upcoming is None else upcoming.take(path)
 
 
 def _whole(segment: Segment) -> bool:

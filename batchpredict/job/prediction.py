@@ -15,7 +15,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 from batchpredict.errors import InvalidName
 from batchpredict.job.budget import UNLIMITED, ErrorBudget
 from batchpredict.job.hardware import AcceleratorConfig
-from batchpredict.job.scalars import write_text
+from batchpredict.job.scalars import offering, write_text
 from batchpredict.job.wire import (
     Count64,
     Double,
@@ -84,8 +84,8 @@ def _version_name(text: str) -> str:
     return _named(VersionName, text)
 
 
-_Input = Annotated[DataFormat, AfterValidator(_for_input)]
-_Output = Annotated[DataFormat, AfterValidator(_for_output)]
+_Input = Annotated[DataFormat, offering(*_INPUTS), AfterValidator(_for_input)]
+_Output = Annotated[DataFormat, offering(*_OUTPUTS), AfterValidator(_for_output)]
 _Budget = Annotated[
     ErrorBudget,
     PlainValidator(ErrorBudget.read),

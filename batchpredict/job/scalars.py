@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
 REQUIRED = "This field is required."
@@ -52,6 +52,18 @@ class WireEnum(str, Enum):
 
     def __str__(self) -> str:
         return str(self.value)
+
+
+def offering(*names: str) -> WrapValidator:
+    """For a field of an enum that takes only some of its members: what is none is answered with those."""
+
+    def read(value: Any, known: Callable[[Any], Any]) -> Any:
+        try:
+            return known(value)
+        except ValidationError as error:
+            raise PydanticCustomError("enum", "not a member", {"expected": ", ".join(names)}) from error
+
+    return WrapValidator(read)
 
 
 def read_integer(value: Any, bits: int = 64) -> int:

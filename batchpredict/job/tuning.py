@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import pairwise
+from typing import Annotated
 
+from batchpredict.job.scalars import offering
 from batchpredict.job.states import State
 from batchpredict.job.wire import (
     Bool,
@@ -69,7 +71,7 @@ class ParameterSpec(Wire):
     """One hyperparameter and its feasible space. For DISCRETE, minValue and maxValue are ignored."""
 
     parameter_name: NonBlank
-    type: ParameterType
+    type: Annotated[ParameterType, offering("DOUBLE", "INTEGER", "CATEGORICAL", "DISCRETE")]
     min_value: Double | None = None
     max_value: Double | None = None
     categorical_values: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ class SegmentReport:
       exact: the segment was known to start at a record.
       begin: byte where its first record begins; None if none begins in it.
       next: byte where the next segment of the file must begin.
-      records: record positions in it, each damage counted as one.
+      records: record positions in it, those that were lost to damage among them.
       version: of the file's content, as planned; "" where it was not known, and in manifests before 0.2.
     """
 

@@ -22,15 +22,14 @@ from typing import IO, Any
 import orjson
 
 from batchpredict import storage
-from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
-from batchpredict.formats import Split, can_cut, cut, reader_of
+from batchpredict.errors import NoInput, NoMatch, OutputRefused, StagingDamaged
+from batchpredict.formats import InputFormat, Split, cut
+from batchpredict.formats.codecs import suffix_in_capitals
 from batchpredict.formats.records import Run, Segment
 from batchpredict.ledger.access import read_lines, reading, spooling, writing
-from batchpredict.ledger.published import owns
+from batchpredict.ledger.published import OwnFiles, owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
-from batchpredict.models.fetch import model_digest
-from batchpredict.storage.files import locate
 
 # A job is cut into about this many splits, which is what one that is killed loses a few of.
 _SPLITS = 64
@@ -131,16 +130,18 @@ class Draft:
         storage.sync(url)
 
 
-def make_plan(spec: PredictionSpec) -> Draft:
+def make_plan(spec: PredictionSpec, model: str) -> Draft:
     """Match the inputs and cut them.
+
+    Args:
+      spec: the job.
+      model: digest of the model's files.
 
     Raises:
       NoInput: a pattern matches nothing or cannot be listed.
       OutputRefused: a pattern would match the job's own results.
-      ModelUnusable: there is no SavedModel at the model's URI.
       JobFailed: there is no room for temporary files.
     """
-    model = model_digest(spec.model_uri)
     _refuse_unknown_places(spec)
     _refuse_own_output(spec)
     with spooling(), _spool() as listed:
@@ -148,11 +149,11 @@ def make_plan(spec: PredictionSpec) -> Draft:
         for part in (FORMAT_VERSION, spec.options(), model):
             fingerprint.update(json.dumps(part, sort_keys=True).encode())
         files, total, sample = _list(spec, listed, fingerprint)
-        record_bytes = _mean_record_bytes(sample, spec.data_format, spec.max_record_bytes)
+        record_bytes = _mean_record_bytes(sample, spec.input, spec.max_record_bytes)
         split_bytes = spec.split_bytes or choose_split_bytes(
             total, spec.batch_size, record_bytes, remote=not storage.is_local(spec.inputs[0])
         )
-        found = cut(_listed(listed), split_bytes=split_bytes, splittable=lambda url: can_cut(spec.data_format, url))
+        found = cut(_listed(listed), split_bytes=split_bytes, splittable=spec.input.can_cut)
         file = _spool()
         offsets, splits = _write(file, found, _PAGE)
     # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
@@ -171,18 +172,35 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
     """Write the input files to a spool and into the fingerprint; their number, their bytes, and one to sample."""
     count = total = 0
     sample: storage.Input | None = None
+    can_cut = spec.input.can_cut
     # What is hashed is the JSON of one list, without it ever being made.
     fingerprint.update(b"[")
-    for file in storage.match(spec.inputs):
-        line = (file.url, file.size, file.version)
-        fingerprint.update((", " if count else "").encode() + json.dumps(line).encode())
+    for file in _matched(spec):
+        line = (file.url, file.size, file.version, *([file.encoding] if file.encoding else []))
+        # A version before this one did not see that files with suffixes in capitals are compressed.
+        hashed = (*line, "compressed") if spec.input.by_name and suffix_in_capitals(file.url) else line
+        fingerprint.update((", " if count else "").encode() + json.dumps(hashed).encode())
         spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        if sample is None and file.size and can_cut(spec.data_format, file.url):
+        if sample is None and file.size and not file.encoding and can_cut(file.url):
             sample = file
         count += 1
         total += file.size
     fingerprint.update(b"]")
     return count, total, sample
+
+
+def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
+    """The input files, never what the job itself writes: submitted again it would be another job."""
+    try:
+        for file in storage.match(spec.inputs, left_out=OwnFiles(spec.output_path)):
+            if file.encoding not in ("", "gzip") or (file.encoding and not spec.input.streamed):
+                raise NoInput(
+                    f"inputPaths: '{file.url}' is stored with Content-Encoding: {file.encoding}, which cannot be "
+                    f"undone in a file of dataFormat {spec.data_format}; store it as it is."
+                )
+            yield file
+    except NoMatch as error:
+        raise NoInput(f"inputPaths: {error}") from error
 
 
 def _listed(spool: IO[bytes]) -> Iterator[storage.Input]:
@@ -210,13 +228,13 @@ def choose_split_bytes(total: int, batch_size: int, record_bytes: float, *, remo
     return max(min(max(total // _SPLITS, smallest), _LARGEST), batches)
 
 
-def _mean_record_bytes(first: storage.Input | None, data_format: str, max_record_bytes: int) -> float:
+def _mean_record_bytes(first: storage.Input | None, data_format: InputFormat, max_record_bytes: int) -> float:
     """Mean size of the first records of a file; 0 if that cannot be said."""
-    if first is None or data_format == "PARQUET":
+    if first is None or not data_format.sampled:
         return 0.0
     segment = Segment(first.url, 0, min(first.size, _SAMPLE_BYTES), first.size)
     try:
-        events = reader_of(data_format)(segment, rows=1024, max_record_bytes=max_record_bytes)
+        events = data_format.load_reader()(segment, rows=1024, max_record_bytes=max_record_bytes)
         run = next((event for event in events if isinstance(event, Run)), None)
     except OSError as error:
         raise NoInput(f"inputPaths: '{first.url}' cannot be read: {error}") from error
@@ -231,14 +249,14 @@ def _refuse_unknown_places(spec: PredictionSpec) -> None:
     ):
         for url in urls:
             try:
-                locate(url)
+                storage.check(url)
             except (ValueError, ImportError, OSError) as error:
                 raise kind(f"{field}: '{url}' cannot be used: {error}") from error
 
 
 def _refuse_own_output(spec: PredictionSpec) -> None:
     for pattern in spec.inputs:
-        if owns(spec.output_path, pattern, spec.output_format):
+        if owns(spec.output_path, pattern, spec.output):
             raise OutputRefused(
                 f"outputPath: '{spec.output_path}' is where the pattern '{pattern}' of inputPaths looks for its "
                 "files, so the next run would read the results of this one. Choose another folder."

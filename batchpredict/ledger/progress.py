@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from batchpredict.ledger.budget import Tally
 from batchpredict.ledger.plan import Plan
@@ -38,44 +37,31 @@ class Snapshot:
     versions: frozenset[str] = frozenset()
     resumed_versions: frozenset[str] = frozenset()
 
+    def resumed_sentence(self) -> str:
+        """What earlier runs have left of the job; "" if nothing."""
+        if not self.splits_done:
+            return ""
+        done, records = f"{self.splits_done} of {self.splits}", f"{self.tally.records:,} records"
+        return f"resuming: {done} splits are committed already ({records})"
 
-def version_change(snapshot: Snapshot) -> str | None:
-    """What to warn of when a job goes on under another TensorFlow than earlier runs of it; None if it does not.
+    def kept_sentence(self) -> str:
+        """What is kept if the job ends now."""
+        return f"{self.splits_done} of {self.splits} splits are committed and kept"
 
-    Whoever shows snapshots asks this of each until there is something to say, and says it once. The splits stay:
-    the same model under two versions may differ in the last bits, and whoever minds runs with --fresh.
-    """
-    now = snapshot.versions - snapshot.resumed_versions
-    if not now or not snapshot.resumed_versions:
-        return None
-    before, after = (" and ".join(sorted(versions)) for versions in (snapshot.resumed_versions, now))
-    return (
-        f"the job goes on under TensorFlow {after}, and what is committed already was scored under {before}; "
-        "--fresh scores everything again"
-    )
+    def version_sentence(self) -> str:
+        """What to warn of when a job goes on under another TensorFlow than earlier runs; "" if it does not.
 
-
-class Observer(Protocol):
-    """Whoever watches a job run. Warnings come from any thread, the rest from the one that waits for the job."""
-
-    def progress(self, snapshot: Snapshot) -> None: ...
-
-    def warning(self, message: str) -> None: ...
-
-    def message(self, text: str) -> None: ...
-
-
-class Unobserved:
-    """An `Observer` that looks away."""
-
-    def progress(self, snapshot: Snapshot) -> None:
-        del snapshot
-
-    def warning(self, message: str) -> None:
-        del message
-
-    def message(self, text: str) -> None:
-        del text
+        The splits stay: the same model under two versions may differ in the last bits, and whoever minds
+        runs with --fresh.
+        """
+        now = self.versions - self.resumed_versions
+        if not now or not self.resumed_versions:
+            return ""
+        before, after = (" and ".join(sorted(versions)) for versions in (self.resumed_versions, now))
+        return (
+            f"the job goes on under TensorFlow {after}, and what is committed already was scored under {before}; "
+            "--fresh scores everything again"
+        )
 
 
 class ManifestFeed:

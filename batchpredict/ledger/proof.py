@@ -248,7 +248,7 @@ def _moved(
         proven = {part.results.name for part in proven_parts(staging, page)}
     except StagingDamaged:
         return set()
-    names = {key: results_name(key[0], plan.splits, spec.output_format) for key, _ in missing}
+    names = {key: results_name(key[0], plan.splits, spec.output) for key, _ in missing}
     sizes = reading(staging.output_path, storage.sizes_of, staging.output_path, list(names.values()))
     return {key for key, file in missing if file.name in proven and sizes.get(names[key]) == file.bytes}
 

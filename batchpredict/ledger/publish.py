@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -191,7 +192,7 @@ def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Ord
     results: list[tuple[PartFile, str]] = []
     errors: list[_Errors] = []
     for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
-        results.append((part.results, results_name(number, plan.splits, spec.output_format)))
+        results.append((part.results, results_name(number, plan.splits, spec.output)))
         if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
             errors.append(_Errors(part.errors, name, _sources(part, order)))
@@ -200,7 +201,7 @@ def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Ord
     storage.sync(*(storage.join(staging.output_path, name) for name in moved))
     _each(staging, lambda move: _move(staging, *move), [one for one in results if one[1] not in moved])
     sizes = {name: part.bytes for part, name in results}
-    sizes |= _publish_errors(staging, errors, text=spec.data_format == "TEXT")
+    sizes |= _publish_errors(staging, errors, numbered=spec.input.numbered_lines)
     storage.sync_folders(staging.output_path)
     store_sizes(staging, order.page, sizes)
 
@@ -260,7 +261,7 @@ def finish(spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled)
         small = {STATS: _stats(settled.stats)}
         if not settled.error_files:
             small[errors_name(0, 1)] = b""
-        if spec.output_format == "CSV":
+        if spec.output.header:
             small[CSV_HEADER] = csv_lines([settled.columns])
         for name, data in small.items():
             storage.replace_bytes(storage.join(staging.output_path, name), data)
@@ -290,7 +291,7 @@ def _delete_stale(
     spec: PredictionSpec, staging: Staging, plan: Plan, settled: Settled, small: Iterable[str]
 ) -> None:
     """Delete what a publish of this job that was interrupted left when it had other errors."""
-    results = (results_name(shard, plan.splits, spec.output_format) for shard in range(plan.splits))
+    results = (results_name(shard, plan.splits, spec.output) for shard in range(plan.splits))
     errors = (errors_name(shard, settled.error_files) for shard in range(settled.error_files))
     names = {SUCCESS, *small, *results, *errors}
     for name in storage.list_names(staging.output_path):
@@ -316,12 +317,12 @@ def _move(staging: Staging, part: PartFile, name: str) -> None:
             raise
 
 
-def _publish_errors(staging: Staging, errors: Sequence[_Errors], *, text: bool) -> dict[str, int]:
+def _publish_errors(staging: Staging, errors: Sequence[_Errors], *, numbered: bool) -> dict[str, int]:
     """Publish files of errors, each with its source file and its position in that file; their bytes by name.
 
     The parts stay until the job has succeeded: what a publish before this one has left may be half a file.
     """
-    written = _each(staging, lambda one: _locate(staging, one, text=text), errors)
+    written = _each(staging, lambda one: _locate(staging, one, numbered=numbered), errors)
     # A file is whole before it gets a name that somebody reads.
     storage.sync(*(url for url, _ in written))
     moves = [
@@ -331,33 +332,37 @@ def _publish_errors(staging: Staging, errors: Sequence[_Errors], *, text: bool) 
     return {one.name: size for one, (_, size) in zip(errors, written, strict=True)}
 
 
-def _locate(staging: Staging, errors: _Errors, *, text: bool) -> tuple[str, int]:
+def _locate(staging: Staging, errors: _Errors, *, numbered: bool) -> tuple[str, int]:
     """Rewrite a part of errors with their places in their files; the URL of what was written, and its bytes."""
     rewritten = staging.part(staging.new_part(0, ".errors.published"))
     size = 0
     with storage.open_read(staging.part(errors.part.name)) as lines:
         file = storage.open_write(rewritten)
         try:
-            for line in _located(lines, errors.sources, text=text):
+            for line in _located(lines, errors.sources, numbered=numbered):
                 size += file.write(line)
         finally:
             storage.close_written(file)
     return rewritten, size
 
 
-def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, text: bool) -> Iterator[bytes]:
+# A line of an error part: where its record stood, and the rest, which is not decoded: a key may be a number that no
+# type holds.
+_ERROR = re.compile(rb'\{"segment":(\d+),"index":(\d+),"offset":(\d+)(,.*\}\n)', re.DOTALL)
+
+
+def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, numbered: bool) -> Iterator[bytes]:
     for line in lines:
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+        match = _ERROR.fullmatch(line)
+        if match is None:
             damaged = f"Errors of '{sources[0][0]}' cannot be read from staging; run the job again with --fresh."
-            raise StagingDamaged(damaged) from error
-        path, base = sources[entry.pop("segment")]
-        index = base + entry.pop("index")
-        place = {"source": path, "offset": entry.pop("offset"), "index": index}
-        if text:
+            raise StagingDamaged(damaged)
+        path, base = sources[int(match[1])]
+        index = base + int(match[2])
+        place = {"source": path, "offset": int(match[3]), "index": index}
+        if numbered:
             place["line"] = index + 1
-        yield orjson.dumps({**place, **entry}, option=orjson.OPT_APPEND_NEWLINE)
+        yield orjson.dumps(place)[:-1] + match[4]
 
 
 def _stats(stats: dict[str, int]) -> bytes:

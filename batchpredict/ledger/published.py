@@ -7,16 +7,16 @@ Names are the service's: `prediction.results-SSSSS-of-NNNNN` and `prediction.err
 from __future__ import annotations
 
 import fnmatch
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused
+from batchpredict.formats import OutputFormat
 from batchpredict.ledger.access import reading, writing
 from batchpredict.ledger.staging import FOLDER, Staging
-from batchpredict.storage.files import locate
-from batchpredict.storage.urls import name_of
 
 SUCCESS = "_SUCCESS"
 STATS = "prediction.errors_stats-00000-of-00001"
@@ -26,11 +26,10 @@ CSV_HEADER = "prediction.results_header.csv"
 _UNKNOWN = "unknown"
 
 _PREFIXES = ("prediction.results", "prediction.errors", "prediction.errors_stats")
-_SUFFIXES = {"JSON": "", "CSV": ".csv", "PARQUET": ".parquet"}
 
 
-def results_name(shard: int, shards: int, output_format: str) -> str:
-    return f"prediction.results-{_sharded(shard, shards)}{_SUFFIXES[output_format]}"
+def results_name(shard: int, shards: int, output: OutputFormat) -> str:
+    return f"prediction.results-{_sharded(shard, shards)}{output.suffix}"
 
 
 def errors_name(shard: int, shards: int) -> str:
@@ -48,26 +47,53 @@ def is_result(name: str) -> bool:
     return name == SUCCESS or name.startswith(_PREFIXES)
 
 
-def owns(output_path: str, pattern: str, output_format: str) -> bool:
-    """Whether an input pattern, or an input's plain path, would match results in an output folder.
+def owns(output_path: str, pattern: str, output: OutputFormat) -> bool:
+    """Whether an input pattern, or an input's plain path, asks for results in an output folder.
+
+    It does if it names that folder and what it says of names fits results. A pattern that comes by the folder with
+    a wildcard (`in/**`) does not ask for them: they are left out of what it matches.
 
     Raises:
       NoInput: the pattern's file system refuses to answer.
     """
-    _, path = locate(pattern)
-    _, folder = locate(output_path)
+    folder = storage.canonical(output_path)
     try:
         is_folder = pattern.endswith("/") or storage.is_directory(pattern)
     except OSError as error:
         raise NoInput(f"inputPaths: '{pattern}' cannot be listed: {error}") from error
     if is_folder:
-        return path.rstrip("/") == folder.rstrip("/")
-    if not any(sign in path for sign in "*?["):
-        return is_result(name_of(path)) and path == storage.join(folder, name_of(path))
-    own = [storage.join(folder, name) for name in (results_name(0, 1, output_format), errors_name(0, 1), STATS)]
-    # fnmatch lets an asterisk cross folders; only patterns of the same depth match a file of this folder.
-    same_depth = path.count("/") == own[0].count("/") or "**" in path
-    return same_depth and any(fnmatch.fnmatchcase(name, path) for name in own)
+        return storage.canonical(pattern) == folder
+    inside, name = _folder_of(pattern), storage.name_of(pattern)
+    if storage.canonical(inside) != folder:
+        return False
+    if not storage.is_magic(name):
+        return is_result(name)
+    own = (results_name(0, 1, output), errors_name(0, 1), STATS)
+    return any(fnmatch.fnmatchcase(one, name) for one in own)
+
+
+class OwnFiles:
+    """Tells the files that a job writes into its output folder from those of others.
+
+    These are everything below `_batchpredict` and the results, whichever job they are of: another one's are
+    replaced, or make this one stop before it begins.
+    """
+
+    def __init__(self, output_path: str) -> None:
+        self._folder = storage.canonical(output_path)
+        # Links are followed once for each folder, not for each file.
+        self._canonical = functools.lru_cache(maxsize=256)(storage.canonical)
+
+    def __call__(self, url: str) -> bool:
+        inside = self._canonical(_folder_of(url))
+        if inside == self._folder:
+            return is_result(storage.name_of(url))
+        staging = storage.join(self._folder, FOLDER)
+        return inside == staging or inside.startswith(f"{staging}/")
+
+
+def _folder_of(url: str) -> str:
+    return storage.parent(url) or ("/" if url.startswith("/") else "")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
+from batchpredict.formats import InputFormat, OutputFormat, input_format, output_format
 from batchpredict.job import Job, PredictionInput
 
 # Part of every fingerprint: raise it when the same inputs would be cut, scored or written in another way.
@@ -76,10 +77,9 @@ class PredictionSpec:
             raise _no_registry(source)
         config = source.effective_instance_config
         hardware = source.accelerator
-        text = source.data_format.value in ("TEXT", "JSON")
         return cls(
             inputs=tuple(source.input_paths),
-            data_format="TEXT" if text else source.data_format.value,
+            data_format=input_format(source.data_format.value).name,
             output_path=source.output_path,
             output_format=source.effective_output_data_format.value,
             model_uri=source.uri,
@@ -98,6 +98,16 @@ class PredictionSpec:
             accelerator_count=0 if hardware is None else 1 if hardware.count is None else hardware.count,
         )
 
+    @property
+    def input(self) -> InputFormat:
+        """The format of the input files."""
+        return input_format(self.data_format)
+
+    @property
+    def output(self) -> OutputFormat:
+        """The format of the results."""
+        return output_format(self.output_format)
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
@@ -111,7 +121,11 @@ class PredictionSpec:
     def options(self) -> dict[str, Any]:
         """Everything that shapes the results; the machines and how many errors may be do not."""
         left_out = {"inputs", "output_path", "model_uri", "max_workers", "max_errors", *_MACHINES}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        options = {name: value for name, value in asdict(self).items() if name not in left_out}
+        if self.key_field or self.included_fields or self.excluded_fields:
+            # At first these fields were decoded and encoded again. One result must not hold both.
+            options["carried_fields"] = "as they came"
+        return options
 
 
 def _no_registry(source: PredictionInput) -> InvalidJob:

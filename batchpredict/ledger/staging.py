@@ -47,6 +47,7 @@ class Staging:
         self.manifests = storage.join(self.root, "manifests")
         self.plan = storage.join(self.root, "plan.json")
         self.output = storage.join(self.root, "output.json")
+        self.published_pages = storage.join(self.root, "published")
 
     def new_part(self, split: int, suffix: str) -> str:
         """A name for a file of an attempt's part; no other attempt gets the same."""
@@ -59,7 +60,7 @@ class Staging:
         return storage.join(self.root, "proven", f"{page:05d}.jsonl")
 
     def published(self, page: int) -> str:
-        return storage.join(self.root, "published", f"{page:05d}.json")
+        return storage.join(self.published_pages, f"{page:05d}.json")
 
     def commit(self, manifest: Manifest) -> bool:
         """Commit a split. False if another attempt was first: its part counts, this one's must go."""

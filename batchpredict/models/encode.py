@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import orjson
 
 from batchpredict.errors import INVALID_OUTPUTS, RecordRefused
 from batchpredict.models.columns import Array
@@ -93,8 +95,16 @@ def base64_object(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode("ascii")}
 
 
+def json_text(value: Any) -> bytes:
+    """A value of a record that was carried past the model, or is shown in an error, as JSON text."""
+    try:
+        return orjson.dumps(to_json_value(value))
+    except ValueError:
+        return orjson.dumps("(nested too deeply to be shown)")
+
+
 def to_json_value(value: Any, deepest: int = _DEEPEST) -> Any:
-    """A field that was carried past the model (or an instance) as JSON can hold it.
+    """A value that came with a record as orjson can write it. A decimal is a number with all its digits.
 
     Raises:
       ValueError: it is nested in more than `deepest` levels.
@@ -108,6 +118,8 @@ def to_json_value(value: Any, deepest: int = _DEEPEST) -> Any:
             return base64_object(value)
     if isinstance(value, float):
         return _spelled(value)
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
     if isinstance(value, dict):
         return {str(name): to_json_value(inner, deepest - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):

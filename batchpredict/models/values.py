@@ -16,6 +16,11 @@ from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.models.columns import Array, Column, Ragged
 from batchpredict.models.signature import TensorSpec
 
+
+class InvalidText(bytes):
+    """What a column of text holds where it is not UTF-8: neither text nor meant as bytes, so no input takes it."""
+
+
 Refusals = dict[int, RecordRefused]
 """What was refused, by row."""
 
@@ -50,7 +55,7 @@ def _row_by_row(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column
             refusals[row] = refused
             rows.append(None)
         except (ValueError, TypeError, OverflowError):
-            refusals[row] = _mismatch(spec, _describe(value))
+            refusals[row] = mismatch(spec, _describe(value))
             rows.append(None)
     return _assemble(rows), refusals
 
@@ -69,9 +74,9 @@ def _numbers(values: Any, spec: TensorSpec, *, rows: bool) -> Array:
     array = np.array(values)
     shape = array.shape[1:] if rows else array.shape
     if array.size and array.dtype.kind not in "biuf":
-        raise _mismatch(spec, _describe(values))
+        raise mismatch(spec, _describe(values))
     if not compatible(shape, spec.row_shape):
-        raise _mismatch(spec, f"a value of shape {list(shape)}")
+        raise mismatch(spec, f"a value of shape {list(shape)}")
     if array.dtype.kind == "f" and numpy_dtype(spec.dtype).kind in "iu":
         array = _exact(array, values, spec)
     return _cast(array, spec)
@@ -85,11 +90,11 @@ def _exact(array: Array, values: Any, spec: TensorSpec) -> Array:
     if not array.size or not (np.isfinite(array) & (np.abs(array) >= 2.0**53)).any():
         return array
     if not (np.isfinite(array).all() and (np.floor(array) == array).all()):
-        raise _mismatch(spec, "a number that is not whole")
+        raise mismatch(spec, "a number that is not whole")
     integers = [int(value) for value in np.array(values, dtype=object).ravel()]
     limits = np.iinfo(numpy_dtype(spec.dtype))
     if min(integers) < limits.min or max(integers) > limits.max:
-        raise _mismatch(spec, "a number out of its range")
+        raise mismatch(spec, "a number out of its range")
     return np.array(integers, dtype=numpy_dtype(spec.dtype)).reshape(array.shape)
 
 
@@ -100,7 +105,7 @@ def _cast(array: Array, spec: TensorSpec) -> Array:
     kind = dtype.kind
     if kind == "b":
         if array.size:
-            raise _mismatch(spec, "a number")
+            raise mismatch(spec, "a number")
         return array.astype(dtype)
     if kind in "iu":
         return _cast_integers(array, dtype, spec)
@@ -112,7 +117,7 @@ def _cast(array: Array, spec: TensorSpec) -> Array:
     # bfloat16 and its kin are of kind V for numpy, so finiteness is asked of a type that numpy knows.
     finite = np.isfinite(cast.astype(np.float64))
     if not finite.all() and (np.isfinite(array) & ~finite).any():
-        raise _mismatch(spec, "a number out of its range")
+        raise mismatch(spec, "a number out of its range")
     return cast
 
 
@@ -120,10 +125,10 @@ def _cast_integers(array: Array, dtype: np.dtype[Any], spec: TensorSpec) -> Arra
     if not array.size:
         return array.astype(dtype)
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and (np.floor(array) == array).all()):
-        raise _mismatch(spec, "a number that is not whole")
+        raise mismatch(spec, "a number that is not whole")
     limits = np.iinfo(dtype)
     if int(array.min()) < limits.min or int(array.max()) > limits.max:
-        raise _mismatch(spec, "a number out of its range")
+        raise mismatch(spec, "a number out of its range")
     return array.astype(dtype)
 
 
@@ -147,7 +152,7 @@ def _strings(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column, R
                 column.append(value)
             else:
                 column.append(b"")
-                refusals[row] = _mismatch(spec, _describe(value))
+                refusals[row] = mismatch(spec, _describe(value))
         return column, refusals
     rows: list[Array | None] = []
     refusals = {}
@@ -159,23 +164,24 @@ def _strings(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column, R
             refusals[row] = refused
         except ValueError:
             rows.append(None)
-            refusals[row] = _mismatch(spec, _describe(value))
+            refusals[row] = mismatch(spec, _describe(value))
     return _assemble(rows), refusals
 
 
 def _string_array(value: Any, spec: TensorSpec) -> Array:
     array = np.array(value, dtype=object)
     if not compatible(array.shape, spec.row_shape):
-        raise _mismatch(spec, f"a value of shape {list(array.shape)}")
+        raise mismatch(spec, f"a value of shape {list(array.shape)}")
     for position, element in np.ndenumerate(array):
         if type(element) is str:
             array[position] = element.encode()
         elif type(element) is not bytes:
-            raise _mismatch(spec, _describe(element))
+            raise mismatch(spec, _describe(element))
     return array
 
 
-def _mismatch(spec: TensorSpec, got: str) -> RecordRefused:
+def mismatch(spec: TensorSpec, got: str) -> RecordRefused:
+    """The service's words for a value that an input does not take; `got` says what it is, not which."""
     if spec.row_shape is None:
         wanted = spec.dtype
     elif spec.row_shape == ():
@@ -199,6 +205,8 @@ def _describe(value: Any) -> str:
         )
     if isinstance(value, str):
         return "a string"
+    if isinstance(value, InvalidText):
+        return "text that is not valid UTF-8"
     if isinstance(value, bytes):
         return "base64 data"
     if isinstance(value, dict):

@@ -1,12 +1,32 @@
-"""Runners: one job, on the engine that is asked for."""
+"""Runners: one work of any kind, on the engine that is asked for.
+
+No kind of work is known here. Each implements `Work`; see `work` for what that takes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from batchpredict.runners.interface import Runner
+from batchpredict.errors import UnknownFlag
+from batchpredict.runners.channel import Channel
+from batchpredict.runners.drive import run, silence_threads
+from batchpredict.runners.interface import Execution, Runner
+from batchpredict.runners.work import Driver, Needs, Observer, Unobserved, Work
+
+__all__ = [
+    "DIRECT",
+    "Channel",
+    "Driver",
+    "Execution",
+    "Needs",
+    "Observer",
+    "Runner",
+    "Unobserved",
+    "Work",
+    "choose",
+    "run",
+    "silence_threads",
+]
 
 DIRECT = "DirectRunner"
 
@@ -28,7 +48,7 @@ def choose(name: str, beam_flags: Sequence[str]) -> Runner:
     Raises:
       UnknownFlag: there is no such runner; names the one that may have been meant.
     """
-    from batchpredict.runners.flags import UnknownFlag, closest, spelled
+    from batchpredict.runners.flags import closest, spelled
 
     known = (*sorted(_IN_PROCESS), *_ELSEWHERE)
     if "." not in name and name not in known:

@@ -1,17 +1,14 @@
-"""One job as a pipeline on any runner that Beam knows by name, through Beam's own client of that runner."""
+"""One work as a pipeline on any runner that Beam knows by name, through Beam's own client of that runner."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from batchpredict.ledger.progress import Observer
-from batchpredict.ledger.submission import Submission
-from batchpredict.prediction.request import Request
+from batchpredict.runners.channel import Channel
 from batchpredict.runners.pipeline import Pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
+from batchpredict.runners.work import Driver, Observer, R, S, Work
 
 
 class BeamRunner:
@@ -29,42 +26,22 @@ class BeamRunner:
     def check(self) -> None:
         """Nothing: a runner elsewhere has flags that only its own job service knows."""
 
-    def submit(self, request: Request, observer: Observer) -> Submitted:
-        request = elsewhere(request)
+    def submit(self, work: Work[S, R], observer: Observer[S]) -> Submitted[S, R]:
+        channel = Channel.new(work.folder)
+        driver = work.elsewhere(channel)
 
         def launch(last_moment: Callable[[], None]) -> Any:
-            return hand_over(request, self._flags, last_moment)
+            return hand_over(driver, self._flags, last_moment)
 
-        return Submitted(Cluster(self.name), request, Pipeline(launch), observer)
-
-
-def elsewhere(request: Request) -> Request:
-    """A request as it travels to workers elsewhere: planned there, with paths that mean the same there."""
-    spec = request.spec
-    spec = replace(
-        spec,
-        inputs=tuple(map(_absolute, spec.inputs)),
-        output_path=_absolute(spec.output_path),
-        model_uri=_absolute(spec.model_uri),
-    )
-    # How many processes were asked for is the cluster's business: see maxWorkerCount in the runner's own terms.
-    return replace(
-        request, spec=spec, workers=None, fingerprint=None, submission=Submission.new_name(), elsewhere=True
-    )
+        return Submitted(Cluster(self.name), driver, channel, Pipeline(launch), observer)
 
 
-def _absolute(url: str) -> str:
-    return url if "://" in url else os.path.abspath(url)
-
-
-def hand_over(request: Request, flags: Sequence[str], last_moment: Callable[[], None]) -> Any:
-    """Give the job's pipeline to the runner that the flags name; Beam's PipelineResult."""
+def hand_over(driver: Driver[S, R], flags: Sequence[str], last_moment: Callable[[], None]) -> Any:
+    """Give a work's pipeline to the runner that the flags name; Beam's PipelineResult."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from batchpredict.prediction.transforms import BatchPredict
-
     pipeline = beam.Pipeline(options=PipelineOptions(list(flags)))
-    _ = pipeline | BatchPredict(request)
+    driver.expand(pipeline)
     last_moment()
     return pipeline.run()

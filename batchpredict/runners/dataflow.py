@@ -12,20 +12,18 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Generic
 
-from batchpredict.errors import InvalidJob, RunnerFailed, Violation
-from batchpredict.job import PredictionOutput
-from batchpredict.ledger.progress import Observer, Snapshot
-from batchpredict.prediction.request import Request
-from batchpredict.runners.beam import elsewhere, hand_over
+from batchpredict.errors import InvalidJob, RunnerFailed, Violation, WrongFlag
+from batchpredict.runners.beam import hand_over
+from batchpredict.runners.channel import Channel
 from batchpredict.runners.dataflow_service import Service
-from batchpredict.runners.flags import WrongFlag, check_known
+from batchpredict.runners.flags import check_known
 from batchpredict.runners.interface import Execution
 from batchpredict.runners.log_file import LogFile, gist
 from batchpredict.runners.pipeline import LostSight, Pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
+from batchpredict.runners.work import Driver, Observer, R, S, Work
 
 # Beam's own image has no TensorFlow and not this package; each of these brings them.
 _BRINGS_US = (
@@ -81,34 +79,31 @@ class DataflowRunner:
         if importlib.util.find_spec("google.cloud.dataflow_v1beta3") is None:
             raise WrongFlag("--runner: DataflowRunner needs Google's clients: pip install 'batchpredict[dataflow]'")
 
-    def submit(self, request: Request, observer: Observer) -> Execution:
-        """Hand a job over, or, with `--template-location`, store what hands it over later.
+    def submit(self, work: Work[S, R], observer: Observer[S]) -> Execution[S, R]:
+        """Hand a work over, or, with `--template-location`, store what hands it over later.
 
         Raises:
           InvalidJob: it names files of this machine, which Dataflow's workers do not have.
           RunnerFailed: Dataflow is not reachable, or refuses the caller or the project.
           WrongFlag: a flag that is missing, or that Beam does not know.
         """
-        _refuse_local_files(request)
+        _refuse_local_places(work)
         check_known(self._flags)
-        region = self._given.region or request.spec.region
+        region = self._given.region or work.needs.region
         if not region or region == "local":
             raise WrongFlag(
                 "--region: DataflowRunner needs the region to run in, as predictionInput.region or flag"
             )
         template = self._given.template_location
-        request = elsewhere(request)
-        if template:
-            if request.fresh:
-                raise WrongFlag("--fresh: a template may run often, and each time it would forget what is done")
-            # Nobody waits for what a template runs.
-            request = replace(request, submission=None)
-        name = _job_name(request)
-        flags = [f"--runner={self.name}", *self._options(request, region, name), *self._flags]
+        # Nobody waits for what a template runs.
+        channel = None if template else Channel.new(work.folder)
+        driver = work.elsewhere(channel)
+        name = _job_name(work.job_id, f"{int(time.time())}" if channel is None else channel.name)
+        flags = [f"--runner={self.name}", *self._options(work, region, name), *self._flags]
         log = LogFile()
-        if template:
-            launch = Pipeline(lambda last_moment: hand_over(request, flags, last_moment))
-            return _Template(launch, template, request, observer, log)
+        if channel is None:
+            launch = Pipeline(lambda last_moment: hand_over(driver, flags, last_moment))
+            return _Template(launch, template, driver, observer, log)
         service = Service(
             self._given.project, region, self._given.dataflow_endpoint, anonymous=self._given.no_auth is not None
         )
@@ -116,7 +111,7 @@ class DataflowRunner:
         taken: list[_Result] = []
 
         def launch_job(last_moment: Callable[[], None]) -> _Result:
-            result = _Result(hand_over(request, flags, last_moment))
+            result = _Result(hand_over(driver, flags, last_moment))
             taken.append(result)
             observer.message(f"the job on Dataflow: {service.console(result.job_id)}")
             return result
@@ -130,12 +125,12 @@ class DataflowRunner:
             cancel=lambda: bool(taken) and service.cancel(taken[-1].job_id, _CANCEL_SECONDS),
             log=log,
         )
-        return Submitted(cluster, request, Pipeline(launch_job), observer)
+        return Submitted(cluster, driver, channel, Pipeline(launch_job), observer)
 
-    def _options(self, request: Request, region: str, name: str) -> list[str]:
+    def _options(self, work: Work[S, R], region: str, name: str) -> list[str]:
         """The job in Beam's words; https://cloud.google.com/dataflow/docs/reference/pipeline-options."""
-        spec = request.spec
-        labels = {"batchpredict-job-id": request.job_id, **request.labels}
+        needs = work.needs
+        labels = {"batchpredict-job-id": work.job_id, **needs.labels}
         options = [
             f"--region={region}",
             f"--job_name={name}",
@@ -143,15 +138,15 @@ class DataflowRunner:
             # A bundle keeps a core busy; a second one in the same process would only wait for it.
             "--number_of_worker_harness_threads=1",
         ]
-        if spec.max_workers:
-            options += [f"--max_num_workers={spec.max_workers}", "--autoscaling_algorithm=THROUGHPUT_BASED"]
-        if spec.worker_type:
-            options.append(f"--machine_type={spec.worker_type}")
-        if spec.accelerator and spec.accelerator_count:
-            kind = spec.accelerator.lower().replace("_", "-")
+        if needs.max_workers:
+            options += [f"--max_num_workers={needs.max_workers}", "--autoscaling_algorithm=THROUGHPUT_BASED"]
+        if needs.machine_type:
+            options.append(f"--machine_type={needs.machine_type}")
+        if needs.accelerator and needs.accelerator_count:
+            kind = needs.accelerator.lower().replace("_", "-")
             options.append(
                 "--dataflow_service_options=worker_accelerator="
-                f"type:{kind};count:{spec.accelerator_count};install-nvidia-driver"
+                f"type:{kind};count:{needs.accelerator_count};install-nvidia-driver"
             )
         return options
 
@@ -178,15 +173,15 @@ class _Result:
         self._result.cancel()
 
 
-class _Template:
+class _Template(Generic[S, R]):
     """Storing a template: the pipeline is handed over to nobody, and nothing runs."""
 
     def __init__(
-        self, pipeline: Pipeline, location: str, request: Request, observer: Observer, log: LogFile
+        self, pipeline: Pipeline, location: str, driver: Driver[S, R], observer: Observer[S], log: LogFile
     ) -> None:
         self._pipeline = pipeline
         self._location = location
-        self._request = request
+        self._driver = driver
         self._observer = observer
         self._log = log
         pipeline.start()
@@ -195,7 +190,7 @@ class _Template:
         self._pipeline.wait(seconds)
         return not self._pipeline.is_alive()
 
-    def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
+    def snapshot(self, *, at_once: bool = False) -> S | None:
         del at_once
         return None
 
@@ -203,7 +198,7 @@ class _Template:
         self._pipeline.give_up()
         return ""
 
-    def output(self) -> PredictionOutput:
+    def output(self) -> R:
         error = self._pipeline.error
         if error is not None:
             self._log.write_error(error)
@@ -212,22 +207,16 @@ class _Template:
                 f"said is in {self._log.path}"
             )
         self._observer.message(f"the template is at {self._location}; nothing was run")
-        return PredictionOutput(output_path=self._request.spec.output_path)
+        return self._driver.unrun()
 
     def close(self) -> None:
-        """Nothing is held."""
+        self._driver.close()
 
 
-def _refuse_local_files(request: Request) -> None:
-    spec = request.spec
-    places = [
-        ("uri", spec.model_uri),
-        *(("input_paths", url) for url in spec.inputs),
-        ("output_path", spec.output_path),
-    ]
+def _refuse_local_places(work: Work[S, R]) -> None:
     found = [
-        Violation(f"prediction_input.{field}", f"'{url}' is on this machine, and Dataflow's workers are not.")
-        for field, url in places
+        Violation(field, f"'{url}' is on this machine, and Dataflow's workers are not.")
+        for field, url in work.places()
         # Without making a client of the store, which asks for credentials.
         if "://" not in url or url.startswith("file://")
     ]
@@ -235,10 +224,10 @@ def _refuse_local_files(request: Request) -> None:
         raise InvalidJob(found)
 
 
-def _job_name(request: Request) -> str:
+def _job_name(job_id: str, distinct: str) -> str:
     """A name that Dataflow takes, and that no other active job has."""
-    end = f"-{request.submission or int(time.time())}"
-    name = f"batchpredict-{re.sub('[^a-z0-9-]', '-', request.job_id.lower())}".rstrip("-")
+    end = f"-{distinct}"
+    name = f"batchpredict-{re.sub('[^a-z0-9-]', '-', job_id.lower())}".rstrip("-")
     return name[: _LONGEST_NAME - len(end)].rstrip("-") + end
 
 

@@ -1,4 +1,4 @@
-"""One job on any runner, from submission to its end, with somebody watching."""
+"""One work on any runner, from submission to its end, with somebody watching."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import logging
 import threading
 
 from batchpredict.errors import BatchPredictError
-from batchpredict.job import PredictionOutput
-from batchpredict.ledger.progress import Observer, Unobserved
-from batchpredict.prediction.request import Request
 from batchpredict.runners.interface import Execution, Runner
+from batchpredict.runners.work import Observer, R, S, Unobserved, Work
 
 _log = logging.getLogger(__name__)
 
-# Seconds between two looks at the manifests.
+# Seconds between two looks how far the work is.
 _POLL_SECONDS = 0.25
 
 
-def run(runner: Runner, request: Request, observer: Observer | None = None) -> PredictionOutput:
-    """Have a job done and wait for its end.
+def run(runner: Runner, work: Work[S, R], observer: Observer[S] | None = None) -> R:
+    """Have a work done and wait for its end.
 
-    An exception from outside, a KeyboardInterrupt for instance, cancels it; committed splits stay committed.
+    An exception from outside, a KeyboardInterrupt for instance, cancels it; what is committed stays.
 
     Args:
-      runner: takes the job.
-      request: the job.
+      runner: takes the work.
+      work: of any kind.
       observer: told of progress and warnings.
 
     Raises:
@@ -34,7 +32,7 @@ def run(runner: Runner, request: Request, observer: Observer | None = None) -> P
       JobCancelled: somebody else stopped it.
     """
     watcher = observer or Unobserved()
-    execution = runner.submit(request, watcher)
+    execution = runner.submit(work, watcher)
     try:
         try:
             while not execution.ended(_POLL_SECONDS):
@@ -60,7 +58,7 @@ def silence_threads() -> None:
     threading.excepthook = log
 
 
-def _show(execution: Execution, watcher: Observer, *, at_once: bool = False) -> None:
+def _show(execution: Execution[S, R], watcher: Observer[S], *, at_once: bool = False) -> None:
     # What cannot be read now may be read the next time; if not, publishing will say so.
     with contextlib.suppress(BatchPredictError, OSError):
         snapshot = execution.snapshot(at_once=at_once)

@@ -6,15 +6,7 @@ import argparse
 import difflib
 from collections.abc import Iterable, Sequence
 
-from batchpredict.errors import BatchPredictError
-
-
-class WrongFlag(BatchPredictError):
-    """A flag that is missing, or whose value cannot be right: a wrong call."""
-
-
-class UnknownFlag(WrongFlag):
-    """A flag that no option of Beam has, which Beam would pass over in silence, or a runner that nobody knows."""
+from batchpredict.errors import UnknownFlag
 
 
 def spelled(flags: Sequence[str]) -> list[str]:

@@ -6,8 +6,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-from batchpredict.errors import RunnerFailed
-from batchpredict.runners.flags import WrongFlag
+from batchpredict.errors import RunnerFailed, WrongFlag
 
 # How long a server may take to take a connection, and to answer the first question.
 _CONNECT_SECONDS = 10.0

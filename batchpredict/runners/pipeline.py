@@ -6,11 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from batchpredict.errors import JobCancelled
 
 _log = logging.getLogger(__name__)
+
+
+Launch: TypeAlias = "Callable[[Callable[[], None]], Any]"
+"""Hands a pipeline over; see `Pipeline`."""
 
 
 class LostSight(Exception):
@@ -34,7 +38,7 @@ class Pipeline:
       lost: the connection broke; what became of the pipeline is not known.
     """
 
-    def __init__(self, launch: Callable[[Callable[[], None]], Any]) -> None:
+    def __init__(self, launch: Launch) -> None:
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._ended = threading.Event()
         self._launch = launch

@@ -8,17 +8,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from batchpredict.errors import RunnerFailed
-from batchpredict.ledger.progress import Observer
-from batchpredict.prediction.request import Request
-from batchpredict.runners.beam import elsewhere, hand_over
-from batchpredict.runners.flags import WrongFlag, check_known
+from batchpredict.errors import RunnerFailed, WrongFlag
+from batchpredict.runners.beam import hand_over
+from batchpredict.runners.channel import Channel
+from batchpredict.runners.flags import check_known
 from batchpredict.runners.flink_rest import FlinkCluster
 from batchpredict.runners.job_server import JobServer
 from batchpredict.runners.job_service import Endpoint, beam, known_options
 from batchpredict.runners.log_file import LogFile
 from batchpredict.runners.pipeline import Pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
+from batchpredict.runners.work import Needs, Observer, R, S, Work
 
 # Beam's words for a Flink that the job server brings along.
 _EMBEDDED = ("[local]", "[auto]")
@@ -65,17 +65,17 @@ class PortableRunner:
                 "an image that holds batchpredict"
             )
 
-    def submit(self, request: Request, observer: Observer) -> Submitted:
-        """Hand a job over.
+    def submit(self, work: Work[S, R], observer: Observer[S]) -> Submitted[S, R]:
+        """Hand a work over.
 
         Raises:
           RunnerFailed: the job server or the cluster is not there, or not what it should be.
           WrongFlag: a flag that neither Beam nor the job server knows.
         """
-        request = elsewhere(request)
+        channel = Channel.new(work.folder)
         log = LogFile()
         flink = self._flink()
-        more = [f"--job_name=batchpredict-{request.submission}", f"--environment_cache_millis={_WORKERS_KEPT}"]
+        more = [f"--job_name=batchpredict-{channel.name}", f"--environment_cache_millis={_WORKERS_KEPT}"]
         if self._given.job_endpoint is not None:
             endpoint = Endpoint.of(self._given.job_endpoint, "--job-endpoint")
             known = known_options(endpoint, "--job-endpoint")
@@ -90,17 +90,19 @@ class PortableRunner:
             more += self._fitting(flink)
             server = _Starting(self.name, log)
         if takes_parallelism and self._given.parallelism is None:
-            more += self._parallelism(request, flink)
+            more += self._parallelism(work.needs, flink)
         if self._given.environment_type is None:
             more.append("--environment_type=LOOPBACK")
         # Its own job name, so that it is found among those of the cluster; a user's comes after and wins.
         flags = [f"--runner={self.name}", *more, *self._flags]
 
+        driver = work.elsewhere(channel)
+
         def launch(last_moment: Callable[[], None]) -> Any:
             started = [] if server is None else server.start(flags)
-            return hand_over(request, [*flags, *started], last_moment)
+            return hand_over(driver, [*flags, *started], last_moment)
 
-        name = self._given.job_name or f"batchpredict-{request.submission}"
+        name = self._given.job_name or f"batchpredict-{channel.name}"
         cluster = Cluster(
             f"{self.name} at {where}" if where else self.name,
             survives=self.name != "PrismRunner",
@@ -110,7 +112,7 @@ class PortableRunner:
             release=lambda: None if server is None else server.stop(),
             log=log,
         )
-        return Submitted(cluster, request, Pipeline(launch), observer)
+        return Submitted(cluster, driver, channel, Pipeline(launch), observer)
 
     def _check_prism(self) -> None:
         location = self._given.prism_location
@@ -157,13 +159,13 @@ class PortableRunner:
             )
         return [f"--flink_version={short}"]
 
-    def _parallelism(self, request: Request, flink: FlinkCluster | None) -> list[str]:
+    def _parallelism(self, needs: Needs, flink: FlinkCluster | None) -> list[str]:
         """maxWorkerCount in Flink's terms, without it all free slots; no more than there are, if that is known.
 
         Flink would wait for slots that there are none of, and then fail.
         """
         free, total = (0, 0) if flink is None else flink.slots()
-        wanted = request.spec.max_workers or free or total
+        wanted = needs.max_workers or free or total
         wanted = min(wanted, total) if total else wanted
         return [f"--parallelism={wanted}"] if wanted else []
 

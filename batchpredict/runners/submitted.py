@@ -1,7 +1,7 @@
-"""A job that a runner elsewhere has taken, or is taking.
+"""A work that a runner elsewhere has taken, or is taking.
 
-The pipeline plans, scores and publishes by itself and reports through the output folder (see `Submission`), so this
-needs nothing of the runner but to hand a pipeline over, to learn that it has ended, and to cancel it.
+The pipeline does all of the work by itself and reports through its channel, so this needs nothing of the runner but
+to hand a pipeline over, to learn that it has ended, and to cancel it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,19 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
-from batchpredict import storage
 from batchpredict.errors import BatchPredictError, JobCancelled, RunnerFailed
-from batchpredict.job import PredictionOutput
-from batchpredict.ledger.plan import load_plan
-from batchpredict.ledger.progress import ManifestFeed, Observer, Snapshot
-from batchpredict.ledger.publish import finished_output
-from batchpredict.ledger.staging import Staging
-from batchpredict.ledger.submission import Submission
-from batchpredict.prediction.request import Request
+from batchpredict.runners.channel import Channel
 from batchpredict.runners.log_file import LogFile, gist, told_by
 from batchpredict.runners.pipeline import Pipeline
+from batchpredict.runners.work import Driver, Observer, R, S
 
 # Whoever cancels waits so long for the pipeline to come to its end by itself, then for the runner to end it.
 _DRAIN_SECONDS, _CANCEL_SECONDS = 20.0, 10.0
 # The same when the job has failed: its user waits for the reason.
 _FAILED_SECONDS = 5.0
-# A look at the output folder that takes a second is followed by a rest of so many.
+# A look at the channel that takes a second is followed by a rest of so many.
 _REST = 10.0
 
 
@@ -60,12 +54,13 @@ class Cluster:
     log: LogFile = field(default_factory=LogFile)
 
 
-class Submitted:
-    """The execution of a job elsewhere.
+class Submitted(Generic[S, R]):
+    """The execution of a work elsewhere.
 
     Args:
       cluster: where.
-      request: the job, with a submission's name.
+      driver: of the work.
+      channel: between this process and the pipeline.
       pipeline: hands it over; not started yet.
       observer: told of warnings.
     """
@@ -73,26 +68,24 @@ class Submitted:
     def __init__(
         self,
         cluster: Cluster,
-        request: Request,
+        driver: Driver[S, R],
+        channel: Channel,
         pipeline: Pipeline,
-        observer: Observer,
+        observer: Observer[S],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        assert request.submission is not None
         self._cluster = cluster
-        self._output_path = request.spec.output_path
-        self._submission = Submission(self._output_path, request.submission)
+        self._driver = driver
+        self._channel = channel
         self._observer = observer
         self._clock = clock
-        self._staging: Staging | None = None
-        self._feed: ManifestFeed | None = None
         self._reason: BatchPredictError | None = None
         self._over = False
         self._stopped = self._certain = False
-        self._next_look = self._next_question = 0.0
+        self._next_look = 0.0
         self._begun = self._said_silent = False
         self._lost_since: float | None = None
-        self._last_sign: tuple[float, Any] = (0.0, None)
+        self._last_sign: tuple[float, object] = (0.0, None)
         self._pipeline = pipeline
         pipeline.start()
 
@@ -111,17 +104,8 @@ class Submitted:
             self._over = True
         return self._over
 
-    def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
-        if self._feed is None:
-            now = self._clock()
-            if not at_once and now < self._next_question:
-                return None
-            staging = self._planned()
-            self._next_question = self._clock() + (self._clock() - now) * _REST
-            if staging is None:
-                return None
-            self._feed = ManifestFeed(staging, load_plan(staging))
-        return self._feed.poll(at_once=at_once)
+    def snapshot(self, *, at_once: bool = False) -> S | None:
+        return self._driver.snapshot(at_once=at_once)
 
     def cancel(self) -> str:
         if self._over and not self._pipeline.is_alive():
@@ -138,13 +122,13 @@ class Submitted:
             "workers that still run begin no further split"
         )
 
-    def output(self) -> PredictionOutput:
+    def output(self) -> R:
         reason = self._reason or self._failure()
         if reason is not None:
             raise reason
         if self._pipeline.error is not None and not self._pipeline.lost:
             raise self._explain(self._pipeline.error)
-        output = self._finished()
+        output = self._driver.output()
         if output is not None:
             self._cluster.log.remove()
             return output
@@ -161,7 +145,8 @@ class Submitted:
         ended = not self._pipeline.is_alive() and not self._pipeline.lost
         if self._certain if self._stopped else ended:
             with contextlib.suppress(OSError):
-                self._submission.forget()
+                self._channel.forget()
+        self._driver.close()
         self._cluster.release()
 
     def _look(self) -> None:
@@ -181,7 +166,7 @@ class Submitted:
 
     def _not_begun(self, waited: float) -> RunnerFailed | None:
         with contextlib.suppress(OSError):
-            self._begun = self._submission.begun()
+            self._begun = self._channel.begun()
         if self._begun:
             return None
         why = self._cluster.silent()
@@ -199,7 +184,7 @@ class Submitted:
         return None
 
     def _look_after_lost(self) -> None:
-        """Without the server, the output folder tells how the job goes on, if it does."""
+        """Without the server, what the work leaves behind tells how it goes on, if it does."""
         now = self._clock()
         if self._lost_since is None:
             self._lost_since = now
@@ -210,25 +195,19 @@ class Submitted:
             )
         self._reason = self._failure()
         with contextlib.suppress(BatchPredictError, OSError):
-            if self._finished() is not None:
+            if self._driver.output() is not None:
                 self._over = True
                 return
-            sign = self._sign()
+            sign = self._driver.sign_of_life()
             if sign != self._last_sign[1]:
                 self._last_sign = (now, sign)
         if self._reason is not None or now - self._last_sign[0] > self._cluster.patience:
             self._over = True
 
-    def _sign(self) -> Any:
-        """Something that changes when the job gets on."""
-        snapshot = self.snapshot()
-        pages = [] if self._staging is None else storage.list_names(storage.join(self._staging.root, "published"))
-        return None if snapshot is None else snapshot.splits_done, len(pages)
-
     def _stop(self, seconds: float) -> bool:
         """Have the pipeline come to its end; whether it is certain that it has.
 
-        Where it is not, the wish to stop stays in the output folder for whatever may still run.
+        Where it is not, the wish to stop stays in the channel for whatever may still run.
         """
         self._stopped = True
         self._certain = self._drain(seconds)
@@ -239,7 +218,7 @@ class Submitted:
             return True
         self._pipeline.give_up()
         with contextlib.suppress(OSError):
-            self._submission.stop()
+            self._channel.stop()
         end = self._clock() + seconds
         if self._cluster.cancel is not None and self._cluster.cancel():
             # The job server may or may not hear of it.
@@ -255,18 +234,8 @@ class Submitted:
 
     def _failure(self) -> BatchPredictError | None:
         with contextlib.suppress(OSError):
-            return self._submission.failure()
+            return self._channel.failure()
         return None
-
-    def _planned(self) -> Staging | None:
-        if self._staging is None:
-            fingerprint = self._submission.fingerprint()
-            self._staging = None if fingerprint is None else Staging(self._output_path, fingerprint)
-        return self._staging
-
-    def _finished(self) -> PredictionOutput | None:
-        staging = self._planned()
-        return None if staging is None else finished_output(staging)
 
     def _explain(self, error: BaseException) -> BaseException:
         """The sentence that an error of the runner comes to; the rest goes to the log file."""

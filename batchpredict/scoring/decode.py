@@ -13,23 +13,24 @@ What differs: there a bad record took its whole batch with it, here it is refuse
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
 from batchpredict.formats.records import Rows, Run
-from batchpredict.models.columns import Column, take
+from batchpredict.models.columns import Array, Column, take
 from batchpredict.models.signature import Signature
 from batchpredict.models.values import Refusals, to_column
 from batchpredict.scoring.bulk import BulkParser
-from batchpredict.scoring.fields import ExampleFields, FieldRule, unexpected, unfit
+from batchpredict.scoring.fields import Carried, ExampleFields, FieldRule, unexpected, unfit
 from batchpredict.scoring.instances import Instances, Origin
+from batchpredict.scoring.json_fields import field_texts, same_fields
 
-Carried = list[dict[str, Any]]
+Decoded: TypeAlias = tuple[dict[str, Column], "list[Carried] | None", Refusals]
+"""Columns by alias, the fields that are carried past the model, and what was refused; a row for each record."""
 
 
 class Decoder:
@@ -48,17 +49,18 @@ class Decoder:
         self._bulk: BulkParser | None = None
         self._decode = self._choose()
 
-    def _choose(self) -> Callable[[list[bytes]], tuple[dict[str, Column], Carried | None, Refusals]]:
+    def _choose(self) -> Callable[[list[bytes]], Decoded]:
+        inputs = self._signature.inputs
         if self._signature.single_string_input is None:
-            inputs = self._signature.inputs
-            if len(inputs) == 1 and not self._rule and BulkParser.takes(inputs[0]):
+            if len(inputs) == 1 and BulkParser.takes(inputs[0]):
                 self._bulk = BulkParser(inputs[0])
-                return self._decode_numbers
-            return self._decode_json
+            if self._rule:
+                return self._decode_fields
+            return self._decode_json if self._bulk is None else self._decode_numbers
         if not self._rule:
             return self._decode_raw
         if self._text:
-            return self._decode_json
+            return self._decode_fields
         self._examples = ExampleFields(self._rule)
         return self._decode_examples
 
@@ -87,13 +89,13 @@ class Decoder:
             refusals,
         )
 
-    def _decode_raw(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+    def _decode_raw(self, payloads: list[bytes]) -> Decoded:
         refusals = _not_utf8(payloads) if self._text else {}
         return {self._signature.inputs[0].alias: payloads}, None, refusals
 
-    def _decode_examples(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+    def _decode_examples(self, payloads: list[bytes]) -> Decoded:
         kept: list[bytes] = []
-        carried: Carried = []
+        carried: list[Carried] = []
         refusals: Refusals = {}
         for row, payload in enumerate(payloads):
             try:
@@ -105,7 +107,7 @@ class Decoder:
             carried.append(fields)
         return {self._signature.inputs[0].alias: kept}, carried, refusals
 
-    def _decode_numbers(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
+    def _decode_numbers(self, payloads: list[bytes]) -> Decoded:
         """For one numeric input: all at once if the texts allow it."""
         assert self._bulk is not None
         array = self._bulk(payloads)
@@ -115,46 +117,100 @@ class Decoder:
         column, refusals = to_column(array, spec)
         return {spec.alias: column}, None, refusals
 
-    def _decode_json(self, payloads: list[bytes]) -> tuple[dict[str, Column], Carried | None, Refusals]:
-        values, refusals = parse_json(payloads, not_utf8=NOT_UTF8 if self._text else NOT_JSON)
-        carried: Carried | None = None
-        if self._rule:
-            values, carried = divide(values, self._rule, refusals)
-        columns = columnarize(values, self._signature, refusals)
-        return columns, carried, refusals
+    def _decode_json(self, payloads: list[bytes]) -> Decoded:
+        values, refusals = parse_json(payloads, text=self._text)
+        decode_all_base64(values, payloads, refusals)
+        return columnarize(values, self._signature, refusals), None, refusals
+
+    def _decode_fields(self, payloads: list[bytes]) -> Decoded:
+        """With fields that go past the model: at once if all records have the same fields and none is refused."""
+        decoded = self._decode_same_fields(payloads)
+        if decoded is not None:
+            return decoded
+        values, refusals = parse_json(payloads, text=self._text)
+        inner, carried = divide(values, payloads, self._rule, refusals)
+        decode_all_base64(inner, payloads, refusals)
+        return columnarize(inner, self._signature, refusals), carried, refusals
+
+    def _decode_same_fields(self, payloads: list[bytes]) -> Decoded | None:
+        fields = same_fields(payloads)
+        if not fields:
+            return None
+        try:
+            past = self._rule.carried(fields[0])
+        except RecordRefused:
+            return None
+        inputs = self._signature.inputs
+        goes_in = [name for name in fields[0] if self._rule.goes_in(name)]
+        if unfit(goes_in, [spec.alias for spec in inputs]):
+            return None
+        columns: dict[str, Column] = {}
+        for spec in inputs:
+            texts = [bytes(one[spec.alias]) for one in fields]
+            values = self._values(texts)
+            if values is None:
+                return None
+            columns[spec.alias], refusals = to_column(values, spec)
+            if refusals:
+                return None
+        return columns, [{name: bytes(one[name]) for name in past} for one in fields], {}
+
+    def _values(self, texts: list[bytes]) -> Sequence[Any] | Array | None:
+        """The values of one input; None if one of them is not what it seems."""
+        # The parser of numbers would look for an object's field, which here is one level too deep.
+        if self._bulk is not None and not texts[0].startswith(b"{"):
+            array = self._bulk(texts)
+            if array is not None:
+                return array
+        joined = b"[" + b",".join(texts) + b"]"
+        try:
+            values: list[Any] = orjson.loads(joined)
+            return [decode_base64(value) for value in values] if may_hold_base64(joined) else values
+        except (ValueError, RecursionError):
+            return None
 
 
-def parse_json(payloads: Sequence[bytes], *, not_utf8: str) -> tuple[list[Any], Refusals]:
-    """JSON texts as values, base64 objects replaced by their bytes; None where a text was refused."""
+def parse_json(payloads: Sequence[bytes], *, text: bool) -> tuple[list[Any], Refusals]:
+    """JSON texts as values; None where a text was refused. `text`: they are lines, which must be UTF-8."""
     refusals: Refusals = {}
     loads = orjson.loads
     try:
         values = [loads(payload) for payload in payloads]
     except orjson.JSONDecodeError:
-        values = [_parse_one(row, payload, refusals, not_utf8) for row, payload in enumerate(payloads)]
-    # Looking for the marker once in the whole run is far cheaper than walking every value; a backslash-u
-    # could spell the key in another way.
-    joined = b"".join(payloads)
-    if b'"b64"' in joined or b"\\u" in joined:
-        for row, value in enumerate(values):
-            if row not in refusals:
-                try:
-                    values[row] = decode_base64(value)
-                except (ValueError, binascii.Error):
-                    refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
-                except RecursionError:
-                    refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
+        values = [_parse_one(row, payload, refusals, text=text) for row, payload in enumerate(payloads)]
     return values, refusals
 
 
-def _parse_one(row: int, payload: bytes, refusals: Refusals, not_utf8: str) -> Any:
+def decode_all_base64(values: list[Any], payloads: Sequence[bytes], refusals: Refusals) -> None:
+    """Replace base64 objects in values by their bytes, and add to `refusals` the rows where they are not base64."""
+    # Looking for the marker once in the whole run is far cheaper than walking every value.
+    if not may_hold_base64(b"".join(payloads)):
+        return
+    for row, value in enumerate(values):
+        if row not in refusals:
+            try:
+                values[row] = decode_base64(value)
+            except ValueError:
+                refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
+            except RecursionError:
+                refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
+
+
+def may_hold_base64(text: bytes) -> bool:
+    """Whether JSON text may hold a base64 object; a backslash-u could spell its key in another way."""
+    return b'"b64"' in text or b"\\u" in text
+
+
+def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> Any:
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
         pass
     try:
         # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
-        value = json.loads(payload.decode("utf-8"), parse_int=_integer)
+        # Of what is no line of text it took any encoding of Unicode, with a byte order mark or without.
+        encoding = "utf-8" if text else json.detect_encoding(payload)
+        value = json.loads(payload.decode(encoding), parse_int=_integer)
         if b"\\u" in payload:
             # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -162,7 +218,7 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals, not_utf8: str) -> A
     except UnicodeEncodeError:
         refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: an escape that is half of a surrogate pair.")
     except UnicodeDecodeError:
-        refusals[row] = RecordRefused(INVALID_INPUTS, not_utf8)
+        refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8 if text else NOT_JSON)
     except json.JSONDecodeError as error:
         refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
     except (RecursionError, ValueError):
@@ -179,6 +235,9 @@ def _integer(text: str) -> int | float:
 def decode_base64(value: Any) -> Any:
     """`value` with every object of the form {"b64": text} replaced by the bytes that it stands for.
 
+    As the service did, and the standard library does, this passes over characters that base64 does not have, such
+    as line breaks; what is left must be padded.
+
     Raises:
       ValueError: the text is not base64.
     """
@@ -186,25 +245,31 @@ def decode_base64(value: Any) -> Any:
         if len(value) == 1 and "b64" in value:
             if not isinstance(value["b64"], str):
                 raise ValueError("b64 is not a string")
-            return base64.b64decode(value["b64"], validate=True)
+            return base64.b64decode(value["b64"])
         return {name: decode_base64(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [decode_base64(inner) for inner in value]
     return value
 
 
-def divide(values: Sequence[Any], rule: FieldRule, refusals: Refusals) -> tuple[list[Any], Carried]:
-    """Each instance's fields for the model, and those carried past it."""
+def divide(
+    values: Sequence[Any], payloads: Sequence[bytes], rule: FieldRule, refusals: Refusals
+) -> tuple[list[Any], list[Carried]]:
+    """Each instance's fields for the model, and the texts of those that are carried past it."""
     inner: list[Any] = []
-    carried: Carried = []
+    carried: list[Carried] = []
     for row, value in enumerate(values):
         goes_in: Any = None
-        past: dict[str, Any] = {}
+        past: Carried = {}
         if row not in refusals:
             try:
-                goes_in, past = rule.divide(value)
+                goes_in, names = rule.divide(value)
+                texts = field_texts(payloads[row]) if names else {}
+                past = {name: bytes(texts[name]) for name in names}
             except RecordRefused as refused:
                 refusals[row] = refused
+            except ValueError:
+                refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
         inner.append(goes_in)
         carried.append(past)
     return inner, carried

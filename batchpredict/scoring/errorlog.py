@@ -7,7 +7,7 @@ index within its segment; publishing turns it into the index within the file.
 from __future__ import annotations
 
 import bisect
-import contextlib
+import json
 from collections import Counter
 from typing import Any
 
@@ -18,9 +18,9 @@ from batchpredict.errors import RecordRefused
 from batchpredict.formats.records import Damage, Rows, Run
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.staging import Staging
-from batchpredict.models.encode import base64_object, to_json_value
-from batchpredict.scoring.instances import Place
-from batchpredict.storage.files import close_written
+from batchpredict.models.encode import base64_object
+from batchpredict.scoring.json_fields import field_texts
+from batchpredict.scoring.place import Place
 
 INSTANCE_LIMIT = 1000  # bytes of an instance that an error shows, as the service's log did
 _MESSAGE_LIMIT = 2000  # characters of a message: some of TensorFlow's hold the whole record
@@ -46,34 +46,37 @@ class ErrorLog:
         self._key_field = key_field
         self._file: Any = None
         self._bytes = 0
-        self._pending: list[tuple[Place, str, bytes]] = []
+        self._pending: list[tuple[Place, str, bytes, int]] = []
         self._stats: Counter[str] = Counter()
         self.count = 0
         self.first: str | None = None
 
     def refuse(
-        self, path: str, place: Place, run: Run | Rows, row: int, refused: RecordRefused, key: Any = None
+        self, path: str, place: Place, run: Run | Rows, row: int, refused: RecordRefused, key: bytes | None = None
     ) -> None:
-        """One instance failed; `row` is its position in `run`."""
+        """One instance failed; `row` is its position in `run`, and `key` the JSON text of its key."""
         entry: dict[str, Any] = {"offset": run.offset_of(row)}
         entry["code"], entry["message"] = refused.code, refused.message[:_MESSAGE_LIMIT]
         entry["instance"] = shown(run, row)
         if self._key_field is not None:
-            entry["key"] = _plain(key if key is not None else _key_of(run, row, self._key_field))
+            key = _key_of(run, row, self._key_field) if key is None else key
+            entry["key"] = None if key is None else orjson.Fragment(key)
         self._add(path, place, entry)
 
     def damaged(self, path: str, segment: int, damage: Damage) -> None:
-        """A stretch of a file was lost."""
-        entry = {"offset": damage.offset, "code": damage.code, "message": damage.message}
-        self._add(path, Place(segment, damage.index), entry)
+        """A stretch of a file was lost, and with it as many records as it says."""
+        entry: dict[str, Any] = {"offset": damage.offset, "code": damage.code, "message": damage.message}
+        if damage.records > 1:
+            entry["records"] = damage.records
+        self._add(path, Place(segment, damage.index), entry, damage.records)
 
-    def _add(self, path: str, place: Place, entry: dict[str, Any]) -> None:
+    def _add(self, path: str, place: Place, entry: dict[str, Any], records: int = 1) -> None:
         message = entry["message"]
         if self.first is None:
             self.first = f"{path} at byte {entry['offset']}: {message}"
-        self.count += 1
+        self.count += records
         line = orjson.dumps({"segment": place.segment, "index": place.record, **entry})
-        bisect.insort(self._pending, (place, message, line))
+        bisect.insort(self._pending, (place, message, line, records))
         if len(self._pending) > _PENDING_LIMIT:
             self._write(len(self._pending))
 
@@ -82,10 +85,10 @@ class ErrorLog:
         """Whether many errors wait for the verdict on records before them."""
         return len(self._pending) > _MANY_PENDING
 
-    def _count(self, message: str) -> None:
+    def _count(self, message: str, records: int) -> None:
         if message not in self._stats and len(self._stats) >= _STATS_LIMIT:
             message = _STATS_REST
-        self._stats[message] += 1
+        self._stats[message] += records
 
     def settle(self, place: Place) -> None:
         """Every record up to `place` has its verdict: what is known of them can be written."""
@@ -96,10 +99,10 @@ class ErrorLog:
             return
         if self._file is None:
             self._file = storage.open_write(self._staging.part(self._name))
-        for _, message, _ in self._pending[:count]:
+        for _, message, _, records in self._pending[:count]:
             # Here and not when they are found: which messages are counted must not depend on the order of work.
-            self._count(message[:_STATS_MESSAGE_LIMIT])
-        block = b"".join(line + b"\n" for _, _, line in self._pending[:count])
+            self._count(message[:_STATS_MESSAGE_LIMIT], records)
+        block = b"".join(line + b"\n" for _, _, line, _ in self._pending[:count])
         del self._pending[:count]
         self._file.write(block)
         self._bytes += len(block)
@@ -109,14 +112,12 @@ class ErrorLog:
         self._write(len(self._pending))
         if self._file is None:
             return None
-        close_written(self._file)
+        storage.close_written(self._file)
         return PartFile(self._name, self._bytes)
 
     def discard(self) -> None:
         if self._file is not None:
-            # On a full disk closing fails too; what matters is said already.
-            with contextlib.suppress(OSError):
-                self._file.close()
+            storage.abandon(self._file)
             self._staging.discard(self._name)
 
     def stats(self) -> tuple[tuple[str, int], ...]:
@@ -127,8 +128,9 @@ class ErrorLog:
 def shown(run: Run | Rows, row: int) -> Any:
     """An instance as an error shows it: cut at 1 kB, text where it is text, else base64."""
     if isinstance(run, Rows):
-        fields = to_json_value(run.table.slice(row, 1).to_pylist()[0])
-        data = orjson.dumps(fields)
+        from batchpredict.scoring.arrow_values import row_json
+
+        data = row_json(run.table, row)
     else:
         data = run.payloads[row]
     head = data[:INSTANCE_LIMIT]
@@ -141,20 +143,18 @@ def shown(run: Run | Rows, row: int) -> Any:
         return base64_object(head)
 
 
-def _plain(key: Any) -> Any:
-    try:
-        return to_json_value(key)
-    except ValueError:
-        return None
-
-
-def _key_of(run: Run | Rows, row: int, key_field: str) -> Any:
-    """The key of a record that never became an instance, where it can be had."""
+def _key_of(run: Run | Rows, row: int, key_field: str) -> bytes | None:
+    """The JSON text of the key of a record that never became an instance, where it can be had."""
     if isinstance(run, Rows):
-        names = run.table.schema.names
-        return run.table.column(key_field)[row].as_py() if key_field in names else None
+        from batchpredict.scoring.arrow_values import names_of, to_json
+
+        numbers = {name: number for number, name in enumerate(names_of(run.table))}
+        if key_field not in numbers:
+            return None
+        return to_json(run.table.column(numbers[key_field]).slice(row, 1))[0]
     try:
-        fields = orjson.loads(run.payloads[row])
-    except orjson.JSONDecodeError:
+        json.loads(run.payloads[row])
+        text = field_texts(run.payloads[row]).get(key_field)
+    except (ValueError, RecursionError):
         return None
-    return fields.get(key_field) if isinstance(fields, dict) else None
+    return None if text is None else bytes(text)

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
+from batchpredict.models.encode import json_text
+
+Carried: TypeAlias = dict[str, bytes]
+"""The fields of one record that are carried past the model: JSON texts by name, the key first."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,21 @@ class FieldRule:
             return False
         return not self.included or name in self.included
 
-    def divide(self, instance: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """An instance's fields for the model, and those that are carried past it, the key first.
+    def carried(self, names: Iterable[str]) -> list[str]:
+        """Those of an instance's fields that are carried past the model, the key first, else in their order.
+
+        Raises:
+          RecordRefused: the key is not among them.
+        """
+        past = [name for name in names if not self.goes_in(name)]
+        if self.key is None:
+            return past
+        if self.key not in past:
+            raise RecordRefused(INVALID_INPUTS, f"The key field {self.key} is missing from the instance.")
+        return [self.key, *(name for name in past if name != self.key)]
+
+    def divide(self, instance: object) -> tuple[dict[str, Any], list[str]]:
+        """An instance's fields for the model, and the names of those that are carried past it, the key first.
 
         Raises:
           RecordRefused: not an object, or without the key.
@@ -46,18 +63,8 @@ class FieldRule:
             raise RecordRefused(
                 INVALID_INPUTS, "The instance is not an object, so it has no fields to choose from."
             )
-        carried: dict[str, Any] = {}
-        if self.key is not None:
-            if self.key not in instance:
-                raise RecordRefused(INVALID_INPUTS, f"The key field {self.key} is missing from the instance.")
-            carried[self.key] = instance[self.key]
-        goes_in: dict[str, Any] = {}
-        for name, value in instance.items():
-            if self.goes_in(name):
-                goes_in[name] = value
-            else:
-                carried[name] = value
-        return goes_in, carried
+        goes_in = {name: value for name, value in instance.items() if self.goes_in(name)}
+        return goes_in, self.carried(instance)
 
 
 def unexpected(alias: str, names: Iterable[str]) -> str:
@@ -87,7 +94,7 @@ class ExampleFields:
         self._rule = rule
         self._parse = tf.train.Example.FromString
 
-    def divide(self, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+    def divide(self, payload: bytes) -> tuple[bytes, Carried]:
         """The Example to give to the model, and the fields that are carried past it.
 
         The key stays in the Example; features that must not go in are taken out and it is serialized again.
@@ -101,20 +108,16 @@ class ExampleFields:
             raise RecordRefused(INVALID_INPUTS, "The record is not a serialized tf.Example.") from error
         features = example.features.feature
         rule = self._rule
-        carried: dict[str, Any] = {}
-        if rule.key is not None:
-            if rule.key not in features:
-                raise RecordRefused(INVALID_INPUTS, f"The key field {rule.key} is missing from the instance.")
-            carried[rule.key] = _feature_value(features[rule.key])
-        removed = sorted(name for name in features if name != rule.key and not rule.goes_in(name))
+        names = rule.carried(sorted(features))
+        carried = {name: json_text(_feature_value(features[name])) for name in names}
+        removed = [name for name in names if name != rule.key]
         for name in removed:
-            carried[name] = _feature_value(features[name])
             del features[name]
         return (example.SerializeToString(deterministic=True) if removed else payload), carried
 
 
 def _feature_value(feature: Any) -> Any:
-    """A feature as JSON: its only value, or the list of its values; bytes as text where they are UTF-8."""
+    """A feature's only value, or the list of its values."""
     kind = feature.WhichOneof("kind")
     if kind is None:
         return []

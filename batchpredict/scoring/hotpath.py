@@ -17,10 +17,10 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
-from batchpredict.formats import reader_of
+from batchpredict.formats import Reader
 from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
 from batchpredict.formats.results import ResultWriter
-from batchpredict.formats.upcoming import fetching
+from batchpredict.formats.upcoming import Upcoming, fetching
 from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging, worker_name
@@ -29,12 +29,10 @@ from batchpredict.scoring.batches import Scorer
 from batchpredict.scoring.decode import Decoder
 from batchpredict.scoring.errorlog import ErrorLog
 from batchpredict.scoring.fields import FieldRule
-from batchpredict.scoring.instances import Instances, Place, Regrouper
+from batchpredict.scoring.instances import Instances, Regrouper
+from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.rows import Results
-from batchpredict.scoring.task import Range, Task, Unwatched, Watch
-from batchpredict.storage.files import close_written
-
-SUFFIXES = {"JSON": ".results.jsonl", "CSV": ".results.csv", "PARQUET": ".results.parquet"}
+from batchpredict.scoring.task import Task, Unwatched, Watch
 
 # Records that a reader hands over at a time, if a batch is not larger.
 _RUN_ROWS = 2048
@@ -76,8 +74,8 @@ class SplitPredictor:
         self._clock = clock
         self._load_seconds = load_seconds
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
-        self._decoder = Decoder(model.signature, rule, text=spec.data_format == "TEXT")
-        self._read = reader_of(spec.data_format)
+        self._decoder = Decoder(model.signature, rule, text=spec.input.text)
+        self._read = spec.input.load_reader()
         self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless)
         self._results = Results(spec, model.signature)
 
@@ -118,7 +116,7 @@ class _Attempt:
     staging: Staging
     task: Task
     decode: Decoder
-    read: Any
+    read: Reader
     scorer: Scorer
     results: Results
     watch: Watch
@@ -136,19 +134,22 @@ class _Attempt:
         self.crashing = frozenset(task.crashing)
         self.unchanged = _Unchanged()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
-        name = self.staging.new_part(split, SUFFIXES[self.spec.output_format])
+        name = self.staging.new_part(split, self.spec.output.part_suffix)
         url = self.staging.part(name)
         kept = False
         try:
             file = storage.open_write(url)
             try:
                 writer = self.results.writer(file)
-                with fetching(self.task.segments if self.spec.data_format != "PARQUET" else ()):
-                    segments = self._score(writer)
+                with fetching(self.task.segments if self.spec.input.streamed else ()) as upcoming:
+                    segments = self._score(writer, upcoming)
                 writer.finish()
                 size = file.tell()
-            finally:
-                close_written(file)
+            except BaseException:
+                # What will not be committed is not sent to a store, which may fail in its turn.
+                storage.abandon(file)
+                raise
+            storage.close_written(file)
             errors = self.errors.close()
             self.unchanged.done()
             seconds = time.perf_counter() - began
@@ -184,15 +185,20 @@ class _Attempt:
         finally:
             self.unchanged.close()
             if not kept:
-                self.errors.discard()
-                self.staging.discard(name)
+                self._discard(name)
 
-    def _score(self, writer: ResultWriter) -> list[SegmentReport]:
+    def _discard(self, name: str) -> None:
+        """Delete what this attempt wrote. Where that fails it stays, unused, and hides no other error."""
+        for discard in (self.errors.discard, lambda: self.staging.discard(name)):
+            with contextlib.suppress(OSError):
+                discard()
+
+    def _score(self, writer: ResultWriter, upcoming: Upcoming | None) -> list[SegmentReport]:
         reports = []
         regrouper = Regrouper()
         for number, segment in enumerate(self.task.segments):
             before = self.records_read
-            for event in self._events(segment):
+            for event in self._events(segment, upcoming):
                 if isinstance(event, Border):
                     reports.append(_report(segment, event))
                     self.bytes_read += segment.end - segment.start
@@ -222,15 +228,17 @@ class _Attempt:
                 return
             yield group
 
-    def _events(self, segment: Segment) -> Iterator[Any]:
+    def _events(self, segment: Segment, upcoming: Upcoming | None) -> Iterator[Any]:
         rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
         try:
-            yield from self.read(segment, rows=rows, max_record_bytes=self.spec.max_record_bytes)
+            longest = self.spec.max_record_bytes
+            yield from self.read(segment, rows=rows, max_record_bytes=longest, upcoming=upcoming)
         except OSError as error:
+            # A file that was cut off under the reader is said to be that.
+            _check_unchanged(segment)
             raise _unreadable(segment, error) from error
         # Asked at the end, when the answer holds for all that was read.
-        if segment.version:
-            self.unchanged.check(segment)
+        self.unchanged.check(segment)
 
     def _decode(self, number: int, segment: Segment, run: Run | Rows, before: int) -> Instances:
         """The instances of a run, which has `before` records of the split before it."""
@@ -317,12 +325,12 @@ class _Unchanged:
         self._answers: list[Future[None]] = []
 
     def check(self, segment: Segment) -> None:
-        """Raises NoInput, now or in `done`, if a file has another version than was planned."""
+        """Raises NoInput, now or in `done`, if a file has another size or version than was planned."""
         if storage.is_local(segment.path):
-            _check_version(segment)
+            _check_unchanged(segment)
             return
         self._threads = self._threads or ThreadPoolExecutor(_CHECKERS, "versions")
-        self._answers.append(self._threads.submit(_check_version, segment))
+        self._answers.append(self._threads.submit(_check_unchanged, segment))
 
     def done(self) -> None:
         """Wait for all answers, the first bad one of which is raised."""
@@ -334,16 +342,22 @@ class _Unchanged:
             self._threads.shutdown(cancel_futures=True)
 
 
-def _check_version(segment: Segment) -> None:
+def _check_unchanged(segment: Segment) -> None:
     try:
-        now = storage.version(segment.path)
+        now = storage.info(segment.path)
     except OSError as error:
         raise _unreadable(segment, error) from error
-    if now != segment.version:
-        raise NoInput(
-            f"inputPaths: '{segment.path}' has changed since the job was planned; run the job again, which "
-            "makes it a job over what is there now."
-        )
+    if now.size != segment.size:
+        # Told in bytes, as a file that was cut off is looked for by its size.
+        change = f"it had {segment.size} bytes and has {now.size} now"
+    elif segment.version and now.version != segment.version:
+        change = "its content is another"
+    else:
+        return
+    raise NoInput(
+        f"inputPaths: '{segment.path}' has changed since the job was planned ({change}); run the job again, which "
+        "makes it a job over what is there now."
+    )
 
 
 def _unreadable(segment: Segment, error: OSError) -> NoInput:

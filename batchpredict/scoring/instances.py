@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from batchpredict.formats.records import Rows, Run
 from batchpredict.models.columns import Column, concatenate, cut, take
-
-
-class Place(NamedTuple):
-    """Where a record stands in its split: in which of its segments, and as which record of that segment."""
-
-    segment: int
-    record: int
+from batchpredict.scoring.fields import Carried
+from batchpredict.scoring.place import Place
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Instances:
     count: int
     columns: dict[str, Column]
     origins: tuple[Origin, ...]
-    carried: list[dict[str, Any]] | None
+    carried: list[Carried] | None
 
     def origin(self, row: int) -> tuple[Origin, int]:
         """The origin of a row and the row's position in it."""
@@ -101,7 +95,7 @@ def merge(pieces: Sequence[Instances]) -> Instances:
     """Pieces of one split, one behind the other."""
     if len(pieces) == 1:
         return pieces[0]
-    carried: list[dict[str, Any]] | None = None
+    carried: list[Carried] | None = None
     if any(piece.carried is not None for piece in pieces):
         carried = [fields for piece in pieces for fields in piece.carried or [{}] * piece.count]
     return Instances(

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import IO, Any
 
 from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
-from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults, ResultWriter, Values, arrow_type
+from batchpredict.formats.results import ResultWriter, Values, arrow_type
 from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
+from batchpredict.models.encode import base64_object, is_bytes, to_values
 from batchpredict.models.signature import Signature
 from batchpredict.scoring.batches import Piece
+from batchpredict.scoring.fields import Carried
 from batchpredict.scoring.instances import Instances
 
 
@@ -24,7 +25,7 @@ class Results:
 
     def __init__(self, spec: PredictionSpec, signature: Signature) -> None:
         self._signature = signature
-        self._format = spec.output_format
+        self._format = spec.output
         self._aliases = tuple(output.alias for output in signature.outputs)
         carried = ((spec.key_field,) if spec.key_field else ()) + spec.excluded_fields
         for name in carried:
@@ -35,7 +36,7 @@ class Results:
         self.names = (*carried, *self._aliases)
         # Only with includedFields can a field come back whose name nobody named.
         self._may_clash = bool(spec.included_fields)
-        self._types = self._column_types(carried) if self._format == "PARQUET" else {}
+        self._types = self._column_types(carried) if self._format.typed else {}
 
     def _column_types(self, carried: tuple[str, ...]) -> dict[str, Any]:
         types = {name: arrow_type("string", (), is_bytes=False) for name in carried}
@@ -48,11 +49,7 @@ class Results:
         return types
 
     def writer(self, file: IO[bytes]) -> ResultWriter:
-        if self._format == "JSON":
-            return JsonResults(file)
-        if self._format == "CSV":
-            return CsvResults(file, self.names)
-        return ParquetResults(file, self._types)
+        return self._format.open_writer(file, self.names, self._types)
 
     def write(
         self, writer: ResultWriter, pieces: list[Piece], group: Instances
@@ -67,15 +64,14 @@ class Results:
                 columns[alias], wrong = to_values(
                     alias,
                     piece.outputs[alias],
-                    strict_json=self._format != "PARQUET",
-                    arrays=self._format == "JSON",
-                    b64=_same if self._format == "PARQUET" else base64_object,
+                    strict_json=self._format.strict_json,
+                    arrays=self._format.arrays,
+                    b64=base64_object if self._format.base64_objects else _same,
                 )
                 refused.update(wrong)
             carried = None
             if group.carried is not None:
-                carried, wrong = _carried([group.carried[row] for row in piece.rows])
-                refused.update(wrong)
+                carried = [group.carried[row] for row in piece.rows]
                 if self._may_clash:
                     refused.update(self._clashes(carried))
             if refused:
@@ -89,7 +85,7 @@ class Results:
                 written += count
         return written, refusals
 
-    def _clashes(self, carried: list[dict[str, Any]]) -> dict[int, RecordRefused]:
+    def _clashes(self, carried: list[Carried]) -> dict[int, RecordRefused]:
         clashes = {}
         for at, fields in enumerate(carried):
             name = next((alias for alias in self._aliases if alias in fields), None)
@@ -101,19 +97,6 @@ class Results:
 
 def _picked(values: Values, rows: list[int]) -> Values:
     return [values[row] for row in rows] if isinstance(values, list) else values[rows]
-
-
-def _carried(fields: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, RecordRefused]]:
-    plain: list[dict[str, Any]] = []
-    refused: dict[int, RecordRefused] = {}
-    for at, values in enumerate(fields):
-        try:
-            plain.append(to_json_value(values))
-        except ValueError:
-            text = "A field that comes back on the prediction is nested too deeply."
-            refused[at] = RecordRefused(INVALID_OUTPUTS, text)
-            plain.append({})
-    return plain, refused
 
 
 def _same(value: bytes) -> bytes:

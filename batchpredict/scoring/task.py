@@ -7,21 +7,7 @@ from typing import Protocol
 
 from batchpredict.formats import Split
 from batchpredict.formats.records import Segment
-from batchpredict.scoring.instances import Place
-
-
-@dataclass(frozen=True)
-class Range:
-    """Records from `first` to `last`, both included, in the order of a split."""
-
-    first: Place
-    last: Place
-
-    def holds(self, place: Place) -> bool:
-        return self.first <= place <= self.last
-
-    def meets(self, other: Range) -> bool:
-        return self.first <= other.last and other.first <= self.last
+from batchpredict.scoring.place import Place, Range
 
 
 @dataclass(frozen=True)

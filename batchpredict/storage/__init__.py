@@ -1,12 +1,21 @@
-"""Files by URL: match, open, create-if-absent, atomic publish, on any file system that fsspec knows."""
+"""Files by URL: match, open, create-if-absent, atomic publish, on any file system that fsspec knows.
 
+`Store` is the contract, the functions here are its operations on the store of a URL, and `Double` is a store for
+tests.
+"""
+
+from batchpredict.storage.double import Double
 from batchpredict.storage.files import (
-    Input,
+    abandon,
     any_begins,
+    canonical,
+    check,
     close_written,
     create_if_absent,
     delete,
+    download,
     exists,
+    info,
     is_directory,
     is_local,
     list_names,
@@ -22,24 +31,38 @@ from batchpredict.storage.files import (
     sizes_of,
     sync,
     sync_folders,
+    tree,
+    version,
 )
-from batchpredict.storage.match import expand, match, version
+from batchpredict.storage.interface import Input, Store
+from batchpredict.storage.match import expand, match
+from batchpredict.storage.pattern import is_magic
+from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
+    "Double",
     "Input",
+    "Store",
+    "abandon",
     "any_begins",
+    "canonical",
+    "check",
     "close_written",
     "create_if_absent",
     "delete",
+    "download",
     "exists",
     "expand",
+    "info",
     "is_directory",
     "is_local",
+    "is_magic",
     "join",
     "list_names",
     "local_path",
     "match",
+    "mounted",
     "move",
     "name_of",
     "open_read",
@@ -53,5 +76,6 @@ __all__ = [
     "sizes_of",
     "sync",
     "sync_folders",
+    "tree",
     "version",
 ]

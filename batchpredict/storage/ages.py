@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fsspec.implementations.local import LocalFileSystem
-
-from batchpredict.storage.clients import os_errors
-from batchpredict.storage.files import locate
-from batchpredict.storage.listing import objects
+from batchpredict.storage.files import tree
+from batchpredict.storage.remote import RemoteStore
+from batchpredict.storage.routing import store_of
 
 # What file systems call the time of the last change; the first is what the listing of a store itself says.
 _TIMES = ("updated", "LastModified", "mtime", "modified", "last_modified", "created")
@@ -36,14 +34,15 @@ class Aged:
 
 def walk(folder: str) -> Iterator[Aged]:
     """All that lies below a folder, in no order; nothing if there is no such folder. Raises OSError."""
-    with os_errors():
-        fs, root = locate(folder)
-    if isinstance(fs, LocalFileSystem):
-        yield from _walk_local(root)
-        return
-    prefix = root.rstrip("/") + "/"
-    for entry in objects(fs, root, deep=True):
-        yield Aged(entry.path.removeprefix(prefix), int(entry.info["size"]), _changed(entry.info))
+    store = store_of(folder)
+    if store.is_local:
+        yield from _walk_local(store.local_path(folder))
+    elif isinstance(store, RemoteStore):
+        for path, info in store.entries(folder):
+            yield Aged(path, int(info["size"]), _changed(info))
+    else:
+        for path, file in tree(folder).items():
+            yield Aged(path, file.size, None)
 
 
 def _walk_local(root: str) -> Iterator[Aged]:

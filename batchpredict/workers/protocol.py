@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpredict.ledger.manifest import Manifest
-from batchpredict.scoring.instances import Place
-from batchpredict.scoring.task import Range
+from batchpredict.scoring.place import Place, Range
 
 
 @dataclass(frozen=True)

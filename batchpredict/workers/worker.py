@@ -18,7 +18,7 @@ from batchpredict.errors import BatchPredictError, ModelUnusable, to_document
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
 from batchpredict.scoring.hotpath import SplitPredictor
-from batchpredict.scoring.instances import Place
+from batchpredict.scoring.place import Place
 from batchpredict.workers.devices import claim, visible_gpus
 from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
 

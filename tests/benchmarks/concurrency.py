@@ -23,10 +23,11 @@ def main() -> None:
     from batchpredict.job import Job
     from batchpredict.ledger.plan import make_plan
     from batchpredict.ledger.spec import PredictionSpec
+    from batchpredict.models.fetch import model_digest
     from batchpredict.workers.protocol import Setup
 
     spec = PredictionSpec.of(Job.submitted(order["job"]))
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         plan, splits = draft.plan, list(draft.splits())
     setup = Setup(spec.to_json(), plan.fingerprint, 1)
     workers = order["workers"]

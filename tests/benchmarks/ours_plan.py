@@ -14,9 +14,10 @@ def main() -> None:
     from batchpredict.ledger.plan import make_plan
     from batchpredict.ledger.spec import PredictionSpec
     from batchpredict.ledger.staging import Staging
+    from batchpredict.models.fetch import model_digest
 
     spec = PredictionSpec.of(Job.submitted(order["job"]))
     began = time.perf_counter()
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         plan = draft.store(Staging(spec.output_path, draft.plan.fingerprint))
     print(json.dumps({"seconds": time.perf_counter() - began, "files": plan.files, "splits": plan.splits}))

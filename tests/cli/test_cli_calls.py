@@ -36,7 +36,7 @@ INSTANT = {
     "help": (["--help"], 0),
     "help of a command": (["predict", "--help"], 0),
     "version": (["--version"], 0),
-    "no command": ([], 2),
+    "bare": ([], 0),
     "unknown flag": (["predict", "--batch-sise", "3"], 2),
     "missing flag": (["predict", "--model-dir", "x"], 2),
     "wrong value": (call(batch_size="0"), 2),
@@ -101,8 +101,15 @@ def test_help_names_every_flag():
     assert "130" in text
 
 
+def test_bare_it_prints_its_help():
+    found = run_cli()
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == run_cli("--help").stdout
+    assert "predict" in found.stdout
+
+
 WRONG = {
-    "no command": ([], "batchpredict: a command is missing: predict or inspect or clean"),
+    "no command": (["--quiet"], "batchpredict: a command is missing before '--quiet': predict or inspect or clean"),
     "unknown command": (["predit"], "there is no command 'predit'; did you mean 'predict'?"),
     "unknown flag": ([*call(), "--batch-sise=3"], "there is no flag '--batch-sise'; did you mean '--batch-size'?"),
     "abbreviated flag": ([*call(), "--batch=3"], "there is no flag '--batch'"),

@@ -22,6 +22,9 @@ JOB_SERVER = os.path.join(CACHE, "job-server-2.62.0")
 MISSING = "" if os.path.isdir(HOME) and os.path.isdir(JOB_SERVER) else "run tests/clusters/install flink"
 """Why these tests cannot run here; "" if they can."""
 
+# Where the works are that only tests know, for the workers.
+_WORKS = os.path.join(support.ROOT, "tests", "runners")
+
 # As in the configuration that the distribution comes with; Flink's reflection needs them since Java 17.
 _OPENED = (
     *("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time"),
@@ -142,7 +145,7 @@ class FlinkCluster:
         script = os.path.join(os.path.dirname(__file__), "worker_pool.py")
         command = [sys.executable, script, f"{address}:{self._pool_port}"]
         path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
-        env = {**os.environ, "PATH": path, "PYTHONPATH": support.ROOT}
+        env = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join((support.ROOT, _WORKS))}
         name = f"worker-pool-{number}"
         self.pools[number] = self._server(name, command, lambda: listens(self._pool_port, address), env)
 

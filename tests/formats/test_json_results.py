@@ -1,20 +1,25 @@
-"""JSON lines: a column encoded at once gives what encoding each row gives."""
+"""JSON lines: a column encoded at once gives what encoding each row gives; carried fields are as they came."""
 
+import csv
 import io
 import json
 
 import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpredict.formats.results import JsonResults
+from batchpredict.formats.results import CsvResults, JsonResults, ParquetResults
 from batchpredict.models.encode import base64_object, to_values
 
 
 def written(columns, carried=None):
     file = io.BytesIO()
-    JsonResults(file).write(columns, carried)
+    texts = carried and [{name: orjson.dumps(value) for name, value in row.items()} for row in carried]
+    JsonResults(file).write(columns, texts)
     data = file.getvalue()
     assert data.endswith(b"\n")
     return [json.loads(line) for line in data[:-1].split(b"\n")]
@@ -68,8 +73,26 @@ def test_a_number_spelled_as_text_among_numbers_stays_in_its_row(value):
     assert written(columns) == rows_of(columns)
 
 
-def test_a_carried_integer_of_more_than_64_bits_is_written_whole():
-    assert written({"y": [1]}, [{"id": 10**30}]) == [{"id": 10**30, "y": 1}]
+@pytest.mark.parametrize("text", [b"1" + b"0" * 30, b"-0", b"1.50", b"1e400", b'{"b64" : "AA==" }', b'"\\u00e9"'])
+def test_a_carried_text_is_written_as_it_is(text):
+    file = io.BytesIO()
+    JsonResults(file).write({"y": [1]}, [{"a%b": text}])
+    assert file.getvalue() == b'{"a%b":' + text + b',"y":1}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [(b"1.50", "1.50"), (b'"\\u00e9\\n"', "é\n"), (b"true", "true"), (b"null", None), (b"[1, null]", "[1, null]")],
+)
+def test_a_carried_text_in_a_cell_is_what_it_says(text, cell):
+    written = io.BytesIO()
+    CsvResults(written, ["k", "y"]).write({"y": [1]}, [{"k": text}])
+    assert next(csv.reader(io.StringIO(written.getvalue().decode(), newline=""))) == [cell or "", "1"]
+    parquet = io.BytesIO()
+    writer = ParquetResults(parquet, {"k": pa.string(), "y": pa.int64()})
+    writer.write({"y": [1]}, [{"k": text}])
+    writer.finish()
+    assert pq.read_table(parquet).to_pylist() == [{"k": cell, "y": 1}]
 
 
 @given(

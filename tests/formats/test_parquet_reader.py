@@ -89,10 +89,12 @@ def test_a_damaged_row_group_costs_its_rows(options: dict[str, object]) -> None:
     found = events(memory_file(bytes(data)), 0, len(data), len(data))
     assert rows_of(found) == [*range(30), *range(70, 120)]
     (damage,) = [event for event in found if isinstance(event, Damage)]
-    assert (damage.index, damage.code) == (30, CORRUPT_INPUT)
+    assert (damage.index, damage.code, damage.records) == (30, CORRUPT_INPUT, 40)
     assert damage.offset == column.dictionary_page_offset
     assert damage.message.startswith("40 rows of a row group cannot be decoded: ")
-    assert found[-1] == Border(0, len(data), 81)
+    indexes = [event.index for event in found if isinstance(event, Rows)]
+    assert indexes == [0, 20, *range(70, 120, 20)]
+    assert found[-1] == Border(0, len(data), 120)
 
 
 @pytest.mark.parametrize("data", [b"PAR1", b"not parquet at all", DATA[:-1], DATA[: len(DATA) // 2]])
@@ -103,7 +105,9 @@ def test_an_unreadable_footer_is_one_damage_of_the_file(data: bytes) -> None:
     second = events(url, middle, len(data), len(data))
     assert [type(event) for event in first] == [Damage, Border]
     assert isinstance(first[0], Damage)
-    assert first[0].message.startswith("the footer of the Parquet file cannot be read: ")
+    assert first[0].message.startswith(
+        "the footer of the Parquet file cannot be read, and its rows are not counted: "
+    )
     assert first[-1] == Border(0, len(data), 1)
     assert second == [Border(None, len(data), 0)]
     assert isinstance(first[-1], Border)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpredict.formats import Segment, Split, can_cut, cut, reader_of, splits
+from batchpredict.formats import Segment, Split, cut, input_format, splits
 from batchpredict.storage import Input
 
 FILES = st.lists(
@@ -20,7 +20,7 @@ FILES = st.lists(
 
 
 def splittable(url: str) -> bool:
-    return can_cut("TEXT", url)
+    return input_format("TEXT").can_cut(url)
 
 
 def cut_all(files: list[Input], split_bytes: int) -> list[Split]:
@@ -129,33 +129,6 @@ def test_json_of_earlier_versions_is_read() -> None:
 def test_json_that_is_no_split(text: str | bytes) -> None:
     with pytest.raises(ValueError, match="not a split"):
         Split.from_json(text)
-
-
-@pytest.mark.parametrize(
-    ("data_format", "url", "answer"),
-    [
-        ("TEXT", "a.json", True),
-        ("JSON", "a.json.gz", False),
-        ("TEXT", "a.bz2", False),
-        ("TF_RECORD", "a.tfrecord", True),
-        ("TF_RECORD", "a.tfrecord.gz", False),
-        ("TF_RECORD_GZIP", "a.tfrecord", False),
-        ("PARQUET", "a.parquet", True),
-        ("PARQUET", "a.parquet.gz", True),
-    ],
-)
-def test_what_can_be_cut(data_format: str, url: str, answer: bool) -> None:
-    assert can_cut(data_format, url) is answer
-
-
-@pytest.mark.parametrize("data_format", ["TEXT", "JSON", "TF_RECORD", "TF_RECORD_GZIP", "PARQUET"])
-def test_every_input_format_has_a_reader(data_format: str) -> None:
-    assert callable(reader_of(data_format))
-
-
-def test_other_formats_have_none() -> None:
-    with pytest.raises(ValueError, match="CSV cannot be read"):
-        reader_of("CSV")
 
 
 def test_the_package_is_light() -> None:

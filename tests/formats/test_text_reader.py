@@ -12,7 +12,7 @@ from format_cases import CUTS, PIECES, memory_file, pieces_of, read, read_chaine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchpredict.errors import CORRUPT_INPUT, RECORD_TOO_LARGE
+from batchpredict.errors import RECORD_TOO_LARGE
 from batchpredict.formats import Border, Damage, Run, Segment, fits
 from batchpredict.formats.text import read_text
 
@@ -165,13 +165,10 @@ class TestExactStart:
         assert list(read_text(segment, rows=1, max_record_bytes=9)) == [Border(offset, offset, 0)]
 
 
-def test_a_file_that_shrank_is_one_damage() -> None:
-    url = memory_file(b"abc\ndef\nghi")
-    reading = read(read_text, Segment(url, 0, 20, 20))
-    assert reading.payloads == [b"abc", b"def"]
-    assert [damage.code for damage in reading.damages] == [CORRUPT_INPUT]
-    assert "shorter than it was" in reading.damages[0].message
-    assert reading.border.next == 20
+@pytest.mark.parametrize("data", [b"abc\ndef\nghi", b"abc\n", b""])
+def test_a_file_that_shrank_is_the_file_systems_error(data: bytes) -> None:
+    with pytest.raises(OSError, match=f"shorter than it was .*: 20 bytes then, {len(data)} now"):
+        read(read_text, Segment(memory_file(data), 0, 20, 20))
 
 
 def test_a_file_that_grew_is_read_as_it_was_planned() -> None:

@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from batchpredict import storage
-from batchpredict.formats import Border, Segment, reader_of
-from batchpredict.formats.upcoming import fetching
+from batchpredict.formats import Border, Segment
+from batchpredict.formats.text import read_text
+from batchpredict.formats.upcoming import Upcoming, fetching
 
 
 @pytest.fixture
@@ -24,16 +25,17 @@ def segments(memory) -> list[Segment]:
     return found
 
 
-def lines(segments: list[Segment]) -> list[bytes]:
-    read = reader_of("TEXT")
-    events = [event for one in segments for event in read(one, rows=10, max_record_bytes=100)]
+def lines(segments: list[Segment], upcoming: Upcoming | None = None) -> list[bytes]:
+    events = [
+        event for one in segments for event in read_text(one, rows=10, max_record_bytes=100, upcoming=upcoming)
+    ]
     return [payload for event in events if not isinstance(event, Border) for payload in event.payloads]
 
 
 def test_what_is_read_is_what_lies_there(segments):
     expected = lines(segments)
-    with fetching(segments):
-        assert lines(segments) == expected
+    with fetching(segments) as upcoming:
+        assert lines(segments, upcoming) == expected
     assert len(expected) == 120
 
 
@@ -50,8 +52,8 @@ def test_files_are_asked_for_together_and_once(segments, monkeypatch):
         return original(url, start, end)
 
     monkeypatch.setattr(storage, "read_range", read_range)
-    with fetching(segments):
-        lines(segments)
+    with fetching(segments) as upcoming:
+        lines(segments, upcoming)
     assert sorted(asked) == [segment.path for segment in segments]
 
 
@@ -59,21 +61,21 @@ def test_no_more_are_held_than_a_few(segments, monkeypatch):
     asked = []
     original = storage.read_range
     monkeypatch.setattr(storage, "read_range", lambda *a: asked.append(a) or original(*a))
-    with fetching(segments):
-        lines(segments[:5])
+    with fetching(segments) as upcoming:
+        lines(segments[:5], upcoming)
     assert len(asked) <= 5 + 16
 
 
 def test_a_file_that_is_gone_fails_where_it_is_read(segments):
     storage.delete(segments[20].path)
-    with fetching(segments):
-        lines(segments[:20])
+    with fetching(segments) as upcoming:
+        lines(segments[:20], upcoming)
         with pytest.raises(FileNotFoundError):
-            lines(segments[20:21])
+            lines(segments[20:21], upcoming)
 
 
 def test_a_range_of_a_file_and_a_file_out_of_turn_are_read_as_ever(segments):
-    with fetching(segments):
-        assert lines(segments[7:9]) == [b"7-0", b"7-1", b"7-2", b"8-0", b"8-1", b"8-2"]
+    with fetching(segments) as upcoming:
+        assert lines(segments[7:9], upcoming) == [b"7-0", b"7-1", b"7-2", b"8-0", b"8-1", b"8-2"]
         half = Segment(segments[9].path, 4, segments[9].size, segments[9].size)
-        assert lines([half]) == [b"9-1", b"9-2"]
+        assert lines([half], upcoming) == [b"9-1", b"9-2"]

@@ -66,9 +66,15 @@ def test_what_is_no_input_format_is_refused(prediction_faults: Faults, name: str
 def test_a_format_that_does_not_exist_is_answered_with_those_that_do(prediction_faults: Faults) -> None:
     ((_, text),) = prediction_faults(dataFormat="TFRECORD")
     assert text == (
-        "Expected one of DATA_FORMAT_UNSPECIFIED, JSON, TEXT, TF_RECORD, TF_RECORD_GZIP, CSV, PARQUET,"
-        ' got "TFRECORD". Did you mean "TF_RECORD"?'
+        'Expected one of JSON, TEXT, TF_RECORD, TF_RECORD_GZIP, PARQUET, got "TFRECORD". Did you mean "TF_RECORD"?'
     )
+
+
+def test_an_output_format_that_does_not_exist_is_answered_with_those_that_the_field_takes(
+    prediction_faults: Faults,
+) -> None:
+    ((_, text),) = prediction_faults(outputDataFormat="XML")
+    assert text == 'Expected one of JSON, CSV, PARQUET, got "XML".'
 
 
 @pytest.mark.parametrize("name", ["TEXT", "TF_RECORD"])

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from batchpredict.cli import main
 from batchpredict.errors import OutputRefused
 from batchpredict.ledger.cleaning import Leftover, find_leftovers, leftovers, remove
-from batchpredict.ledger.submission import Submission
-from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import Prepared, prepare
+from batchpredict.prediction.prepare import Prepared, prepare
+from batchpredict.prediction.request import PLAN, Request
+from batchpredict.runners import Channel
 from batchpredict.scoring.task import Task
 from batchpredict.storage.ages import Aged, walk
 
@@ -156,22 +156,22 @@ class TestLeftovers:
 
 class TestSubmissions:
     def test_of_a_pipeline_that_nobody_runs_go(self, source: str, out: str) -> None:
-        submission = Submission(out, "abc")
+        submission = Channel(f"{out}/_batchpredict/submissions/abc")
         submission.begin()
         submission.stop()
-        other = Submission(out, "def")
+        other = Channel(f"{out}/_batchpredict/submissions/def")
         other.begin()
         make_old(out)
-        other.planned("f" * 16)
+        other.tell(PLAN, {"fingerprint": "f" * 16})
         assert clean(out) == {"_batchpredict/submissions/abc": "submission"}
         assert other.begun()
         assert not submission.stopped()
 
     def test_of_one_whose_job_has_committed_lately_stay(self, source: str, out: str) -> None:
         job = abandoned(source, out)
-        submission = Submission(out, "abc")
+        submission = Channel(f"{out}/_batchpredict/submissions/abc")
         submission.begin()
-        submission.planned(job.plan.fingerprint)
+        submission.tell(PLAN, {"fingerprint": job.plan.fingerprint})
         make_old(f"{out}/_batchpredict/submissions")
         assert clean(out) == {}
         make_old(out)

@@ -27,12 +27,12 @@ def spec(tmp_path: Any, out: str) -> PredictionSpec:
 
 
 def planned(spec: PredictionSpec, **changes: Any) -> Plan:
-    with make_plan(dataclasses.replace(spec, **changes)) as draft:
+    with make_plan(dataclasses.replace(spec, **changes), "model") as draft:
         return draft.plan
 
 
 def stored(spec: PredictionSpec) -> tuple[Plan, Staging]:
-    with make_plan(spec) as draft:
+    with make_plan(spec, "model") as draft:
         staging = Staging(spec.output_path, draft.plan.fingerprint)
         return draft.store(staging), staging
 
@@ -71,7 +71,7 @@ class TestFingerprint:
 
 class TestSplits:
     def test_cover_every_file_in_order(self, spec: PredictionSpec) -> None:
-        with make_plan(spec) as draft:
+        with make_plan(spec, "model") as draft:
             splits = list(draft.splits())
         segments = [segment for split in splits for segment in split.segments]
         assert [split.index for split in splits] == list(range(draft.plan.splits))
@@ -87,7 +87,7 @@ class TestSplits:
     def test_of_nothing_there_is_one(self, tmp_path: Any, out: str) -> None:
         source = support.write(tmp_path / "empty", b"")
         spec = support.spec_of(support.job(support.model("double"), source, out))
-        with make_plan(spec) as draft:
+        with make_plan(spec, "model") as draft:
             assert [split.segments for split in draft.splits()] == [()]
 
     @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ class TestSplits:
 @pytest.mark.usefixtures("pages")
 class TestStored:
     def test_is_read_as_it_was_made(self, spec: PredictionSpec) -> None:
-        with make_plan(spec) as draft:
+        with make_plan(spec, "model") as draft:
             splits = list(draft.splits())
         plan, staging = stored(spec)
         assert load_plan(staging) == plan

@@ -17,8 +17,8 @@ from power import Choice, Machine, chance, names_only, nothing
 from batchpredict import storage
 from batchpredict.errors import StagingDamaged
 from batchpredict.ledger import plan
+from batchpredict.prediction.prepare import Prepared, prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import Prepared, prepare
 from batchpredict.scoring.task import Task
 
 Files = dict[str, bytes]

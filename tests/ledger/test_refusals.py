@@ -25,8 +25,8 @@ from batchpredict.ledger.progress import ManifestFeed
 from batchpredict.ledger.proof import proven_parts
 from batchpredict.ledger.published import occupancy, owner_of, take_over
 from batchpredict.ledger.staging import Staging
+from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import prepare
 
 ROWS = [str(number) for number in range(30)]
 ROWS[3] = ROWS[25] = "bad"
@@ -105,8 +105,11 @@ def test_the_calls_of_a_job_are_as_many_as_are_tried() -> None:
 class LocalFaults:
     """The functions of `storage`, one call of which raises an error."""
 
-    OTHERS = ("Input", "is_local", "local_path", "join", "name_of", "parent", "expand", "match", "version")
-    NAMES = tuple(set(storage.__all__).difference(OTHERS))
+    NAMES = (
+        "any_begins", "close_written", "create_if_absent", "delete", "exists", "info", "is_directory", "list_names",
+        "move", "open_read", "open_write", "read_bytes", "read_range", "replace_bytes", "size_of", "sizes_in",
+        "sizes_of", "sync", "sync_folders", "tree",
+    )  # fmt: skip
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> None:
         self.calls = 0
@@ -306,7 +309,7 @@ def test_what_cannot_be_written_is_said_in_one_sentence(step: str, staging: Stag
 def test_what_an_attempt_leaves_behind_does_not_hide_why_it_failed(staging: Staging) -> None:
     RefusingStore.count_anew(lambda call, name: error(errno.EIO))
     staging.discard("part")
-    assert RefusingStore.calls == ["rm"]
+    assert len(RefusingStore.calls) == 1
 
 
 def test_temporary_files_without_room(tmp_path: Any, out: str, monkeypatch: pytest.MonkeyPatch) -> None:

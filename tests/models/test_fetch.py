@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,10 @@ from typing import Any
 import fsspec
 import pytest
 
+from batchpredict import storage
 from batchpredict.errors import ModelUnusable
-from batchpredict.models.fetch import cache_folder, fetch_model, model_files
+from batchpredict.models import fetch
+from batchpredict.models.fetch import Cleaned, cache_folder, clean_cache, fetch_model, model_files
 
 FETCH = "import sys; from batchpredict.models.fetch import fetch_model; print(fetch_model(*sys.argv[1:]))"
 
@@ -130,19 +133,149 @@ def test_an_interrupted_copy_is_never_used(server: ModelServer, folder: str, tmp
     assert files_in(fetched) == files_in(folder)
 
 
-def test_a_copy_that_failed_leaves_nothing_behind(
-    bucket: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_fs: Any, _source: str, target: str, **_: Any) -> None:
-        with open(target, "wb") as file:
-            file.write(b"half")
-        raise OSError("connection lost")
+@pytest.fixture
+def double(folder: str) -> Iterator[storage.Double]:
+    """The model in a store that fails as it is told, at double://model."""
+    store = storage.Double()
+    for name, data in files_in(folder).items():
+        store.put(f"double://model/{name}", data)
+    with store.mounted():
+        yield store
 
-    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", fail)
+
+def copies(cache: Any) -> list[str]:
+    return [name for name in os.listdir(cache / "models") if not name.endswith((".lock", ".used"))]
+
+
+@pytest.mark.parametrize("text", ["connection lost", "part-00416: 404 not found", ""])
+def test_a_copy_that_failed_leaves_nothing_behind(double: storage.Double, tmp_path: Any, text: str) -> None:
+    double.fail("download", OSError(text), name="variables.index", after=True)
     with pytest.raises(ModelUnusable) as caught:
-        fetch_model(bucket, str(tmp_path))
-    assert str(caught.value) == f"uri: the model at '{bucket}' cannot be read: connection lost"
-    assert [name for name in os.listdir(tmp_path / "models") if not name.endswith(".lock")] == []
+        fetch_model("double://model", str(tmp_path))
+    assert str(caught.value) == f"uri: the model at 'double://model' cannot be read: {text or 'OSError'}".rstrip()
+    assert copies(tmp_path) == []
+    assert fetch_model("double://model", str(tmp_path))
+
+
+class TestASourceThatChangesWhileItIsCopied:
+    """Half of one model and half of another are no model."""
+
+    def change(self, double: storage.Double, folder: str, times: int) -> list[bytes]:
+        """Let another model be written when the first file of it has been copied; the list has their graphs."""
+        graphs = [double.put("double://model/saved_model.pb", b"graph 0") and b"graph 0"]
+
+        def replaced(operation: str, url: str) -> None:
+            if operation == "download" and url.endswith("saved_model.pb") and len(graphs) <= times:
+                graphs.append(b"graph %d" % len(graphs))
+                double.put("double://model/saved_model.pb", graphs[-1])
+                double.put("double://model/variables/variables.index", graphs[-1])
+
+        double.after = replaced
+        return graphs
+
+    def test_is_copied_again(self, double: storage.Double, folder: str, tmp_path: Any) -> None:
+        graphs = self.change(double, folder, 1)
+        fetched = files_in(fetch_model("double://model", str(tmp_path)))
+        assert fetched["saved_model.pb"] == fetched["variables/variables.index"] == graphs[-1] == b"graph 1"
+        assert len(copies(tmp_path)) == 1
+
+    def test_is_an_error_if_it_does_not_stop(self, double: storage.Double, folder: str, tmp_path: Any) -> None:
+        self.change(double, folder, 1000)
+        with pytest.raises(ModelUnusable, match="'double://model' changes while it is copied"):
+            fetch_model("double://model", str(tmp_path))
+        assert copies(tmp_path) == []
+
+    def test_a_file_that_goes_away_is_a_change(self, double: storage.Double, tmp_path: Any) -> None:
+        double.put("double://model/assets/old", b"1")
+
+        def removed(operation: str, url: str) -> None:
+            if operation == "download":
+                double.delete("double://model/assets", recursive=True)
+                double.before = lambda *_: None
+
+        double.before = removed
+        assert "assets/old" not in files_in(fetch_model("double://model", str(tmp_path)))
+
+
+class TestTheBound:
+    """Of the copies on this machine those go first that were not asked for longest; never one that is in use."""
+
+    @pytest.fixture
+    def models(self, double: storage.Double) -> list[str]:
+        for name in "abc":
+            double.put(f"double://{name}/saved_model.pb", name.encode() * 1000)
+        return [f"double://{name}" for name in "abc"]
+
+    def fetched(self, models: list[str], cache: Any) -> list[str]:
+        """Copies that were made by processes that have ended, the first of them longest ago."""
+        paths = [fetch_model(model, str(cache)) for model in models]
+        forget()
+        for age, path in enumerate(reversed(paths)):
+            os.utime(f"{path}.used", (time.time() - 100 * (age + 1),) * 2)
+        return paths
+
+    def test_the_oldest_goes_when_a_new_one_comes(
+        self, models: list[str], double: storage.Double, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BATCHPREDICT_CACHE_BYTES", "2500")
+        first, second = self.fetched(models[:2], tmp_path)
+        fetch_model(models[0], str(tmp_path))
+        forget()
+        third = fetch_model(models[2], str(tmp_path))
+        assert sorted(copies(tmp_path)) == sorted(os.path.basename(path) for path in (first, third))
+        assert not os.path.exists(f"{second}.lock")
+
+    def test_what_is_used_stays(self, models: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BATCHPREDICT_CACHE_BYTES", "0")
+        paths = [fetch_model(model, str(tmp_path)) for model in models]
+        assert clean_cache(0, cache=str(tmp_path)) == Cleaned(0, 0)
+        assert all(os.path.exists(f"{path}/saved_model.pb") for path in paths)
+        forget()
+        assert clean_cache(0, cache=str(tmp_path)) == Cleaned(3, 3000)
+        assert os.listdir(tmp_path / "models") == []
+
+    def test_another_process_s_copy_stays(self, server: ModelServer, tmp_path: Any) -> None:
+        script = FETCH + "; sys.stdout.flush(); sys.stdin.read()"
+        command = [sys.executable, "-c", script, server.url, str(tmp_path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+            assert worker.stdout is not None
+            path = worker.stdout.readline().strip()
+            assert clean_cache(0, cache=str(tmp_path)).models == 0
+            assert os.path.isdir(path)
+            worker.communicate("")
+        assert clean_cache(0, cache=str(tmp_path)).models == 1
+        assert not os.path.isdir(path)
+
+    def test_what_a_process_that_died_left_goes(self, models: list[str], tmp_path: Any) -> None:
+        (path,) = self.fetched(models[:1], tmp_path)
+        os.makedirs(f"{path}.0123abcd/variables")
+        assert clean_cache(cache=str(tmp_path)) == Cleaned(0, 0)
+        assert copies(tmp_path) == [os.path.basename(path)]
+
+    def test_by_age(self, models: list[str], tmp_path: Any) -> None:
+        paths = self.fetched(models, tmp_path)
+        assert clean_cache(0, older_than=150, cache=str(tmp_path)).models == 2
+        assert copies(tmp_path) == [os.path.basename(paths[-1])]
+
+    def test_nothing_is_there(self, tmp_path: Any) -> None:
+        assert clean_cache(0, cache=str(tmp_path / "nothing")) == Cleaned(0, 0)
+
+    def test_a_bound_that_is_no_number_is_said(self, models: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BATCHPREDICT_CACHE_BYTES", "10 GB")
+        with pytest.raises(ModelUnusable, match="BATCHPREDICT_CACHE_BYTES: '10 GB' is not a number of bytes"):
+            fetch_model(models[0])
+
+
+def forget() -> None:
+    """As when the process that uses the copies ends."""
+    while fetch._used:
+        os.close(fetch._used.popitem()[1])
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    yield
+    forget()
 
 
 def test_a_changed_model_gets_a_folder_of_its_own(bucket: str, tmp_path: Any) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import decimal
 import gzip
 import io
 import json
 import os
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import support
@@ -299,6 +302,168 @@ def test_a_key_is_read_from_a_tf_example(memory, direct):
     found = support.results(memory)
     assert [one["id"] for one in found] == list(range(ROWS))
     assert_equal(found, direct())
+
+
+KEYS = [
+    "12345678901234567890123", "-0", "-0.0", "1.0", "1.50", "1e400", "0.10000000000000000001", '"\\u00e9 \\/"',
+    '{"b64": "no base64"}', "[1,  null]", '{"z": 1, "a": 2}',
+]  # fmt: skip
+
+
+def keyed(tmp_path, memory, output_format: str) -> None:
+    """A job whose keys are these, each with a record that the model takes and with one that it does not."""
+    lines = [f'{{"k": {key} , "x": {x}}}' for x in ("1", '"a"') for key in KEYS]
+    source = support.write(tmp_path / "keyed.json", lines)
+    document = support.job(
+        support.model("double"), source, memory, outputDataFormat=output_format, instanceConfig={"keyField": "k"}
+    )
+    assert support.counts(score_in_process(document)) == (len(KEYS), len(KEYS))
+
+
+def test_keys_come_back_as_the_bytes_that_came(tmp_path, memory):
+    keyed(tmp_path, memory, "JSON")
+    assert support.lines(memory) == [f'{{"k":{key},"y":2.0}}'.encode() for key in KEYS]
+    (name,) = support.error_names(memory)
+    errors = support.read(memory, name).splitlines()
+    assert [line.rpartition(b',"key":')[2] for line in errors] == [key.encode() + b"}" for key in KEYS]
+
+
+def test_keys_in_a_table_are_what_they_say(tmp_path, memory):
+    cells = [json.loads(key) if key.startswith('"') else key for key in KEYS]
+    keyed(tmp_path, f"{memory}/csv", "CSV")
+    text = b"".join(support.read(f"{memory}/csv", name) for name in support.result_names(f"{memory}/csv"))
+    assert [row[0] for row in csv.reader(io.StringIO(text.decode()))] == cells
+    keyed(tmp_path, f"{memory}/parquet", "PARQUET")
+    (name,) = support.result_names(f"{memory}/parquet")
+    table = pq.read_table(io.BytesIO(support.read(f"{memory}/parquet", name)))
+    assert table.column("k").to_pylist() == cells
+
+
+@pytest.mark.parametrize("config", [{"includedFields": ["x"]}, {"keyField": "b", "excludedFields": ["a", "c"]}])
+def test_all_that_goes_past_comes_back_as_it_came(config, tmp_path, memory):
+    source = support.write(tmp_path / "row.json", ['{"a": 1.0,"b" :[ 1e400 ], "x":1,"c":{"b64":"?"}}'])
+    score_in_process(support.job(support.model("double"), source, memory, instanceConfig=config))
+    fields = {"a": "1.0", "b": "[ 1e400 ]", "c": '{"b64":"?"}'}
+    order = "abc" if "includedFields" in config else "bac"
+    expected = ",".join(f'"{name}":{fields[name]}' for name in order)
+    assert support.lines(memory) == [f'{{{expected},"y":2.0}}'.encode()]
+
+
+def test_json_records_of_several_lines_come_back_on_one(tmp_path, memory):
+    record = json.dumps({"k": {"a": [1.50, "x"]}, "x": 1}, indent=1).encode("utf-8-sig")
+    source = support.write(tmp_path / "x.tfrecord", support.frame(record))
+    score_in_process(
+        support.job(support.model("double"), source, memory, "TF_RECORD", instanceConfig={"keyField": "k"})
+    )
+    (line,) = support.lines(memory)
+    assert json.loads(line) == {"k": {"a": [1.5, "x"]}, "y": 2.0}
+    assert b"\n" not in line
+
+
+def test_a_job_with_fields_to_carry_is_another_than_it_was(memory):
+    """A version before this one wrote them in another way; one without such fields goes on where it was."""
+    plain = support.spec_of(support.job("m", "in", memory))
+    assert "carried_fields" not in plain.options()
+    for config in ({"keyField": "k"}, {"includedFields": ["x"]}, {"excludedFields": ["a"]}):
+        assert "carried_fields" in support.spec_of(support.job("m", "in", memory, instanceConfig=config)).options()
+
+
+def test_base64_in_lines_and_names_in_capitals_are_read_as_the_service_read_them(tmp_path, memory):
+    text = base64.encodebytes(b"text" * 60).decode()
+    assert text.count("\n") > 1
+    line = json.dumps({"line": {"b64": text}})
+    source = support.write(tmp_path / "IN.JSON.GZ", gzip.compress(f"{line}\n".encode()))
+    score_in_process(
+        support.job(support.model("echo_string"), source, memory, instanceConfig={"excludedFields": ["note"]})
+    )
+    assert support.errors(memory) == []
+    assert [one["line"] for one in support.results(memory)] == ["text" * 60]
+
+
+# Odd values of Parquet ------------------------------------------------------------------------------------------
+
+
+NS = 1_488_630_600_000_000_001
+ODD = {
+    "nanoseconds": (pa.array([NS, None], pa.timestamp("ns")), ['"2017-03-04T12:30:00.000000001"', "null"]),
+    "zone": (
+        pa.array([NS // 1000, None], pa.timestamp("us", "Mars/Phobos")),
+        ['"2017-03-04T12:30:00Z"', "null"],
+    ),
+    "text": (
+        pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"a"]).buffers()),
+        ['{"b64":"/w=="}', '"a"'],
+    ),
+    "numeric": (pa.array([decimal.Decimal("12345678901234567890.10"), None]), ["12345678901234567890.10", "null"]),
+    "duration": (pa.array([1, 2], pa.duration("ns")), ['"0.000000001s"', '"0.000000002s"']),
+    "times": (pa.array([[{"t": NS}], []], pa.list_(pa.struct([("t", pa.timestamp("ns", "No/Where"))]))),
+              ['[{"t":"2017-03-04T12:30:00.000000001Z"}]', "[]"]),
+}  # fmt: skip
+
+
+def parquet(path, columns: dict) -> str:
+    buffer = io.BytesIO()
+    table = pa.table(list(columns.values()), names=[name.strip() for name in columns])
+    pq.write_table(table, buffer)
+    return support.write(path, buffer.getvalue())
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_column_past_the_model_comes_back(name, tmp_path, memory):
+    array, texts = ODD[name]
+    source = parquet(tmp_path / "odd.parquet", {"odd": array, "x": pa.array([1.0, 2.0])})
+    document = support.job(
+        support.model("double"), source, memory, "PARQUET", instanceConfig={"excludedFields": ["odd"]}
+    )
+    assert support.counts(score_in_process(document)) == (2, 0)
+    for line, text, y in zip(support.lines(memory), texts, (2.0, 4.0), strict=True):
+        assert line == f'{{"odd":{text},"y":{y}}}'.encode()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_column_that_is_in_the_way_is_an_error_a_row(name, tmp_path, memory):
+    array, _ = ODD[name]
+    source = parquet(tmp_path / "odd.parquet", {"odd": array, "x": pa.array([1.0, 2.0])})
+    assert support.counts(score_in_process(support.job(support.model("double"), source, memory, "PARQUET"))) == (
+        0,
+        2,
+    )
+    messages = {error["message"] for error in support.errors(memory)}
+    assert messages == {"Expected tensor name: x, got tensor name: odd, x."}
+
+
+def test_decimals_are_numbers(tmp_path, memory):
+    values = [decimal.Decimal("1.5"), None, decimal.Decimal("-2")]
+    source = parquet(tmp_path / "numeric.parquet", {"x": pa.array(values, pa.decimal128(38, 9))})
+    assert support.counts(score_in_process(support.job(support.model("double"), source, memory, "PARQUET"))) == (
+        2,
+        1,
+    )
+    assert support.results(memory) == [{"y": 3.0}, {"y": -4.0}]
+
+
+@pytest.mark.parametrize("config", [{}, {"keyField": "x"}, {"excludedFields": ["k"]}])
+def test_two_columns_of_a_name_end_no_job(config, tmp_path, memory):
+    columns = {"x": pa.array(["a", "b"]), "k": pa.array([1, 2]), "x ": pa.array([1.0, 2.0])}
+    source = parquet(tmp_path / "twice.parquet", columns)
+    document = support.job(support.model("double"), source, memory, "PARQUET", instanceConfig=config)
+    assert sum(support.counts(score_in_process(document))) == 2
+
+
+def test_an_unreadable_row_group_counts_its_rows(tmp_path, memory):
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.table({"x": [float(n) for n in range(120)]}), buffer, row_group_size=40, write_page_checksum=True
+    )
+    data = bytearray(buffer.getvalue())
+    column = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(1).column(0)
+    data[column.data_page_offset + 60 : column.data_page_offset + 100] = b"\xff" * 40
+    source = support.write(tmp_path / "damaged.parquet", bytes(data))
+    document = support.job(support.model("refuses_negative"), source, memory, "PARQUET")
+    assert support.counts(score_in_process(document)) == (80, 40)
+    (error,) = support.errors(memory)
+    assert (error["index"], error["records"]) == (40, 40)
+    assert support.stats(memory) == [(error["message"], 40)]
 
 
 def test_infinities_and_nan_are_the_strings_of_the_protobuf_mapping(tmp_path, memory):

@@ -13,41 +13,27 @@ from collections import Counter
 
 import pytest
 import support
+from engines import ENGINES, flags_of
 from prediction.test_job_nested_records import text_frame
 from recorder import Recorder
 
 from batchpredict.errors import BudgetSpent, JobFailed, ModelUnusable, NoInput
-from batchpredict.prediction.request import Request
-from batchpredict.runners import choose
-from batchpredict.runners.drive import run
-from batchpredict.runners.interface import Runner
+from batchpredict.prediction import Request
+from batchpredict.runners import Runner, choose, run
 
 # Beam's threads die noisily when a pipeline whose workers are in this process is stopped.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
-ENGINES = [
-    "in_process",
-    pytest.param("prism", marks=pytest.mark.prism),
-    pytest.param("flink", marks=pytest.mark.flink),
-]
 
 
 @pytest.fixture(params=ENGINES)
 def runner(request) -> Runner:
     """A runner that can take jobs."""
-    if request.param == "in_process":
-        return choose("DirectRunner", [])
-    if request.param == "prism":
-        server = request.getfixturevalue("prism_server")
-        return choose("PrismRunner", [f"--job_endpoint={server.endpoint}"])
-    cluster = request.getfixturevalue("flink_cluster")
-    name, *flags = cluster.flags
-    return choose(name.partition("=")[2], flags)
+    return choose(*flags_of(request))
 
 
 def run_job(runner: Runner, document: dict, observer: Recorder | None = None, **how) -> tuple[int, int]:
     """Predictions and errors of a job."""
-    return support.counts(run(runner, Request(support.spec_of(document), **how), observer))
+    return support.counts(run(runner, support.work(document, **how), observer))
 
 
 def digits(output: str, data_format: str = "TEXT", **fields) -> dict:
@@ -80,7 +66,7 @@ def test_the_files_are_those_of_a_job_in_this_process(runner, tmp_path, data_for
 
 
 def test_a_job_that_is_resumed_does_only_the_rest(runner, tmp_path, out):
-    from batchpredict.prediction.session import prepare
+    from batchpredict.prediction.prepare import prepare
     from batchpredict.scoring.task import Task
 
     document = digits(out)
@@ -125,7 +111,7 @@ def failing(tmp_path, what: str) -> tuple[dict, type[JobFailed]]:
 def test_a_job_that_fails_says_the_same_one_sentence(runner, tmp_path, what):
     document, kind = failing(tmp_path, what)
     with pytest.raises(kind) as expected:
-        run(choose("DirectRunner", []), Request(support.spec_of(document)))
+        run(choose("DirectRunner", []), support.work(document))
     began = time.monotonic()
     with pytest.raises(kind) as found:
         run_job(runner, document, fresh=True)
@@ -186,7 +172,7 @@ def test_a_job_that_is_cancelled_goes_on_where_it_was(runner, tmp_path):
     document = slow(tmp_path, "out")
     observer = Stops()
     with pytest.raises(KeyboardInterrupt):
-        run(runner, Request(support.spec_of(document)), observer)
+        run(runner, support.work(document), observer)
     if runner.name != "DirectRunner":
         (said,) = observer.messages
         assert "is cancelled" in said

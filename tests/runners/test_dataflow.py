@@ -22,12 +22,10 @@ from recorder import Recorder
 from stores.gcs import Gcs
 
 from batchpredict import storage
-from batchpredict.errors import InvalidJob, RunnerFailed
+from batchpredict.errors import InvalidJob, RunnerFailed, WrongFlag
 from batchpredict.job import Job
-from batchpredict.prediction.request import Request
-from batchpredict.runners import choose
-from batchpredict.runners.drive import run
-from batchpredict.runners.flags import WrongFlag
+from batchpredict.prediction import PredictionWork
+from batchpredict.runners import choose, run
 
 pytestmark = [
     pytest.mark.dataflow,
@@ -73,8 +71,8 @@ def document(base: str, name: str, **fields) -> dict:
     return {**found, "jobId": "My_Digits_7", "labels": {"team": "blue"}}
 
 
-def request(job: dict, **how) -> Request:
-    return Request.of(Job.submitted(job), **how)
+def work(job: dict, **wishes) -> PredictionWork:
+    return PredictionWork.of(Job.submitted(job), **wishes)
 
 
 def created(service: StandIn) -> dict:
@@ -93,7 +91,7 @@ def graph(job: dict):
 def hand_over(service: StandIn, gcs: Gcs, job: dict, *more: str) -> dict:
     """Dataflow's Job resource of a job; it is not run."""
     service.runs = False
-    execution = choose("DataflowRunner", flags(service, gcs, *more)).submit(request(job), Recorder())
+    execution = choose("DataflowRunner", flags(service, gcs, *more)).submit(work(job), Recorder())
     support.wait_until(lambda: service.jobs or execution.ended(0.05), 60, "the job on the stand-in")
     execution.close()
     return created(service)
@@ -164,7 +162,7 @@ def test_from_submission_through_polling_to_the_end(service, gcs, base, tmp_path
     )
     support.score_in_process(expected)
     observer = Recorder()
-    output = run(choose("DataflowRunner", flags(service, gcs)), request(job), observer)
+    output = run(choose("DataflowRunner", flags(service, gcs)), work(job), observer)
     assert support.counts(output) == (support.ROWS, 0)
     assert support.published(f"{base}/whole") == support.published(str(tmp_path / "local"))
     (message,) = observer.messages
@@ -181,7 +179,7 @@ def test_from_submission_through_polling_to_the_end(service, gcs, base, tmp_path
 def test_a_job_that_fails_says_why(service, gcs, base):
     job = document(base, "fails", signatureName="nope")
     with pytest.raises(Exception, match="signature") as told:
-        run(choose("DataflowRunner", flags(service, gcs)), request(job))
+        run(choose("DataflowRunner", flags(service, gcs)), work(job))
     assert "\n" not in str(told.value)
 
 
@@ -189,7 +187,7 @@ def test_what_dataflow_says_of_a_failure_is_one_line(service, gcs, base, monkeyp
     """The workers cannot even begin: they have another batchpredict, say."""
     monkeypatch.setattr("clusters.dataflow._WORKER", "raise ImportError('no module named batchpredict')")
     with pytest.raises(RunnerFailed) as told:
-        run(choose("DataflowRunner", flags(service, gcs)), request(document(base, "broken")))
+        run(choose("DataflowRunner", flags(service, gcs)), work(document(base, "broken")))
     log = re.search(r"is in (\S+\.log)", str(told.value))
     assert log is not None
     assert "ImportError: no module named batchpredict" in str(told.value)
@@ -216,7 +214,7 @@ def test_ctrl_c_cancels_the_job(service, gcs, base, tmp_path):
     assert "the job on DataflowRunner in my-project is cancelled" in stderr
     assert created(service)["requestedState"] in ("JOB_STATE_CANCELLED", 5)
     kept = len(support.manifests(job))
-    output = run(choose("DataflowRunner", flags(service, gcs)), request(job))
+    output = run(choose("DataflowRunner", flags(service, gcs)), work(job))
     assert support.counts(output) == (3000, 0)
     assert len(support.manifests(job)) > kept > 0
 
@@ -232,7 +230,7 @@ def test_ctrl_c_cancels_the_job(service, gcs, base, tmp_path):
 def test_a_refusal_is_told_at_once(service, gcs, base, refusal, words):
     service.refuse = refusal
     with pytest.raises(RunnerFailed, match=f"^--project: Dataflow in europe-west1, project my-project, {words}"):
-        choose("DataflowRunner", flags(service, gcs)).submit(request(document(base, "refused")), Recorder())
+        choose("DataflowRunner", flags(service, gcs)).submit(work(document(base, "refused")), Recorder())
 
 
 def test_nobody_there(service, gcs, base):
@@ -241,14 +239,14 @@ def test_nobody_there(service, gcs, base):
     with pytest.raises(
         RunnerFailed, match=r"^--project: Dataflow in europe-west1, project my-project, cannot be reached"
     ):
-        runner.submit(request(document(base, "nobody")), Recorder())
+        runner.submit(work(document(base, "nobody")), Recorder())
     assert time.monotonic() - began < 30
 
 
 def test_files_of_this_machine_are_refused_by_field(service, gcs, tmp_path):
     job = support.job(support.DIGITS_MODEL, support.digits("text", "*"), str(tmp_path), region="europe-west1")
     with pytest.raises(InvalidJob) as told:
-        choose("DataflowRunner", flags(service, gcs)).submit(request(job), Recorder())
+        choose("DataflowRunner", flags(service, gcs)).submit(work(job), Recorder())
     fields = [violation.field for violation in told.value.violations]
     assert fields == [f"prediction_input.{name}" for name in ("uri", "input_paths", "output_path")]
 
@@ -280,7 +278,7 @@ def test_without_credentials_one_sentence_says_how_to_get_some(service, gcs, bas
     ]
     expected = "--project: there are no credentials for Google Cloud; "
     with pytest.raises(RunnerFailed, match=f"^{expected}"):
-        choose("DataflowRunner", given).submit(request(document(base, "anonymous")), Recorder())
+        choose("DataflowRunner", given).submit(work(document(base, "anonymous")), Recorder())
     stored = run_script("template.py", *given, "--region=r", f"--template_location={base}/x")
     assert (stored.returncode, stored.stdout) == (1, "")
     (line,) = stored.stderr.splitlines()
@@ -290,7 +288,7 @@ def test_without_credentials_one_sentence_says_how_to_get_some(service, gcs, bas
 def test_the_region_may_not_be_missing(service, gcs, base):
     with pytest.raises(WrongFlag, match=r"^--region: "):
         choose("DataflowRunner", flags(service, gcs)).submit(
-            request(document(base, "nowhere", region="local")), Recorder()
+            work(document(base, "nowhere", region="local")), Recorder()
         )
 
 

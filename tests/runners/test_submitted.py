@@ -9,8 +9,8 @@ import support
 from recorder import Recorder
 
 from batchpredict.errors import JobCancelled, NoInput, RunnerFailed
-from batchpredict.ledger.submission import Submission
-from batchpredict.prediction.request import Request
+from batchpredict.prediction.request import PLAN, Request
+from batchpredict.runners import Channel
 from batchpredict.runners.submitted import Cluster, Submitted
 
 
@@ -56,12 +56,15 @@ class Setting:
 
     def __init__(self, out: str, **place) -> None:
         document = support.job(support.model("double"), "in/*", out)
-        request = Request(support.spec_of(document), submission="one")
+        channel = Channel(f"{out}/_batchpredict/submissions/one")
         self.clock = Clock()
         self.pipeline = Pipeline()
         self.observer = Recorder()
-        self.worker = Submission(out, "one")
-        self.job = Submitted(Cluster("Somewhere", **place), request, self.pipeline, self.observer, self.clock)
+        self.worker = channel
+        driver = support.work(document).elsewhere(channel)
+        self.job = Submitted(
+            Cluster("Somewhere", **place), driver, channel, self.pipeline, self.observer, self.clock
+        )
 
     def after(self, seconds: float) -> bool:
         """Whether the job has ended when so much time has passed."""
@@ -122,7 +125,7 @@ def test_the_server_is_lost_and_nothing_goes_on(out):
 
 
 def test_the_server_is_lost_and_the_cluster_goes_on(tmp_path, out):
-    from batchpredict.prediction.session import prepare
+    from batchpredict.prediction.prepare import prepare
     from batchpredict.scoring.task import Task
 
     source = support.write(tmp_path / "in.json", map(str, range(30)))
@@ -131,7 +134,7 @@ def test_the_server_is_lost_and_the_cluster_goes_on(tmp_path, out):
     one.pipeline.lost = True
     prepared = prepare(Request(support.spec_of(document)))
     predict = support.predictor_of(prepared)
-    one.worker.planned(prepared.plan.fingerprint)
+    one.worker.tell(PLAN, {"fingerprint": prepared.plan.fingerprint})
     assert not one.after(1)
     for split in prepared.todo():
         assert not one.after(50)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 from typing import Any
 
 import numpy as np
@@ -125,7 +124,6 @@ def test_booleans(decode: Any) -> None:
     ("values", "got"),
     [
         ([datetime.date(2017, 3, 4)], "a date"),
-        ([decimal.Decimal("1.5")], "a Decimal"),
         (["1"], "a string"),
         ([{"a": 1}], "an object"),
     ],
@@ -165,7 +163,7 @@ class TestFields:
         columns = {"note": pa.array(["a", "b"]), "x": pa.array([1.0, 2.0]), "id": pa.array([7, 8])}
         instances, refusals = decode(SCALAR, columns, FieldRule(key="id", excluded=frozenset({"note"})))
         assert not refusals
-        assert instances.carried == [{"id": 7, "note": "a"}, {"id": 8, "note": "b"}]
+        assert instances.carried == [{"id": b"7", "note": b'"a"'}, {"id": b"8", "note": b'"b"'}]
         assert list(instances.carried[0]) == ["id", "note"]
 
     def test_the_key_must_be_there(self, decode: Any, make: Any) -> None:
@@ -175,10 +173,10 @@ class TestFields:
     def test_columns_that_are_not_included_come_back(self, decode: Any) -> None:
         columns = {"x": pa.array([1.0]), "y": pa.array([[1, 2]])}
         instances, _ = decode(SCALAR, columns, FieldRule(included=frozenset({"x"})))
-        assert instances.carried == [{"y": [1, 2]}]
+        assert instances.carried == [{"y": b"[1,2]"}]
 
     def test_what_comes_back_stays_with_its_row(self, decode: Any) -> None:
         columns = {"x": pa.array([None, 1.0, None, 3.0]), "id": pa.array([0, 1, 2, 3])}
         instances, refusals = decode(SCALAR, columns, FieldRule(key="id"))
         assert list(refusals) == [0, 2]
-        assert instances.carried == [{"id": 1}, {"id": 3}]
+        assert instances.carried == [{"id": b"1"}, {"id": b"3"}]

@@ -17,7 +17,7 @@ from batchpredict.formats.records import Damage, Rows, Run
 from batchpredict.ledger.staging import Staging
 from batchpredict.scoring import errorlog
 from batchpredict.scoring.errorlog import ErrorLog, shown
-from batchpredict.scoring.instances import Place
+from batchpredict.scoring.place import Place
 
 
 @pytest.fixture
@@ -62,6 +62,14 @@ def test_damage_has_a_place_and_no_instance(staging: Staging) -> None:
     assert written(staging, log) == [
         {"segment": 1, "index": 5, "offset": 70, "code": CORRUPT_INPUT, "message": "checksum"}
     ]
+
+
+def test_damage_counts_the_records_that_it_cost(staging: Staging) -> None:
+    log = ErrorLog(staging, 3, None)
+    log.damaged("in.parquet", 0, Damage(4, 0, CORRUPT_INPUT, "a row group", 40))
+    log.damaged("in.parquet", 0, Damage(90, 40, CORRUPT_INPUT, "a row group", 1))
+    assert [entry.get("records") for entry in written(staging, log)] == [40, None]
+    assert (log.count, log.stats()) == (41, (("a row group", 41),))
 
 
 def test_without_errors_there_is_no_file(staging: Staging) -> None:
@@ -159,16 +167,25 @@ class TestKey:
         return written(staging, log)[0]["key"]
 
     def test_is_the_one_that_was_carried(self, staging: Staging) -> None:
-        assert self.entry(staging, run(b"x"), key=b"k") == "k"
+        assert self.entry(staging, run(b"x"), key=b'"k"') == "k"
 
     def test_else_it_is_looked_for_in_the_record(self, staging: Staging) -> None:
         assert self.entry(staging, run(b'{"id": [7], "x": null}')) == [7]
 
     @pytest.mark.parametrize(
-        "line", [b"", b"[1]", b"{", b'{"x": 1}', b"\xff", b'{"id": ' + b"[" * 500 + b"]" * 500 + b"}"]
+        "line", [b"", b"[1]", b"{", b'{"x": 1}', b"\xff", b'{"id": ' + b"[" * 9999 + b"]" * 9999 + b"}"]
     )
     def test_may_not_be_had(self, staging: Staging, line: bytes) -> None:
         assert self.entry(staging, run(line)) is None
+
+    @pytest.mark.parametrize("key", [b"12345678901234567890123", b"1.50", b"-0", b"1e400", b'{"b64" : "AA==" }'])
+    def test_is_the_text_that_it_came_as(self, staging: Staging, key: bytes) -> None:
+        for lines, rest in ((run(b"x"), {"key": key}), (run(b'{"x": null, "id": ' + key + b"}"), {})):
+            log = ErrorLog(staging, 3, "id")
+            refuse(log, 0, lines=lines, **rest)
+            part = log.close()
+            assert part is not None
+            assert storage.read_bytes(staging.part(part.name)).endswith(b',"key":' + key + b"}\n")
 
     def test_of_a_parquet_file(self, staging: Staging) -> None:
         table = pa.record_batch({"id": [b"a", b"\xff"]})

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from batchpredict.formats.records import Run
 from batchpredict.models.columns import Ragged
-from batchpredict.scoring.instances import Instances, Origin, Place, Regrouper, merge
+from batchpredict.scoring.instances import Instances, Origin, Regrouper, merge
+from batchpredict.scoring.place import Place
 
 
 def piece(segment: int, index: int, rows: list[int], *, ragged: bool = False, keyed: bool = False) -> Instances:

@@ -9,6 +9,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from batchpredict import storage
+
 
 def _local(tmp_path: Path) -> Iterator[str]:
     yield str(tmp_path / "folder")
@@ -22,9 +24,15 @@ def _memory(_: Path) -> Iterator[str]:
         fs.rm(name, recursive=True)
 
 
+def _double(_: Path) -> Iterator[str]:
+    double = storage.Double()
+    with double.mounted():
+        yield double.folder()
+
+
 # Another backend is one more generator here: it yields the URL of a folder that does not exist yet, without a
 # slash at its end, and removes it afterwards. One that needs a server has a marker.
-BACKENDS = {"local": _local, "memory": _memory}
+BACKENDS = {"local": _local, "memory": _memory, "double": _double}
 SERVERS = {"gcs": pytest.mark.gcs, "s3": pytest.mark.s3}
 
 

@@ -9,10 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from batchpredict import storage
-from batchpredict.errors import NoInput
+from batchpredict.errors import NoMatch
 
 AWKWARD = ["with space.json", "größe-日本.json", "100% #1 & more+.json", "a,b;c='d'.json"]
 
@@ -48,25 +47,8 @@ def test_a_local_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with open(os.fsencode(tmp_path / "folder") + b"/\xff", "w"):
         pass
-    with pytest.raises(NoInput, match="is not UTF-8; rename it"):
+    with pytest.raises(NoMatch, match="is not UTF-8; rename it"):
         list(storage.expand(str(tmp_path / "folder")))
-
-
-def test_what_a_client_raises_is_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gcsfs.retry import HttpError
-
-    def refuse(*arguments: object, **named: object) -> None:
-        raise HttpError({"code": 503, "message": "try again"})
-
-    monkeypatch.setattr(MemoryFileSystem, "cat_file", refuse)
-    monkeypatch.setattr(MemoryFileSystem, "ls", refuse)
-    monkeypatch.setattr(MemoryFileSystem, "info", refuse)
-    with pytest.raises(OSError, match="try again"):
-        storage.read_bytes("memory://x/y")
-    with pytest.raises(OSError, match="try again"):
-        storage.list_names("memory://x")
-    with pytest.raises(NoInput, match=r"'memory://x/y' cannot be listed: .*try again"):
-        list(storage.expand("memory://x/y"))
 
 
 def tree(base: str, *names: str) -> None:
@@ -310,16 +292,16 @@ class TestMatch:
     @pytest.mark.parametrize("pattern", ["nothing", "nothing/*", "b*.txt", "[k]*", "**/nothing"])
     def test_no_match_names_the_pattern(self, base: str, pattern: str) -> None:
         url = storage.join(base, pattern)
-        with pytest.raises(NoInput) as caught:
+        with pytest.raises(NoMatch) as caught:
             list(storage.match([url]))
-        assert str(caught.value) == f"inputPaths: '{url}' matches no file"
+        assert str(caught.value) == f"'{url}' matches no file"
 
     def test_a_pattern_that_is_none(self, base: str) -> None:
-        with pytest.raises(NoInput, match=r"^inputPaths: .*a\*\*b' cannot be listed: .*\*\*"):
+        with pytest.raises(NoMatch, match=r"^'.*a\*\*b' cannot be listed: .*\*\*"):
             list(storage.expand(storage.join(base, "a**b")))
 
     def test_an_empty_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(NoInput, match="matches no file"):
+        with pytest.raises(NoMatch, match="matches no file"):
             list(storage.expand(str(tmp_path)))
 
 
@@ -339,3 +321,18 @@ def test_brackets_in_a_folder_name(base: str) -> None:
 def test_an_empty_file_is_a_file(base: str) -> None:
     put(storage.join(base, "empty"), b"")
     assert [file.size for file in list(storage.expand(storage.join(base, "*")))] == [0]
+
+
+def test_what_was_synced_is_read(base: str) -> None:
+    url = put(storage.join(base, "a", "b"), b"1")
+    storage.sync(url)
+    storage.sync_folders(storage.parent(url), base)
+    assert storage.read_bytes(url) == b"1"
+
+
+def test_a_download_is_the_file(base: str, tmp_path: Path) -> None:
+    url = put(storage.join(base, "run[1]", "a::b"), b"x" * 100_000)
+    storage.download(url, str(tmp_path / "here"))
+    assert (tmp_path / "here").read_bytes() == b"x" * 100_000
+    with pytest.raises(FileNotFoundError):
+        storage.download(f"{url} not", str(tmp_path / "there"))

@@ -15,8 +15,8 @@ from batchpredict.formats.splits import Split
 from batchpredict.job import ErrorBudget
 from batchpredict.ledger.budget import Tally
 from batchpredict.ledger.manifest import Manifest, PartFile
-from batchpredict.scoring.instances import Place
-from batchpredict.scoring.task import Range, Task
+from batchpredict.scoring.place import Place, Range
+from batchpredict.scoring.task import Task
 from batchpredict.workers.pool import Allowance, WorkerPool
 from batchpredict.workers.process import Died
 from batchpredict.workers.protocol import Progress, Setup

@@ -16,8 +16,8 @@ import support
 
 from batchpredict.errors import JobFailed, ModelUnusable
 from batchpredict.ledger.staging import Staging
+from batchpredict.prediction.prepare import Prepared, prepare
 from batchpredict.prediction.request import Request
-from batchpredict.prediction.session import Prepared, prepare
 from batchpredict.scoring.task import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from batchpredict.errors import WorkerLost
 from batchpredict.formats.records import Segment
 from batchpredict.formats.splits import Split
-from batchpredict.scoring.instances import Place
-from batchpredict.scoring.task import Range, Task
+from batchpredict.scoring.place import Place, Range
+from batchpredict.scoring.task import Task
 from batchpredict.workers.supervision import GiveUp, Instruction, ProcessEnd, SplitDeaths, Starts, TryAgain
 
 TASK = Task(Split(4, (Segment("in.json", 0, 100, 100),)))

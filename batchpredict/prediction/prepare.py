@@ -1,9 +1,9 @@
-"""From a request to a job that can run, and to its results."""
+"""From a request to a job that can run, and to its results without a pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batchpredict.errors import OutputRefused
 from batchpredict.formats import Split
@@ -14,6 +14,7 @@ from batchpredict.ledger.plan import Plan, make_plan, read_page
 from batchpredict.ledger.publish import finished_output, publish
 from batchpredict.ledger.published import occupancy, refuse_others
 from batchpredict.ledger.staging import Staging
+from batchpredict.models.fetch import model_digest
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.request import Request
 from batchpredict.scoring.task import Task
@@ -32,10 +33,6 @@ class Prepared:
     plan: Plan
     staging: Staging
     done: PredictionOutput | None
-
-    def submitted(self) -> Request:
-        """The request for the pipeline, which then uses this plan and does not forget anything again."""
-        return replace(self.request, fresh=False, fingerprint=self.plan.fingerprint)
 
     def todo(self) -> Iterator[Split]:
         """The splits that nobody has committed yet, read as they are needed."""
@@ -57,7 +54,7 @@ def prepare(request: Request) -> Prepared:
       JobFailed: no input, no model, or an output folder that cannot be used.
     """
     spec = request.spec
-    with make_plan(spec) as draft:
+    with make_plan(spec, model_digest(spec.model_uri)) as draft:
         staging = Staging(spec.output_path, draft.plan.fingerprint)
         refuse_others(staging, occupancy(spec.output_path), overwrite=request.overwrite)
         if request.fresh:
@@ -73,20 +70,21 @@ def prepare(request: Request) -> Prepared:
     return Prepared(request, draft.plan, staging, done)
 
 
-def redo_in_pool(request: Request, plan: Plan, staging: Staging, lease: Lease) -> Redo:
+def redo_in_pool(plan: Plan, staging: Staging, lease: Lease) -> Redo:
     """Has splits scored again by the job's pool in this process."""
 
     def redo(split: Split, start: int | None) -> None:
-        lease.pool(request, plan, staging).submit(Task(split, forced_start=start)).result()
+        lease.pool(plan, staging).submit(Task(split, forced_start=start)).result()
 
     return redo
 
 
-def publish_job(request: Request, plan: Plan, staging: Staging) -> PredictionOutput:
+def publish_job(prepared: Prepared, processes: int) -> PredictionOutput:
     """Publish a job whose splits are committed, reading again those whose guessed border was wrong."""
-    lease = Lease()
+    request, plan, staging = prepared.request, prepared.plan, prepared.staging
+    lease = Lease(request.spec, processes)
     try:
-        redo = redo_in_pool(request, plan, staging, lease)
+        redo = redo_in_pool(plan, staging, lease)
         return publish(request.spec, staging, plan, overwrite=request.overwrite, redo=redo)
     finally:
         lease.end()

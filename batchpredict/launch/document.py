@@ -1,0 +1,58 @@
+"""Job files: a Job resource as JSON, at any URL or on standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from batchpredict.errors import InvalidJob, WrongCall
+from batchpredict.job import Job
+from batchpredict.job.reading import load
+
+STDIN = "-"
+
+
+def read_document(url: str) -> dict[str, Any]:
+    """The JSON object in a job file; what it says is not checked yet.
+
+    Args:
+      url: of the file; "-" for standard input.
+
+    Raises:
+      WrongCall: it cannot be read, or is not the JSON text of an object.
+    """
+    try:
+        data = _contents(url)
+    except FileNotFoundError as error:
+        raise WrongCall(f"--job: there is no file '{url}'") from error
+    except (OSError, ValueError, ImportError) as error:
+        raise WrongCall(f"--job: '{url}' cannot be read: {error}") from error
+    try:
+        return load(data)
+    except InvalidJob as error:
+        raise WrongCall(f"--job: '{url}' is not a Job: {error}") from error
+
+
+def load_job(url: str) -> Job:
+    """The job in a job file.
+
+    Raises:
+      WrongCall: it cannot be read, or breaks the specification; names the file and every field that is wrong.
+    """
+    try:
+        return Job.submitted(read_document(url))
+    except InvalidJob as error:
+        raise WrongCall("\n".join(f"{url}: {violation}" for violation in error.violations)) from error
+
+
+def _contents(url: str) -> bytes:
+    if url == STDIN:
+        return sys.stdin.buffer.read()
+    from batchpredict import storage
+
+    if storage.is_local(url) and not os.path.isfile(storage.local_path(url)):
+        # A pipe, which has no size to be read by.
+        with open(storage.local_path(url), "rb") as file:
+            return file.read()
+    return storage.read_bytes(url)

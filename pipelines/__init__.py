@@ -1,1 +1,0 @@
-"""Beam pipelines, to be submitted to any runner."""
