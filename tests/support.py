@@ -10,6 +10,7 @@ import ast
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -161,7 +162,17 @@ def outcome(output: str) -> PredictionOutput:
 def manifests(document: Document) -> list[Manifest]:
     """Every manifest of a job, those of repeated splits too."""
     _, staging = planned(document)
-    return list(staging.read_all(staging.committed()))
+    return list(staging.read_all(committed(staging)))
+
+
+_MANIFEST_NAME = re.compile(r"(\d{8,})(?:@(\d+))?\.json")
+
+
+def committed(staging: Staging) -> list[tuple[int, int | None]]:
+    """Split number and forced start of every manifest, in order of the splits."""
+    found = (_MANIFEST_NAME.fullmatch(name) for name in storage.list_names(staging.manifests))
+    keys = [(int(name[1]), int(name[2]) if name[2] else None) for name in found if name]
+    return sorted(keys, key=lambda key: (key[0], key[1] is not None, key[1] or 0))
 
 
 # The command --------------------------------------------------------------------------------------------------

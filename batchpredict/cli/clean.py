@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,22 +21,27 @@ def clean(options: argparse.Namespace) -> int:
     if options.output is None and not options.cache:
         print("batchpredict clean: give an output folder, or --cache, or both", file=sys.stderr)
         return USAGE_ERROR
+    if options.cache and options.dry_run:
+        print("batchpredict clean: --dry-run cannot tell what of the --cache would be removed", file=sys.stderr)
+        return USAGE_ERROR
     try:
         found = [] if options.output is None else _clean_output(options)
-        if options.cache:
-            found += _clean_cache(options)
-    except BatchPredictError as error:
+        cached = _clean_cache(options) if options.cache else None
+    except (BatchPredictError, OSError) as error:
         print(f"batchpredict clean: {str(error).removeprefix('outputPath: ')}", file=sys.stderr)
         return 1
     if options.format == "json":
-        print(json.dumps({"dryRun": options.dry_run, "removed": found}, indent=2))
+        of_cache = {} if cached is None else {"cache": cached}
+        print(json.dumps({"dryRun": options.dry_run, "removed": found, **of_cache}, indent=2))
         return 0
     for one in found:
         verb = "would remove" if options.dry_run else "removed"
         size = f"{one['files']:,} file{'' if one['files'] == 1 else 's'}, {one['bytes']:,} bytes"
         print(f"{verb} {one['kind']} {one['path']} ({size}, last changed {one['changed']})")
-    if not found:
+    if options.output is not None and not found:
         print("nothing to remove")
+    if cached is not None:
+        print(f"removed {cached['models']:,} cached models ({cached['bytes']:,} bytes)")
     return 0
 
 
@@ -54,19 +58,12 @@ def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def _clean_cache(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Models of the cache that were not used for so long: `models.fetch.clean_cache`, where there is one.
+def _clean_cache(options: argparse.Namespace) -> dict[str, int]:
+    """Models that nobody uses and that were not asked for so long."""
+    from batchpredict.models.fetch import clean_cache
 
-    It is called with the age in seconds and `dry_run`, and gives path, files, bytes and the time of the last use of
-    each model.
-    """
-    from batchpredict.models import fetch
-
-    clean_cache: Callable[..., Any] | None = getattr(fetch, "clean_cache", None)
-    if clean_cache is None:
-        raise BatchPredictError("--cache: this version cannot clean the cache of models")
-    removed = clean_cache(options.older_than, dry_run=options.dry_run)
-    return [_shown("cached model", *one) for one in removed]
+    cleaned = clean_cache(0, older_than=options.older_than)
+    return {"models": cleaned.models, "bytes": cleaned.bytes}
 
 
 def _shown(kind: str, path: str, files: int, size: int, changed: float) -> dict[str, Any]:

@@ -48,21 +48,20 @@ class Snapshot:
         """What is kept if the job ends now."""
         return f"{self.splits_done} of {self.splits} splits are committed and kept"
 
+    def version_sentence(self) -> str:
+        """What to warn of when a job goes on under another TensorFlow than earlier runs; "" if it does not.
 
-def version_change(snapshot: Snapshot) -> str | None:
-    """What to warn of when a job goes on under another TensorFlow than earlier runs of it; None if it does not.
-
-    Whoever shows snapshots asks this of each until there is something to say, and says it once. The splits stay:
-    the same model under two versions may differ in the last bits, and whoever minds runs with --fresh.
-    """
-    now = snapshot.versions - snapshot.resumed_versions
-    if not now or not snapshot.resumed_versions:
-        return None
-    before, after = (" and ".join(sorted(versions)) for versions in (snapshot.resumed_versions, now))
-    return (
-        f"the job goes on under TensorFlow {after}, and what is committed already was scored under {before}; "
-        "--fresh scores everything again"
-    )
+        The splits stay: the same model under two versions may differ in the last bits, and whoever minds
+        runs with --fresh.
+        """
+        now = self.versions - self.resumed_versions
+        if not now or not self.resumed_versions:
+            return ""
+        before, after = (" and ".join(sorted(versions)) for versions in (self.resumed_versions, now))
+        return (
+            f"the job goes on under TensorFlow {after}, and what is committed already was scored under {before}; "
+            "--fresh scores everything again"
+        )
 
 
 class ManifestFeed:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,6 @@ from batchpredict.ledger.manifest import Manifest
 
 FOLDER = "_batchpredict"
 
-_MANIFEST_NAME = re.compile(r"(\d{8,})(?:@(\d+))?\.json")
 # Reading a manifest from an object store is all latency.
 _READERS = 16
 
@@ -73,13 +71,6 @@ class Staging:
     def is_committed(self, split: int, forced_start: int | None = None) -> bool:
         name = manifest_name(split, forced_start)
         return reading(self.output_path, storage.exists, storage.join(self.manifests, name))
-
-    def committed(self) -> list[tuple[int, int | None]]:
-        """Split number and forced start of every manifest, in order of the splits."""
-        names = reading(self.output_path, storage.list_names, self.manifests)
-        found = (_MANIFEST_NAME.fullmatch(name) for name in names)
-        keys = [(int(name[1]), int(name[2]) if name[2] else None) for name in found if name]
-        return sorted(keys, key=lambda key: (key[0], key[1] is not None, key[1] or 0))
 
     def committed_among(self, numbers: Sequence[int]) -> list[int]:
         """Those of some splits, given in their order, that are committed; numbers near each other are cheap."""

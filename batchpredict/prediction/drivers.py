@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 from batchpredict import storage
+from batchpredict.errors import BatchPredictError, OutputRefused
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger.plan import load_plan
-from batchpredict.ledger.progress import ManifestFeed, Snapshot, version_change
+from batchpredict.ledger.progress import ManifestFeed, Snapshot
 from batchpredict.ledger.publish import finished_output
 from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
-from batchpredict.prediction.request import PLAN, Placement, Request
+from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
 from batchpredict.workers.pool import WorkerPool
 
@@ -31,9 +33,9 @@ class _Resumption:
 
     def watched(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot, looked at."""
-        if not self._warned and (change := version_change(snapshot)):
+        if not self._warned and (said := snapshot.version_sentence()):
             self._warned = True
-            self._observer.warning(change)
+            self._observer.warning(said)
         return snapshot
 
 
@@ -117,7 +119,19 @@ class DriverHere:
         return self.snapshot()
 
     def output(self) -> PredictionOutput | None:
-        return self._output or finished_output(self._prepared.staging)
+        if self._output is not None:
+            return self._output
+        with contextlib.suppress(BatchPredictError):
+            # A short job may end before anybody has looked.
+            self.snapshot(at_once=True)
+        try:
+            return finished_output(self._prepared.staging)
+        except OutputRefused:
+            # The job has succeeded all the same, if its last step has said so.
+            told = self._channel.told(OUTPUT)
+            if told is None:
+                raise
+            return PredictionOutput.model_validate(told)
 
     def unrun(self) -> PredictionOutput:
         return PredictionOutput(output_path=self._prepared.request.spec.output_path)

@@ -13,6 +13,8 @@ from batchpredict.ledger.staging import worker_name
 
 PLAN = "plan"
 """The word of a channel under which a pipeline says which plan it works on."""
+OUTPUT = "output"
+"""The word under which it says what the job came to, in wire form."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -21,7 +22,7 @@ from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.prepare import left_of_page, prepare, redo_in_pool
-from batchpredict.prediction.request import PLAN, Placement, Request
+from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel
 from batchpredict.runners.step import Step
 from batchpredict.scoring.task import Task
@@ -260,6 +261,10 @@ class Finish(_Step):
         with self.reporting():
             plan, staging = self._stored(fingerprint)
             output = finish(self._spec, staging, plan, settled)
+        if self.channel is not None:
+            # Nothing that goes wrong from here on fails the job, and this is only said to spare a look.
+            with contextlib.suppress(OSError):
+                self.channel.tell(OUTPUT, output.to_wire())
         yield output.to_wire()
 
 

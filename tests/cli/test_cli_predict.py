@@ -187,7 +187,7 @@ def started(document: dict):
 
 def committed(document: dict) -> int:
     _, staging = support.planned(document)
-    return len(staging.committed())
+    return len(support.committed(staging))
 
 
 def until_committed(process, document: dict, splits: int) -> None:

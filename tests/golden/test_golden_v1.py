@@ -27,7 +27,7 @@ def golden(tmp_path) -> Staging:
 
 
 def test_the_manifest(golden):
-    assert golden.committed() == [(0, None), (1, None)]
+    assert support.committed(golden) == [(0, None), (1, None)]
     assert golden.read(0) == Manifest(
         fingerprint=FINGERPRINT,
         split=0,

@@ -105,12 +105,11 @@ def test_the_calls_of_a_job_are_as_many_as_are_tried() -> None:
 class LocalFaults:
     """The functions of `storage`, one call of which raises an error."""
 
-    OTHERS = (
-        *("Aged", "Double", "Input", "Store", "mounted"),
-        *("canonical", "is_local", "is_magic", "join", "local_path", "name_of", "parent"),
-        *("expand", "match", "version"),
-    )
-    NAMES = tuple(set(storage.__all__).difference(OTHERS))
+    NAMES = (
+        "any_begins", "close_written", "create_if_absent", "delete", "exists", "info", "is_directory", "list_names",
+        "move", "open_read", "open_write", "read_bytes", "read_range", "replace_bytes", "size_of", "sizes_in",
+        "sizes_of", "sync", "sync_folders", "tree",
+    )  # fmt: skip
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, number: int) -> None:
         self.calls = 0
@@ -199,7 +198,6 @@ QUESTIONS: dict[str, Callable[[Staging], object]] = {
     "owner_of": lambda staging: owner_of(staging.output_path),
     "occupancy": lambda staging: occupancy(staging.output_path),
     "is_committed": lambda staging: staging.is_committed(0),
-    "committed": lambda staging: staging.committed(),
     "committed_among": lambda staging: staging.committed_among([0, 1]),
     "read": lambda staging: staging.read(0),
     "read_all": lambda staging: list(staging.read_all([(0, None), (1, None)])),
@@ -314,7 +312,7 @@ def test_what_cannot_be_written_is_said_in_one_sentence(step: str, staging: Stag
 def test_what_an_attempt_leaves_behind_does_not_hide_why_it_failed(staging: Staging) -> None:
     RefusingStore.count_anew(lambda call, name: error(errno.EIO))
     staging.discard("part")
-    assert RefusingStore.calls == ["rm_file"]
+    assert len(RefusingStore.calls) == 1
 
 
 def test_temporary_files_without_room(tmp_path: Any, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
