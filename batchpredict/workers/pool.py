@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from batchpredict.errors import BatchPredictError, BudgetSpent, JobCancelled, WorkerLost
+from batchpredict.errors import BatchPredictError, BudgetSpent, DeviceFailed, JobCancelled, WorkerLost
 from batchpredict.job import ErrorBudget
 from batchpredict.ledger.budget import Tally, check_early, spent
 from batchpredict.ledger.manifest import Manifest
@@ -26,6 +26,8 @@ _FAILED_STARTS = 3
 # The same when others have loaded it before, or when somebody killed them: then it is more likely the machine that
 # is short of memory.
 _FAILED_RESTARTS = 10
+# Fresh processes that a split gets after its device has failed: one may have been the victim of another's mishap.
+_DEVICE_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class WorkerPool:
 
     def _attend(self, task: Task) -> Manifest | None:
         deaths = SplitDeaths()
+        device_failures = 0
         while True:
             process = self._take()
             try:
@@ -144,6 +147,13 @@ class WorkerPool:
                 self._raise_failure()
                 self._on_warning(f"a worker process {death.end}; split {task.split.index} is tried again")
                 task = self._after(death, task, deaths)
+            except DeviceFailed as error:
+                self._drop(process)
+                self._raise_failure()
+                device_failures += 1
+                if device_failures > _DEVICE_RETRIES:
+                    raise self._fail(error) from error
+                self._on_warning(f"{error} Split {task.split.index} is tried again in a fresh process.")
             except BudgetSpent as error:
                 self._drop(process)
                 raise self._fail(self._whole_budget(error)) from error
