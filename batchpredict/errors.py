@@ -9,6 +9,7 @@
     . OutputRefused       outputPath cannot be written, or holds another job's results
     . ModelUnusable       the SavedModel does not load, or has no such signature
     . BudgetSpent         more errors than the job allows
+    . DeviceFailed        the device failed under the model, in fresh processes too
     . WorkerLost          worker processes die again and again, and no record is to blame
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
@@ -18,6 +19,8 @@
       UnknownFlag         a flag or a runner that nobody knows
   x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
 * RecordRefused           one record that cannot be scored; never leaves the hot path of a split
+  x BatchTooLarge         a model call that the device's memory does not hold; of one record, that record's error
+  x InternalFailure       a kernel's internal error: the record's, or the device's if no record fares better
 """
 
 from __future__ import annotations
@@ -85,6 +88,10 @@ class BudgetSpent(JobFailed):
     """More records failed than `maxErrors` allows."""
 
 
+class DeviceFailed(JobFailed):
+    """The device that runs the model failed. It is tried again in a fresh process before the job fails."""
+
+
 class WorkerLost(JobFailed):
     """Worker processes died repeatedly and no single record could be made responsible."""
 
@@ -147,3 +154,11 @@ class RecordRefused(Exception):
         self.code = code
         self.message = message
         super().__init__(f"{code}: {message}")
+
+
+class BatchTooLarge(RecordRefused):
+    """A model call that the device's memory does not hold: fewer records may fit."""
+
+
+class InternalFailure(RecordRefused):
+    """An internal error of a kernel: of this record, or of the machine where one record after the other has it."""

@@ -3,10 +3,10 @@
     python testdata/make_models.py                  # all of them
     python testdata/make_models.py double crashes   # only these
 
-Each function below makes the model of its own name, and its docstring is the model's contract. Weights come
-from fixed seeds. Every model is made in a forked process of its own, because TensorFlow numbers the functions
-of a graph with a process-wide counter: remaking one model or all of them gives the same bytes, except
-`keras_functional`, as its docstring says. A newer TensorFlow or Keras may write other bytes.
+Each function below and in `serving_models.py` makes the model of its own name, and its docstring is the model's
+contract. Weights come from fixed seeds. Every model is made in a forked process of its own, because TensorFlow
+numbers the functions of a graph with a process-wide counter: remaking one model or all of them gives the same
+bytes, except `keras_functional`, as its docstring says. A newer TensorFlow or Keras may write other bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import serving_models
 import tensorflow as tf
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
@@ -287,7 +288,7 @@ MODELS: dict[str, Callable[[str], None]] = {
         no_signatures,
         not_a_model,
     )
-}
+} | serving_models.MODELS
 
 
 def inputs(**specs: tf.TensorSpec) -> Callable[[Callable], tf.types.experimental.PolymorphicFunction]:

@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import sys
-from typing import Any
 
 from batchpredict.errors import BatchPredictError
 from batchpredict.models.signature import TensorSpec
@@ -38,7 +37,11 @@ def inspect(options: argparse.Namespace) -> int:
         print(f"\nsignature {signature.name}{mark}")
         _print_tensors("inputs", signature.inputs)
         _print_tensors("outputs", signature.outputs)
-        _print_example(found.example(signature))
+        example = found.example(signature)
+        if example is not None:
+            _print_example(example)
+        for remark in found.remarks(signature):
+            print(f"  note: {remark}")
     return 0
 
 
@@ -49,8 +52,7 @@ def _print_tensors(title: str, specs: tuple[TensorSpec, ...]) -> None:
         print(f"    {spec.alias:<{width}}  {spec}")
 
 
-def _print_example(example: Any) -> None:
-    text = str(example)
+def _print_example(text: str) -> None:
     if len(text) > _EXAMPLE_SHOWN:
         text = f"{text[:_EXAMPLE_SHOWN]}… ({len(text):,} characters; whole with --format json)"
     print(f"  a line of TEXT input:\n    {text}")

@@ -51,13 +51,30 @@ def concatenate(columns: Sequence[Column]) -> Column:
     return joined
 
 
-def shape_groups(columns: Sequence[Column], count: int) -> list[list[int]]:
-    """Rows that may share a model call: those whose values have equal shapes, in every column."""
-    ragged = [column for column in columns if isinstance(column, Ragged)]
-    groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+def call_groups(unlike: Sequence[Column], count: int, equal: Sequence[Column] = ()) -> list[list[int]]:
+    """Rows that may share a model call, each group in ascending order.
+
+    Args:
+      unlike: columns whose values must have equal shapes.
+      count: rows of each column.
+      equal: columns whose values must be equal.
+    """
+    ragged = [column for column in unlike if isinstance(column, Ragged)]
+    groups: dict[tuple[Any, ...], list[int]] = {}
     for row in range(count):
-        groups.setdefault(tuple(column[row].shape for column in ragged), []).append(row)
+        shapes = tuple(column[row].shape for column in ragged)
+        groups.setdefault((shapes, *(_bits(column[row]) for column in equal)), []).append(row)
     return list(groups.values())
+
+
+def all_equal(column: Column) -> bool:
+    """Whether every row of a column has one value, bit for bit."""
+    first = _bits(column[0]) if len(column) else b""
+    return all(_bits(value) == first for value in column)
+
+
+def _bits(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else bytes(np.asarray(value).tobytes())
 
 
 def dense(column: Column) -> list[bytes] | Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,9 +16,6 @@ from batchpredict.models.encode import is_bytes
 from batchpredict.models.fetch import model_files
 from batchpredict.models.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 
-# TensorFlow keeps its initialisation among the signatures.
-_HIDDEN = "__saved_model_"
-
 
 @dataclass(frozen=True)
 class ModelDescription:
@@ -28,11 +25,13 @@ class ModelDescription:
       tags: its tags.
       signatures: its signatures, by name.
       default: the one that a job without signatureName uses; None if it must name one.
+      refused: signatures that cannot be used for prediction, and why.
     """
 
     tags: tuple[str, ...]
     signatures: tuple[Signature, ...]
     default: str | None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -43,22 +42,37 @@ class ModelDescription:
                     "inputs": {spec.alias: _tensor(spec) for spec in signature.inputs},
                     "outputs": {spec.alias: _tensor(spec) for spec in signature.outputs},
                     "exampleLine": self.example(signature),
+                    **({"remarks": list(remarks)} if (remarks := self.remarks(signature)) else {}),
                 }
                 for signature in self.signatures
             },
         }
 
-    def example(self, signature: Signature) -> str:
-        """A line of TEXT input that this signature takes."""
+    def example(self, signature: Signature) -> str | None:
+        """A line of TEXT input that this signature takes; None if it cannot be used."""
+        if signature.name in self.refused:
+            return None
         if signature.single_string_input is not None:
             return "the line itself is the value of the only input"
         if len(signature.inputs) == 1:
             return orjson.dumps(_zeros(signature.inputs[0])).decode()
         return orjson.dumps({spec.alias: _zeros(spec) for spec in signature.inputs}).decode()
 
+    def remarks(self, signature: Signature) -> tuple[str, ...]:
+        """What is special about a signature: why it cannot be used, or how it is to be read."""
+        if signature.name in self.refused:
+            return (f"cannot be used for prediction: {self.refused[signature.name]}",)
+        sparse = (
+            f"input {spec.alias} is sparse: a list of any length is the values of a row, at its places 0, 1, …"
+            for spec in signature.inputs
+            if spec.sparse
+        )
+        return (*sparse, *signature.remarks)
+
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
+    found = {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
+    return {**found, "sparse": True} if spec.sparse else found
 
 
 def _zeros(spec: TensorSpec) -> Any:
@@ -95,16 +109,34 @@ def look(uri: str) -> ModelDescription:
             text_format.Parse(storage.read_bytes(storage.join(uri, "saved_model.pbtxt")), model)
     except (DecodeError, text_format.ParseError) as error:
         raise ModelUnusable(f"'{uri}' is not a SavedModel: its saved_model.pb cannot be parsed.") from error
-    graphs = sorted(model.meta_graphs, key=lambda graph: "serve" not in graph.meta_info_def.tags)
-    if not graphs:
-        raise ModelUnusable(f"'{uri}' is not a SavedModel: it holds no graph.")
-    definitions = graphs[0].signature_def
-    signatures = tuple(
-        _signature(name, definitions[name]) for name in sorted(definitions) if not name.startswith(_HIDDEN)
-    )
-    known = [signature.name for signature in signatures]
-    default = known[0] if len(known) == 1 else DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in known else None
-    return ModelDescription(tuple(sorted(graphs[0].meta_info_def.tags)), signatures, default)
+    with _quiet():
+        from batchpredict.models.meta_graph import choose_meta_graph, import_graph, signature_names
+    try:
+        meta_graph = choose_meta_graph(model)
+    except ModelUnusable as error:
+        raise ModelUnusable(f"'{uri}' cannot be used: {error}.") from error
+    graph = import_graph(meta_graph)
+    names_of = signature_names(meta_graph)
+    signatures, refused = [], {}
+    for name in names_of:
+        signature, reason = _look_at(meta_graph, name, graph)
+        signatures.append(signature)
+        if reason is not None:
+            refused[name] = reason
+    default = names_of[0] if len(names_of) == 1 else DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in names_of else None
+    return ModelDescription(tuple(sorted(meta_graph.meta_info_def.tags)), tuple(signatures), default, refused)
+
+
+def _look_at(meta_graph: Any, name: str, graph: Any | None) -> tuple[Signature, str | None]:
+    """A signature, and why it cannot be used if it cannot."""
+    from batchpredict.models.meta_graph import as_listed, check_usable, describe
+
+    try:
+        bound = describe(meta_graph, name, graph)
+        check_usable(meta_graph, bound)
+    except ModelUnusable as error:
+        return as_listed(meta_graph, name), str(error)
+    return bound.signature, None
 
 
 @contextlib.contextmanager
@@ -121,20 +153,3 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
-
-
-def _signature(name: str, definition: Any) -> Signature:
-    return Signature(name, _specs(definition.inputs), _specs(definition.outputs))
-
-
-def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
-    import tensorflow as tf
-
-    specs = []
-    for alias in sorted(tensors):
-        tensor = tensors[alias]
-        shape = None
-        if not tensor.tensor_shape.unknown_rank:
-            shape = tuple(None if dim.size < 0 else int(dim.size) for dim in tensor.tensor_shape.dim)
-        specs.append(TensorSpec(alias, tf.as_dtype(tensor.dtype).name, shape))
-    return tuple(specs)

@@ -15,22 +15,28 @@ Outputs: TypeAlias = "dict[str, Array]"
 class Model(Protocol):
     """One signature of a model, ready to be called. Used by one thread at a time.
 
-    Both calls raise RecordRefused if the graph fails or its outputs do not have a row for each instance. Both
-    give bit for bit the same values for the same batches.
+    Both calls give bit for bit the same values for the same batches, and raise the same.
     """
 
     @property
     def signature(self) -> Signature: ...
 
-    @property
-    def can_chain(self) -> bool:
-        """Whether `call_chain` may be used: the shape of every output row is known in advance."""
-        ...
-
     def call(self, columns: Mapping[str, Column], count: int) -> Outputs:
-        """One model call with `count` rows."""
+        """One model call with `count` rows: one row if the signature is `lone`, and rows with equal values of its
+        `call_values`.
+
+        Raises:
+          RecordRefused: the graph fails on these rows, or its outputs do not have a row for each of them.
+          BatchTooLarge: the device's memory does not hold so many rows.
+          ModelUnusable: the model itself fails: no other rows would fare better.
+          DeviceFailed: the device fails; a fresh process may have better luck.
+        """
         ...
 
-    def call_chain(self, columns: Mapping[str, Column], count: int, batch_size: int) -> Outputs:
-        """`count / batch_size` model calls of exactly `batch_size` rows each, with one crossing into C++."""
+    def call_batches(self, columns: Mapping[str, Column], count: int, batch_size: int) -> list[Outputs]:
+        """`count / batch_size` model calls of exactly `batch_size` rows each, with little Python between them.
+
+        Rows are as `call` takes them, of one shape in each column. What comes back is the outputs of all rows, in
+        one piece or in several, one behind the other.
+        """
         ...

@@ -26,8 +26,17 @@ Refusals = dict[int, RecordRefused]
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The numpy type of a TensorFlow type. bfloat16 is known once ml_dtypes (with TensorFlow) is loaded."""
-    return np.dtype(object if name == "string" else name)
+    """The numpy type that values of a TensorFlow type are held in; integers for the quantized types.
+
+    bfloat16 is known once ml_dtypes (with TensorFlow) is loaded.
+
+    Raises:
+      TypeError: numpy has none.
+    """
+    return np.dtype(object if name == "string" else _QUANTIZED.get(name, name))
+
+
+_QUANTIZED = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
 
 
 def to_column(values: Sequence[Any] | Array, spec: TensorSpec) -> tuple[Column, Refusals]:

@@ -76,15 +76,19 @@ class SplitPredictor:
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
         self._decoder = Decoder(model.signature, rule, text=spec.input.text)
         self._read = spec.input.load_reader()
-        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless)
+        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless, on_too_large=self._too_large)
+        self._remarks = list(model.signature.remarks)
         self._results = Results(spec, model.signature)
 
     def __call__(self, task: Task) -> Manifest | None:
         """Score a split and commit it. None if another attempt had committed it first.
 
         Raises:
-          JobFailed: an input cannot be read, the output cannot be written, or the error budget is spent.
+          JobFailed: an input cannot be read, the output cannot be written, the model or its device fails, or the
+            error budget is spent.
         """
+        while self._remarks:
+            self._watch.warn(self._remarks.pop(0))
         return _Attempt(
             self._spec,
             self._staging,
@@ -105,6 +109,12 @@ class SplitPredictor:
         self._watch.warn(
             f"the model has refused every record of several batches in a row: {message} "
             "(--max-errors ends such a job early)"
+        )
+
+    def _too_large(self, rows: int, fitting: int, message: str) -> None:
+        self._watch.warn(
+            f"the device's memory does not hold a whole batch: a call of {rows} records failed, {fitting} fit; "
+            f"calls get smaller. {message}"
         )
 
 
@@ -129,7 +139,7 @@ class _Attempt:
     def run(self, clock: Callable[[], float], load_seconds: float) -> Manifest | None:
         task, split = self.task, self.task.split.index
         started, began = clock(), time.perf_counter()
-        self.scorer.begin(chaining=not task.careful)
+        self.scorer.begin(grouping=not task.careful)
         stats = self.scorer.stats
         self.crashing = frozenset(task.crashing)
         self.unchanged = _Unchanged()
@@ -221,7 +231,7 @@ class _Attempt:
         """Groups as large as the scorer wants them, which changes from one to the next."""
         while True:
             # While many errors wait for the verdict on records before them, groups are as small as they get: what
-            # is held back, and so the order in which it is written, must not depend on how long chains are today.
+            # is held back, and so the order in which it is written, must not depend on how large groups are today.
             size = self.spec.batch_size if self.errors.waiting else self.scorer.group_size
             group = next(regrouper.groups(size), None)
             if group is None:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from batchpredict.errors import BatchPredictError, BudgetSpent, JobCancelled, WorkerLost
+from batchpredict.errors import BatchPredictError, BudgetSpent, DeviceFailed, JobCancelled, WorkerLost
 from batchpredict.job import ErrorBudget
 from batchpredict.ledger.budget import Tally, check_early
 from batchpredict.ledger.manifest import Manifest
@@ -21,6 +21,9 @@ from batchpredict.scoring.task import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup
 from batchpredict.workers.supervision import GiveUp, Instruction, SplitDeaths, Starts
+
+# Fresh processes that a split gets after its device has failed: one may have been the victim of another's mishap.
+_DEVICE_RETRIES = 2
 
 
 class Worker(Protocol):
@@ -149,6 +152,7 @@ class WorkerPool:
 
     def _attend(self, task: Task) -> Manifest | None:
         deaths = SplitDeaths()
+        device_failures = 0
         while True:
             try:
                 process = self._take()
@@ -161,6 +165,13 @@ class WorkerPool:
                 self._raise_failure()
                 self._on_warning(f"a worker process {death.end}; split {task.split.index} is tried again")
                 deaths, task = self._after(death, task, deaths)
+            except DeviceFailed as error:
+                self._drop(process)
+                self._raise_failure()
+                device_failures += 1
+                if device_failures > _DEVICE_RETRIES:
+                    raise self._fail(error) from error
+                self._on_warning(f"{error} Split {task.split.index} is tried again in a fresh process.")
             except BaseException as error:
                 self._drop(process)
                 if isinstance(error, BatchPredictError):

@@ -81,12 +81,11 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
     from batchpredict.models.fetch import fetch_model, model_digest
     from batchpredict.models.saved_model import SavedModel
 
-    tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     spec = PredictionSpec.from_json(setup.spec)
     if setup.model is not None and model_digest(spec.model_uri) != setup.model:
         raise ModelUnusable(f"uri: the model at '{spec.model_uri}' has changed since the job was planned.")
-    model = SavedModel(fetch_model(spec.model_uri), spec.signature_name)
+    path = fetch_model(spec.model_uri)
+    model = SavedModel(path, spec.signature_name, threads=setup.threads, name=spec.model_uri)
     # The collector would walk TensorFlow's million objects again and again, for the lists of rows that come
     # and go; measured at batch 1024: half of the time.
     gc.collect()

@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "bare": throughput.bare,
     "beam": throughput.row_by_row,
     "scaling": throughput.scaling,
+    "models": throughput.models,
     "start": promises.start,
     "memory": promises.memory,
     "files": promises.files,

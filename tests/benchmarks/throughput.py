@@ -23,6 +23,7 @@ BATCHES = (64, 1024)
 _BARE = Target(0.9, at_least=True)
 _ROW_BY_ROW = Target(6, at_least=True)
 _SCALING = Target(1.8, at_least=True)
+_MODELS = Target(1.3, at_least=False)
 
 
 def bare(bench: Bench) -> Table:
@@ -74,6 +75,25 @@ def scaling(bench: Bench) -> Table:
             row = Row(f"{data_format}, batch {batch}", speed(two), speed(one), two / one, _SCALING)
             table.rows.append(row)
     return table
+
+
+def models(bench: Bench) -> Table:
+    """Promise: a record costs in the model at most 1.3 times what it costs in the fastest call of a function."""
+    table = Table("The model alone, one thread: our call, and a function that runs several batches a crossing")
+    for signature in ("dense", "serving_default"):
+        for batch in BATCHES:
+            bench.say(f"calls of {signature}, batch {batch}")
+            order = {"path": MODELS["fast"], "signature": signature, "batch": batch}
+            found = measure.run("model_calls", order).said
+            what = f"{signature}, batch {batch}"
+            ours, chain = found["ours"], found["chain"]
+            table.rows.append(Row(what, _microseconds(ours), _microseconds(chain), ours / chain, _MODELS))
+            table.notes.append(f"{what}: a function called batch by batch takes {_microseconds(found['function'])}")
+    return table
+
+
+def _microseconds(each: float) -> str:
+    return f"{each:.3f} us a record"
 
 
 def _best(rates: Mapping[_Way, float]) -> tuple[float, _Way]:

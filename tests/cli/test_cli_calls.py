@@ -242,6 +242,35 @@ def test_inspect_prints_for_programs(capsys):
     assert json.loads(signature["exampleLine"]) == {"a": [0.0, 0.0], "b": 0}
 
 
+def test_inspect_says_what_a_sparse_input_takes():
+    found = run_cli("inspect", support.model("transform_sparse"))
+    assert (found.returncode, found.stderr) == (0, "")
+    for part in (
+        "tags: transform",
+        "values  sparse float32 [?, ?]",
+        '{"values":[0.0],"words":["text"],"x":0.0}',
+        "note: input words is sparse: a list of any length is the values of a row, at its places 0, 1, …",
+    ):
+        assert part in found.stdout
+
+
+def test_inspect_gives_no_example_for_a_signature_that_cannot_be_used(capsys):
+    assert main(["inspect", support.model("without_batch"), "--format=json"]) == 0
+    signatures = json.loads(capsys.readouterr().out)["signatures"]
+    assert signatures["total"]["exampleLine"] is None
+    assert signatures["total"]["remarks"][0].startswith("cannot be used for prediction: Output total of signature")
+    assert signatures["threshold"]["remarks"] == [
+        "input threshold of signature threshold has no batch dimension, so only records with equal values of it "
+        "share a model call"
+    ]
+
+
+def test_inspect_describes_a_model_that_this_tensorflow_cannot_import(capsys):
+    assert main(["inspect", support.model("no_such_op"), "--format=json"]) == 0
+    signature = json.loads(capsys.readouterr().out)["signatures"]["serving_default"]
+    assert signature["outputs"] == {"y": {"dtype": "float32", "shape": [None]}}
+
+
 @pytest.mark.parametrize(("name", "message"), [("not_a_model", "saved_model.pb"), ("nowhere", "no such folder")])
 def test_inspect_of_what_is_no_model(name, message, capsys):
     assert main(["inspect", support.model(name)]) == 1

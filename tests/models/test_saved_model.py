@@ -1,4 +1,4 @@
-"""Real SavedModels, called batch by batch and in chains. The only module here that loads TensorFlow."""
+"""Real SavedModels, loaded and called."""
 
 from __future__ import annotations
 
@@ -32,12 +32,6 @@ def load(testdata: str) -> Callable[..., SavedModel]:
         return loaded[name, signature]
 
     return load
-
-
-@pytest.fixture(scope="module")
-def fresh(testdata: str) -> Callable[[str], SavedModel]:
-    """The same, loaded for one test that leaves its marks on it."""
-    return lambda name: SavedModel(os.path.join(testdata, "models", name))
 
 
 def example(**features: Any) -> bytes:
@@ -77,7 +71,7 @@ CALLS: list[tuple[str, str | None, Callable[[], dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(("name", "signature", "columns"), CALLS, ids=[f"{name}-{key}" for name, key, _ in CALLS])
-def test_a_chain_gives_what_calls_give_and_the_signature_itself(
+def test_a_call_gives_bit_for_bit_what_the_signature_itself_gives(
     load: Any, testdata: str, name: str, signature: str | None, columns: Callable[[], dict[str, Any]]
 ) -> None:
     batch = 4
@@ -85,30 +79,48 @@ def test_a_chain_gives_what_calls_give_and_the_signature_itself(
     feeds = columns()
     direct = tf.saved_model.load(os.path.join(testdata, name if "/" in name else f"models/{name}"))
     function = direct.signatures[model.signature.name]
-    chained = model.call_chain(feeds, COUNT, batch)
     expected = [spec.alias for spec in model.signature.outputs]
     for start in range(0, COUNT, batch):
         cut = {alias: column[start : start + batch] for alias, column in feeds.items()}
         called = model.call(cut, batch)
         itself = function(**{alias: tf.constant(column) for alias, column in cut.items()})
-        assert sorted(called) == sorted(chained) == sorted(itself) == expected
+        assert sorted(called) == sorted(itself) == expected
         for alias in expected:
-            wanted = itself[alias].numpy()
-            for array in (called[alias], chained[alias][start : start + batch]):
-                assert array.dtype == wanted.dtype
-                assert array.shape == wanted.shape
-                assert array.tolist() == wanted.tolist() if array.dtype == object else same(array, wanted)
+            wanted, array = itself[alias].numpy(), called[alias]
+            assert array.dtype == wanted.dtype
+            assert array.shape == wanted.shape
+            assert array.tolist() == wanted.tolist() if array.dtype == object else same(array, wanted)
+
+
+@pytest.mark.parametrize(("name", "signature", "columns"), CALLS, ids=[f"{name}-{key}" for name, key, _ in CALLS])
+def test_batches_at_one_go_give_bit_for_bit_what_calls_give(
+    load: Any, name: str, signature: str | None, columns: Callable[[], dict[str, Any]]
+) -> None:
+    model, feeds = load(name, signature), columns()
+    together = model.call_batches(feeds, COUNT, 4)
+    for spec in model.signature.outputs:
+        calls = [
+            model.call({alias: column[start : start + 4] for alias, column in feeds.items()}, 4)[spec.alias]
+            for start in range(0, COUNT, 4)
+        ]
+        joined = np.concatenate([piece[spec.alias] for piece in together])
+        assert joined.dtype == calls[0].dtype
+        assert joined.tolist() == np.concatenate(calls).tolist()
+
+
+def test_batches_at_one_go_whose_outputs_have_too_many_rows_are_refused(load: Any) -> None:
+    code, _ = refusal(lambda: load("bad_outer").call_batches({"x": np.ones(4, np.float32)}, 4, 2))
+    assert code == INVALID_OUTPUTS
+
+
+def test_one_thread_gives_what_several_give(testdata: str) -> None:
+    path, columns = os.path.join(testdata, "digits", "model"), {"pixels": vectors(COUNT, 64)}
+    alone, together = (SavedModel(path, threads=threads).call(columns, COUNT) for threads in (1, 4))
+    assert all(same(alone[alias], together[alias]) for alias in ("digit", "probabilities"))
 
 
 def same(left: Any, right: Any) -> bool:
     return bool(left.tobytes() == right.tobytes())
-
-
-def test_a_chain_may_change_its_batch_size(load: Any) -> None:
-    model = load("double")
-    column = {"x": vectors(12)}
-    for batch in (2, 3, 6):
-        assert same(model.call_chain(column, 12, batch)["y"], 2 * column["x"])
 
 
 class TestDescription:
@@ -123,10 +135,6 @@ class TestDescription:
 
     def test_the_default_signature_is_used_where_there_are_several(self, load: Any) -> None:
         assert load("digits/model").signature.name == "serving_default"
-
-    def test_outputs_of_open_size_cannot_be_chained(self, load: Any) -> None:
-        assert load("double").can_chain
-        assert not load("varlen").can_chain
 
 
 class TestNotUsable:
@@ -188,13 +196,6 @@ class TestRefusals:
         )
         assert model.call({"x": np.array([4], np.float32)}, 1)["y"].tolist() == [2]
 
-    def test_of_a_chain(self, load: Any) -> None:
-        model = load("refuses_negative")
-        code, message = refusal(lambda: model.call_chain({"x": np.array([1, 1, 1, -1], np.float32)}, 4, 2))
-        assert code == FAILED_TO_RUN_MODEL
-        assert "negative x" in message
-        assert "node" not in message
-
     def test_of_a_model_that_tells_where_it_was_made(self, load: Any) -> None:
         message = (
             "Exception during running the graph: "
@@ -217,14 +218,6 @@ class TestRefusals:
             "Check your model for bugs that effect the size of the outputs.",
         )
 
-    def test_a_chain_that_cannot_be_built_is_not_tried_again(self, fresh: Any) -> None:
-        model = fresh("bad_outer")
-        assert model.can_chain
-        code, message = refusal(lambda: model.call_chain({"x": np.ones(4, np.float32)}, 4, 2))
-        assert code == FAILED_TO_RUN_MODEL
-        assert message.startswith("The model cannot be chained: ")
-        assert not model.can_chain
-
 
 class TestFixedBatch:
     ROWS = np.arange(40, dtype=np.float32).reshape(10, 4)
@@ -233,17 +226,6 @@ class TestFixedBatch:
     def test_any_number_of_rows_is_scored(self, load: Any, count: int) -> None:
         outputs = load("fixed_batch").call({"x": self.ROWS[:count]}, count)
         assert outputs["y"].tolist() == self.ROWS[:count].sum(axis=1).tolist()
-
-    def test_batches_of_that_size_are_chained(self, fresh: Any) -> None:
-        rows = np.tile(self.ROWS[:8], (2, 1))
-        outputs = fresh("fixed_batch").call_chain({"x": rows}, 16, 8)
-        assert outputs["y"].tolist() == rows.sum(axis=1).tolist()
-
-    def test_batches_of_another_size_are_not(self, fresh: Any) -> None:
-        model = fresh("fixed_batch")
-        refusal(lambda: model.call_chain({"x": self.ROWS[:8]}, 8, 4))
-        assert not model.can_chain
-        assert len(model.call({"x": self.ROWS[:8]}, 8)["y"]) == 8
 
 
 def test_ragged_rows_of_one_shape_are_one_call(load: Any) -> None:
@@ -278,12 +260,6 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class TestOddModels:
-    def test_one_value_for_the_batch_is_a_batch_of_one(self, odd: str) -> None:
-        model = SavedModel(odd, "total")
-        assert model.call({"x": np.ones(1, np.float32)}, 1)["total"].tolist() == [1]
-        code, _ = refusal(lambda: model.call({"x": np.ones(2, np.float32)}, 2))
-        assert code == INVALID_OUTPUTS
-
     def test_bfloat16_goes_in_and_comes_out(self, odd: str) -> None:
         model = SavedModel(odd, "short")
         column, refusals = to_column([1.5, 2, 1e39, float("nan")], model.signature.inputs[0])
@@ -292,7 +268,6 @@ class TestOddModels:
         outputs = model.call({"x": column}, 4)
         values, _ = to_values("y", outputs["y"], strict_json=True, b64=base64_object)
         assert (values[0], values[1], values[3]) == (3.0, 4.0, "NaN")
-        assert same(model.call_chain({"x": column}, 4, 2)["y"], outputs["y"])
 
     def test_what_no_file_can_hold_is_told_at_once(self, odd: str) -> None:
         with pytest.raises(ModelUnusable) as caught:

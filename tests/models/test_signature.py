@@ -35,8 +35,8 @@ class TestChoose:
         assert str(caught.value) == message
 
 
-def signature(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = ()) -> Signature:
-    return Signature("s", inputs, outputs)
+def signature(*inputs: TensorSpec) -> Signature:
+    return Signature("s", inputs, ())
 
 
 class TestSignature:
@@ -58,12 +58,6 @@ class TestSignature:
         assert signature(TensorSpec("x", "float32", (8, 4))).fixed_batch == 8
         assert signature(TensorSpec("x", "float32", (None, 4))).fixed_batch is None
         assert signature(TensorSpec("x", "float32", None)).fixed_batch is None
-
-    def test_rows_are_fixed_if_every_output_has_known_sizes(self) -> None:
-        known = TensorSpec("p", "float32", (None, 10))
-        assert signature(outputs=(known,)).fixed_rows
-        assert not signature(outputs=(known, TensorSpec("q", "float32", (None, None)))).fixed_rows
-        assert not signature(outputs=(known, TensorSpec("q", "float32", None))).fixed_rows
 
     def test_a_tensor_reads_as_type_and_sizes(self) -> None:
         assert str(TensorSpec("x", "float32", (None, 4))) == "float32 [?, 4]"

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchpredict.errors import FAILED_TO_RUN_MODEL, RecordRefused
+from batchpredict.errors import (
+    FAILED_TO_RUN_MODEL,
+    BatchTooLarge,
+    DeviceFailed,
+    InternalFailure,
+    ModelUnusable,
+    RecordRefused,
+)
 from batchpredict.models.columns import Column, Ragged
 from batchpredict.models.signature import Signature, TensorSpec
 from batchpredict.scoring.batches import Piece, Scorer
@@ -23,15 +30,26 @@ SIGNATURE = Signature(
 )
 
 
-class Doubling:
+class InBatches:
+    """`call_batches` by way of `call`, as the protocol says it: for models that are fakes."""
+
+    def call(self, columns: Mapping[str, Column], count: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def call_batches(self, columns: Mapping[str, Column], count: int, batch_size: int) -> list[dict[str, Any]]:
+        assert count % batch_size == 0
+        starts = range(0, count, batch_size)
+        cuts = ({alias: column[at : at + batch_size] for alias, column in columns.items()} for at in starts)
+        return [self.call(batch, batch_size) for batch in cuts]
+
+
+class Doubling(InBatches):
     """y = 2x, z = x; refuses every call that holds one of the `bad` values, and takes `cost` of its clock."""
 
-    def __init__(self, bad: Callable[[int], bool] = lambda _: False, *, can_chain: bool = False) -> None:
+    def __init__(self, bad: Callable[[int], bool] = lambda _: False) -> None:
         self.signature = SIGNATURE
-        self.can_chain = can_chain
         self.bad = bad
         self.calls: list[list[int]] = []
-        self.chains: list[int] = []
         self.now = 0.0
         self.cost = 0.001
 
@@ -51,16 +69,6 @@ class Doubling:
             raise RecordRefused(FAILED_TO_RUN_MODEL, f"row {guilty[0]} is bad")
         return {"y": 2 * np.array(rows), "z": np.array(rows)}
 
-    def call_chain(self, columns: Mapping[str, Column], count: int, batch_size: int) -> dict[str, Any]:
-        assert self.can_chain
-        assert count % batch_size == 0
-        self.chains.append(count)
-        values = np.asarray(columns["x"])
-        self.now += self.cost * (count // batch_size)
-        if any(self.bad(int(value)) for value in values):
-            raise RecordRefused(FAILED_TO_RUN_MODEL, "a row of the chain is bad")
-        return {"y": 2 * values, "z": values}
-
 
 def group(start: int, stop: int) -> tuple[dict[str, Any], int]:
     return {"x": np.arange(start, stop)}, stop - start
@@ -78,9 +86,9 @@ def placed(pieces: list[Piece]) -> dict[int, tuple[int, int]]:
     return found
 
 
-@given(st.integers(1, 40), st.integers(1, 20), st.sets(st.integers(0, 39)), st.booleans())
-def test_just_the_guilty_rows_are_refused(count: int, batch: int, bad: set[int], can_chain: bool) -> None:
-    model = Doubling(bad.__contains__, can_chain=can_chain)
+@given(st.integers(1, 40), st.integers(1, 20), st.sets(st.integers(0, 39)))
+def test_just_the_guilty_rows_are_refused(count: int, batch: int, bad: set[int]) -> None:
+    model = Doubling(bad.__contains__)
     pieces, refusals = Scorer(model, batch, clock=model.clock).score(*group(0, count))
     guilty = {row for row in bad if row < count}
     assert {row: refused.message for row, refused in refusals.items()} == {
@@ -149,7 +157,7 @@ class TestCalls:
         for start in range(0, 48, 16):
             scorer.score(*group(start, start + 16))
         model.calls.clear()
-        scorer.begin(chaining=True)
+        scorer.begin(grouping=True)
         scorer.score(*group(48, 64))
         assert [len(call) for call in model.calls] == [16]
 
@@ -159,7 +167,7 @@ class TestCalls:
             scorer = Scorer(model, 16)
             for _ in range(earlier):
                 scorer.score(*group(1000, 1016))
-            scorer.begin(chaining=False)
+            scorer.begin(grouping=False)
             model.calls.clear()
             scorer.score(*group(0, 100))
             return model.calls
@@ -176,17 +184,10 @@ class TestStats:
         assert (stats.calls, stats.rows, stats.smallest, stats.largest) == (3, 20, 4, 8)
         assert stats.seconds == pytest.approx(3 * model.cost)
 
-    def test_a_chain_counts_as_the_calls_that_it_stands_for(self) -> None:
-        model = Doubling(can_chain=True)
-        scorer = Scorer(model, 8, clock=model.clock)
-        scorer.score(*group(0, 32))
-        assert (scorer.stats.calls, scorer.stats.rows, scorer.stats.largest) == (4, 32, 8)
-        assert model.calls == []
-
     def test_a_new_split_counts_from_nothing(self) -> None:
         scorer = Scorer(Doubling(), 8)
         scorer.score(*group(0, 20))
-        scorer.begin(chaining=True)
+        scorer.begin(grouping=True)
         assert (scorer.stats.calls, scorer.stats.rows) == (0, 0)
 
 
@@ -200,16 +201,16 @@ def sizes_wanted(scorer: Scorer, groups: int) -> list[int]:
     return sizes
 
 
-class TestChains:
-    def test_grow_to_the_time_that_one_crossing_should_take(self) -> None:
-        model = Doubling(can_chain=True)
+class TestGroups:
+    def test_grow_to_the_time_that_one_should_take(self) -> None:
+        model = Doubling()
         model.cost = 0.0024
         sizes = sizes_wanted(Scorer(model, 64, clock=model.clock), 40)
         assert sizes[:12] == [1] * 12
         assert sizes[-1] == 8  # 0.02 s
 
     def test_double_at_most(self) -> None:
-        model = Doubling(can_chain=True)
+        model = Doubling()
         model.cost = 0.1
         scorer = Scorer(model, 64, clock=model.clock)
         assert set(sizes_wanted(scorer, 20)) == {1}
@@ -217,49 +218,47 @@ class TestChains:
         assert sizes_wanted(scorer, 8) == [1, 2, 4, 8, 16, 20, 20, 20]
 
     def test_are_at_most_32_batches(self) -> None:
-        model = Doubling(can_chain=True)
+        model = Doubling()
         model.cost = 1e-9
         assert max(sizes_wanted(Scorer(model, 64, clock=model.clock), 40)) == 32
 
     def test_hold_at_most_8192_rows(self) -> None:
-        model = Doubling(can_chain=True)
+        model = Doubling()
         model.cost = 1e-9
         assert max(sizes_wanted(Scorer(model, 1024, clock=model.clock), 40)) == 8
 
     def test_shrink_when_calls_become_slow(self) -> None:
-        model = Doubling(can_chain=True)
+        model = Doubling()
         model.cost = 1 / 1024
         scorer = Scorer(model, 64, clock=model.clock)
         assert sizes_wanted(scorer, 40)[-1] == 20
         model.cost = 0.1
         assert sizes_wanted(scorer, 3)[1:] == [1, 1]
 
-    @pytest.mark.parametrize(("can_chain", "chaining"), [(False, True), (True, False)])
-    def test_are_not_made_where_they_may_not(self, can_chain: bool, chaining: bool) -> None:
-        model = Doubling(can_chain=can_chain)
+    def test_are_single_batches_while_a_crashing_record_is_looked_for(self) -> None:
+        model = Doubling()
         scorer = Scorer(model, 64, clock=model.clock)
-        scorer.begin(chaining=chaining)
+        scorer.begin(grouping=False)
         assert set(sizes_wanted(scorer, 40)) == {1}
-        scorer.score(*group(0, 256))
-        assert model.chains == []
 
-    def test_one_that_fails_is_called_batch_by_batch(self) -> None:
-        model = Doubling(lambda row: row == 70, can_chain=True)
-        pieces, refusals = Scorer(model, 32).score(*group(0, 128))
-        assert model.chains == [128]
-        assert list(refusals) == [70]
-        assert sorted(placed(pieces)) == [row for row in range(128) if row != 70]
-        assert [len(call) for call in model.calls if len(call) == 32] == [32] * 4
-
-    def test_what_is_left_of_a_group_is_a_call_of_its_own(self) -> None:
-        model = Doubling(can_chain=True)
+    def test_are_called_batch_by_batch_whatever_their_size(self) -> None:
+        model = Doubling()
         pieces, _ = Scorer(model, 32).score(*group(0, 100))
-        assert model.chains == [96]
-        assert model.calls == [[96, 97, 98, 99]]
+        assert [len(call) for call in model.calls] == [32, 32, 32, 4]
         assert sorted(placed(pieces)) == list(range(100))
 
-    def test_are_left_off_for_a_while_after_a_failure(self) -> None:
-        model = Doubling(can_chain=True)
+    def test_come_back_as_one_piece_where_nothing_failed(self) -> None:
+        (piece,), _ = Scorer(Doubling(), 32).score(*group(0, 100))
+        assert piece.rows == range(100)
+        assert piece.outputs["y"].tolist() == [2 * row for row in range(100)]
+
+    def test_are_whole_on_both_sides_of_a_row_that_failed(self) -> None:
+        pieces, refusals = Scorer(Doubling(lambda row: row == 70), 32).score(*group(0, 128))
+        assert list(refusals) == [70]
+        assert [piece.rows for piece in pieces] == [range(70), range(71, 128)]
+
+    def test_are_single_batches_for_a_while_after_a_failure(self) -> None:
+        model = Doubling()
         scorer = Scorer(model, 64, clock=model.clock)
         assert sizes_wanted(scorer, 40)[-1] > 1
         model.bad = lambda row: row == 5
@@ -269,12 +268,130 @@ class TestChains:
         assert sizes[:15] == [1] * 15
         assert sizes[-1] > 1
 
-    def test_one_that_succeeds_ends_despair(self) -> None:
-        model = Doubling(lambda row: row < 32, can_chain=True)
-        told: list[str] = []
-        scorer = Scorer(model, 16, on_hopeless=told.append)
-        scorer.score(*group(0, 16))
-        scorer.score(*group(16, 32))
-        scorer.score(*group(32, 64))
-        scorer.score(*group(0, 16))
-        assert told == []
+
+class Failing(Doubling):
+    """A model whose calls fail as `failure` says of the rows of a call."""
+
+    def __init__(self, failure: Callable[[list[int]], Exception | None]) -> None:
+        super().__init__()
+        self.failure = failure
+
+    def call(self, columns: Mapping[str, Column], count: int) -> dict[str, Any]:
+        outputs = super().call(columns, count)
+        error = self.failure(self.calls[-1])
+        if error is not None:
+            raise error
+        return outputs
+
+
+def too_large(rows: list[int], most: int) -> Exception | None:
+    return BatchTooLarge(FAILED_TO_RUN_MODEL, "no room") if len(rows) > most else None
+
+
+class TestTooLarge:
+    """What the device's memory does not hold."""
+
+    def test_is_halved_and_what_fitted_is_kept_to(self) -> None:
+        model = Failing(lambda rows: too_large(rows, 20))
+        told: list[tuple[int, int, str]] = []
+        scorer = Scorer(model, 64, on_too_large=lambda *said: told.append(said))
+        for _ in range(3):
+            pieces, refusals = scorer.score(*group(0, 64))
+            assert not refusals
+            assert sorted(placed(pieces)) == list(range(64))
+        assert [len(call) for call in model.calls[:4]] == [64, 32, 16, 16]
+        assert {len(call) for call in model.calls[7:]} == {16}
+        assert told == [(64, 16, "no room")]
+
+    def test_is_remembered_from_one_split_to_the_next(self) -> None:
+        model = Failing(lambda rows: too_large(rows, 20))
+        scorer = Scorer(model, 64)
+        scorer.score(*group(0, 64))
+        scorer.begin(grouping=True)
+        model.calls.clear()
+        scorer.score(*group(0, 64))
+        assert {len(call) for call in model.calls} == {16}
+
+    def test_is_the_error_of_a_lone_record_and_costs_the_others_nothing(self) -> None:
+        model = Failing(lambda rows: BatchTooLarge(FAILED_TO_RUN_MODEL, "no room") if 5 in rows else None)
+        scorer = Scorer(model, 16)
+        pieces, refusals = scorer.score(*group(0, 64))
+        assert {row: refused.message for row, refused in refusals.items()} == {5: "no room"}
+        assert sorted(placed(pieces)) == [row for row in range(64) if row != 5]
+
+    def test_fails_the_job_where_no_record_has_room(self) -> None:
+        model = Failing(lambda rows: too_large(rows, 0))
+        with pytest.raises(ModelUnusable, match=r"16 records in a row failed, each called alone. no room"):
+            Scorer(model, 64).score(*group(0, 64))
+        assert len(model.calls) < 40
+
+    def test_is_not_remembered_of_rows_of_an_unusual_shape(self) -> None:
+        model = Failing(lambda rows: too_large(rows, 1) if rows[0] >= 100 else None)
+        column = Ragged([np.zeros(1)] * 6 + [np.full(9, 100.0), np.full(9, 101.0)])
+        scorer = Scorer(model, 8)
+        _, refusals = scorer.score({"x": column}, 8)
+        assert not refusals
+        model.calls.clear()
+        scorer.score(*group(0, 8))
+        assert [len(call) for call in model.calls] == [8]
+
+
+class TestWhoseFault:
+    """The other kinds of failure that a model call can end in."""
+
+    def test_the_model_s_own_ends_the_job_at_the_first_call(self) -> None:
+        model = Failing(lambda _: ModelUnusable("no kernel"))
+        with pytest.raises(ModelUnusable, match="no kernel"):
+            Scorer(model, 64).score(*group(0, 64))
+        assert len(model.calls) == 1
+
+    def test_the_device_s_is_not_tried_again_in_this_process(self) -> None:
+        model = Failing(lambda _: DeviceFailed("gone"))
+        with pytest.raises(DeviceFailed, match="gone"):
+            Scorer(model, 64).score(*group(0, 64))
+        assert len(model.calls) == 1
+
+    def test_an_internal_error_of_one_record_is_its_own(self) -> None:
+        model = Failing(lambda rows: InternalFailure(FAILED_TO_RUN_MODEL, "bounds") if 5 in rows else None)
+        _, refusals = Scorer(model, 64).score(*group(0, 64))
+        assert list(refusals) == [5]
+
+    def test_an_internal_error_of_record_after_record_is_the_device_s(self) -> None:
+        model = Failing(lambda rows: InternalFailure(FAILED_TO_RUN_MODEL, "bounds") if max(rows) >= 32 else None)
+        scorer = Scorer(model, 16)
+        scorer.score(*group(0, 32))
+        with pytest.raises(DeviceFailed, match=r"16 records in a row failed, each called alone. bounds"):
+            scorer.score(*group(32, 64))
+
+
+class Product(InBatches):
+    """y = a * b: `b` has one value a call, or both do."""
+
+    def __init__(self, *, lone: bool) -> None:
+        a, b = TensorSpec("a", "int64", () if lone else (None,), not lone), TensorSpec("b", "int64", (), False)
+        self.signature = Signature("s", (a, b), (TensorSpec("y", "int64", (None,)),))
+        self.calls: list[list[int]] = []
+
+    def call(self, columns: Mapping[str, Column], count: int) -> dict[str, Any]:
+        a, b = np.asarray(columns["a"]), np.asarray(columns["b"])
+        assert len(a) == len(b) == count
+        assert len(set(b.tolist())) == 1
+        self.calls.append(a.tolist())
+        return {"y": a * b}
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 8), st.booleans())
+def test_rows_with_unlike_values_of_a_scalar_input_never_share_a_call(
+    values: list[int], batch: int, lone: bool
+) -> None:
+    model = Product(lone=lone)
+    count = len(values)
+    columns: dict[str, Column] = {"a": np.arange(count), "b": np.array(values)}
+    pieces, refusals = Scorer(model, batch).score(columns, count)
+    found = {row: int(piece.outputs["y"][at]) for piece in pieces for at, row in enumerate(piece.rows)}
+    assert not refusals
+    assert found == {row: row * value for row, value in enumerate(values)}
+    assert max(map(len, model.calls)) <= (1 if lone else batch)
+    if not lone:
+        batches = [set(values[start : start + batch]) for start in range(0, count, batch)]
+        assert len(model.calls) == sum(map(len, batches))

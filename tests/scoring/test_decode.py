@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict.errors import INVALID_INPUTS
-from batchpredict.models.columns import Ragged, shape_groups
+from batchpredict.models.columns import Ragged, call_groups
 from batchpredict.models.signature import Signature
 from batchpredict.scoring.decode import Decoder
 from batchpredict.scoring.fields import FieldRule
@@ -340,10 +340,10 @@ class TestOpenSizes:
     def test_rows_whose_shapes_agree_in_every_input_share_a_call(self) -> None:
         one, two = np.zeros(1), np.zeros(2)
         columns = [Ragged([one, two, one, one]), Ragged([one, one, one, two]), [b""] * 4]
-        assert shape_groups(columns, 4) == [[0, 2], [1], [3]]
+        assert call_groups(columns, 4) == [[0, 2], [1], [3]]
 
     def test_without_ragged_columns_all_rows_share_a_call(self) -> None:
-        assert shape_groups([np.zeros((4, 2)), [b""] * 4], 4) == [[0, 1, 2, 3]]
+        assert call_groups([np.zeros((4, 2)), [b""] * 4], 4) == [[0, 1, 2, 3]]
 
 
 def same(left: Any, right: Any) -> bool:
