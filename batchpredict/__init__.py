@@ -6,9 +6,10 @@ and here by name. Neither TensorFlow nor Beam is imported before something is co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchpredict import errors
+from batchpredict._lazy import lazily
 from batchpredict.errors import (
     BatchPredictError,
     BudgetSpent,
@@ -30,8 +31,8 @@ from batchpredict.errors import (
 if TYPE_CHECKING:
     from batchpredict.api import predict
     from batchpredict.job import Job, PredictionOutput
-    from batchpredict.ledger.progress import Snapshot
-    from batchpredict.prediction.transforms import BatchPredict
+    from batchpredict.ledger import Snapshot
+    from batchpredict.prediction import BatchPredict
     from batchpredict.runners import Observer
 
 __version__ = "0.1.0"
@@ -62,19 +63,15 @@ __all__ = [
     "predict",
 ]
 
-_HOMES = {
-    "BatchPredict": "batchpredict.prediction.transforms",
-    "Job": "batchpredict.job",
-    "Observer": "batchpredict.runners",
-    "PredictionOutput": "batchpredict.job",
-    "Snapshot": "batchpredict.ledger.progress",
-    "predict": "batchpredict.api",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "BatchPredict": "prediction",
+            "Job": "job",
+            "Observer": "runners",
+            "PredictionOutput": "job",
+            "Snapshot": "ledger",
+            "predict": "api",
+        },
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.launch import work_of
-from batchpredict.ledger.progress import Snapshot
+from batchpredict.ledger import Snapshot
 from batchpredict.runners import DIRECT, Observer, Runner, choose, run
 
 

@@ -20,8 +20,7 @@ if __package__ in (None, ""):
 
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.launch import carry, load_job, refuse, work_of
-from batchpredict.runners import DIRECT, choose
-from batchpredict.runners.flags import take_runner
+from batchpredict.runners import DIRECT, choose, take_runner
 
 _PROGRAM = "predict.py"
 

@@ -26,10 +26,7 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError, RunnerFailed, WrongFlag
 from batchpredict.job import Job
 from batchpredict.prediction import Placement, Request
-from batchpredict.runners.dataflow import DataflowRunner
-from batchpredict.runners.dataflow_service import Service
-from batchpredict.runners.flags import check_known, spelled
-from batchpredict.runners.log_file import gist
+from batchpredict.runners import DataflowRunner, Service, check_known, gist, spelled
 
 # The parameters of the Flex template are those of this one.
 # https://cloud.google.com/dataflow/docs/guides/templates/creating-templates#metadata
@@ -83,7 +80,7 @@ def _store(flags: Sequence[str]) -> None:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from batchpredict.prediction.transforms import BatchPredict
+    from batchpredict.prediction import BatchPredict
 
     class TemplateOptions(PipelineOptions):  # type: ignore[misc]
         @classmethod

@@ -25,7 +25,7 @@ from batchpredict.formats.framing import mask
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.ledger.manifest import Manifest
 from batchpredict.ledger.plan import Plan, read_page
-from batchpredict.ledger.publish import finished_output, publish
+from batchpredict.ledger.publish import finished_output, publish_all
 from batchpredict.ledger.published import owner_of
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
@@ -137,7 +137,7 @@ def publish_prepared(
         predict(Task(split, forced_start=start))
 
     spec, staging = prepared.request.spec, prepared.staging
-    return publish(spec, staging, prepared.plan, overwrite=overwrite, redo=redo)
+    return publish_all(spec, staging, prepared.plan, overwrite=overwrite, redo=redo)
 
 
 def planned(document: Document) -> tuple[Plan, Staging]:

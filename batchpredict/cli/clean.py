@@ -47,7 +47,7 @@ def clean(options: argparse.Namespace) -> int:
 
 def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:
     from batchpredict import storage
-    from batchpredict.ledger.cleaning import find_leftovers, remove
+    from batchpredict.ledger import find_leftovers, remove
 
     found = []
     for one in find_leftovers(options.output, time.time() - options.older_than):
@@ -60,7 +60,7 @@ def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _clean_cache(options: argparse.Namespace) -> dict[str, int]:
     """Models that nobody uses and that were not asked for so long."""
-    from batchpredict.models.fetch import clean_cache
+    from batchpredict.models import clean_cache
 
     cleaned = clean_cache(0, older_than=options.older_than)
     return {"models": cleaned.models, "bytes": cleaned.bytes}

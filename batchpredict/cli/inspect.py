@@ -8,7 +8,7 @@ import logging
 import sys
 
 from batchpredict.errors import BatchPredictError
-from batchpredict.models.signature import TensorSpec
+from batchpredict.models import TensorSpec
 
 # Characters of the example line that are shown; an image of zeros helps nobody.
 _EXAMPLE_SHOWN = 400
@@ -16,7 +16,7 @@ _EXAMPLE_SHOWN = 400
 
 def inspect(options: argparse.Namespace) -> int:
     """Print what a model is; returns the exit status."""
-    from batchpredict.models.inspect import look
+    from batchpredict.models import look
 
     # Clients of object stores log each of their tries; the last word is the error.
     logging.basicConfig(level=logging.CRITICAL)

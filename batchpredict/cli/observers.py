@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from batchpredict.ledger.progress import Snapshot
+    from batchpredict.ledger import Snapshot
 
 # Seconds between two lines where there is no terminal.
 _LINE_SECONDS = 10.0

@@ -4,6 +4,7 @@ from batchpredict.job.budget import UNLIMITED, ErrorBudget
 from batchpredict.job.hardware import AcceleratorConfig
 from batchpredict.job.job import OUTPUT_ONLY, Job
 from batchpredict.job.prediction import DataFormat, InstanceConfig, PredictionInput, PredictionOutput
+from batchpredict.job.reading import load
 from batchpredict.job.scalars import to_datetime, to_seconds, to_timestamp
 from batchpredict.job.states import TERMINAL, TRANSITIONS, State, advance
 from batchpredict.job.training import (
@@ -57,6 +58,7 @@ __all__ = [
     "TrainingInput",
     "TrainingOutput",
     "advance",
+    "load",
     "to_datetime",
     "to_seconds",
     "to_timestamp",

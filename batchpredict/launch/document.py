@@ -7,8 +7,7 @@ import sys
 from typing import Any
 
 from batchpredict.errors import InvalidJob, WrongCall
-from batchpredict.job import Job
-from batchpredict.job.reading import load
+from batchpredict.job import Job, load
 
 STDIN = "-"
 

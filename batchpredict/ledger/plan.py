@@ -23,9 +23,7 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, NoMatch, OutputRefused, StagingDamaged
-from batchpredict.formats import InputFormat, Split, cut
-from batchpredict.formats.codecs import suffix_in_capitals
-from batchpredict.formats.records import Run, Segment
+from batchpredict.formats import InputFormat, Run, Segment, Split, cut, suffix_in_capitals
 from batchpredict.ledger.access import read_lines, reading, spooling, writing
 from batchpredict.ledger.published import OwnFiles, owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec

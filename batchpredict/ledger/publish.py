@@ -22,7 +22,7 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
-from batchpredict.formats.results import csv_lines
+from batchpredict.formats import csv_lines
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger.access import reading, writing
 from batchpredict.ledger.budget import Tally, check, parse_budget
@@ -51,7 +51,7 @@ _MOVERS = 16
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
-__all__ = ["Order", "Settled", "finish", "finished_output", "publish", "publish_page", "settle"]
+__all__ = ["Order", "Settled", "finish", "finished_output", "publish_all", "publish_page", "settle"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ class Settled:
     done: bool = False
 
 
-def publish(spec: PredictionSpec, staging: Staging, plan: Plan, *, overwrite: bool, redo: Redo) -> PredictionOutput:
+def publish_all(
+    spec: PredictionSpec, staging: Staging, plan: Plan, *, overwrite: bool, redo: Redo
+) -> PredictionOutput:
     """Publish a job whose splits are all committed.
 
     Args:

@@ -1,6 +1,30 @@
-"""A prediction job as work for runners. `transforms` has its pipeline as a Beam transform, and imports Beam."""
+"""A prediction job as work for runners, and its pipeline as a Beam transform."""
 
-from batchpredict.prediction.request import Placement, Request
-from batchpredict.prediction.work import PredictionWork
+from __future__ import annotations
 
-__all__ = ["Placement", "PredictionWork", "Request"]
+from typing import TYPE_CHECKING
+
+from batchpredict._lazy import lazily
+
+if TYPE_CHECKING:
+    from batchpredict.prediction.request import Placement, Request
+    from batchpredict.prediction.transforms import BatchPredict
+    from batchpredict.prediction.work import PredictionWork
+
+__all__ = [
+    "BatchPredict",
+    "Placement",
+    "PredictionWork",
+    "Request",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "BatchPredict": "transforms",
+            "Placement": "request",
+            "PredictionWork": "work",
+            "Request": "request",
+        },
+    )

@@ -10,15 +10,12 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, OutputRefused
 from batchpredict.job import PredictionOutput
-from batchpredict.ledger.plan import load_plan
-from batchpredict.ledger.progress import ManifestFeed, Snapshot
-from batchpredict.ledger.publish import finished_output
-from batchpredict.ledger.staging import Staging
+from batchpredict.ledger import ManifestFeed, Snapshot, Staging, finished_output, load_plan
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
 from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
-from batchpredict.workers.pool import WorkerPool
+from batchpredict.workers import WorkerPool
 
 # A question to the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0

@@ -12,14 +12,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchpredict.ledger.budget import Tally, parse_budget
-from batchpredict.ledger.plan import Plan
-from batchpredict.ledger.progress import committed_tally
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.ledger.staging import Staging
+from batchpredict.ledger import Plan, PredictionSpec, Staging, Tally, committed_tally, parse_budget
 from batchpredict.prediction.request import cores
-from batchpredict.workers.pool import Allowance, WorkerPool
-from batchpredict.workers.protocol import Setup
+from batchpredict.workers import Allowance, Setup, WorkerPool
 
 _log = logging.getLogger(__name__)
 

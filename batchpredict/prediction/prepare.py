@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from batchpredict.errors import OutputRefused
 from batchpredict.formats import Split
 from batchpredict.job import PredictionOutput
-from batchpredict.ledger.budget import Tally, check, parse_budget
-from batchpredict.ledger.chain import Redo
-from batchpredict.ledger.plan import Plan, make_plan, read_page
-from batchpredict.ledger.publish import finished_output, publish
-from batchpredict.ledger.published import occupancy, refuse_others
-from batchpredict.ledger.staging import Staging
-from batchpredict.models.fetch import model_digest
+from batchpredict.ledger import (
+    Plan,
+    Redo,
+    Staging,
+    Tally,
+    check,
+    finished_output,
+    make_plan,
+    occupancy,
+    parse_budget,
+    publish_all,
+    read_page,
+    refuse_others,
+)
+from batchpredict.models import model_digest
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.request import Request
-from batchpredict.scoring.task import Task
+from batchpredict.scoring import Task
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,6 @@ def publish_job(prepared: Prepared, processes: int) -> PredictionOutput:
     lease = Lease(request.spec, processes)
     try:
         redo = redo_in_pool(plan, staging, lease)
-        return publish(request.spec, staging, plan, overwrite=request.overwrite, redo=redo)
+        return publish_all(request.spec, staging, plan, overwrite=request.overwrite, redo=redo)
     finally:
         lease.end()

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict.job import Job
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.ledger.staging import worker_name
+from batchpredict.ledger import PredictionSpec, worker_name
 
 PLAN = "plan"
 """The word of a channel under which a pipeline says which plan it works on."""

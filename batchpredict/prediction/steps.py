@@ -14,19 +14,26 @@ from pydantic import TypeAdapter
 
 from batchpredict.errors import JobCancelled
 from batchpredict.formats import Split
-from batchpredict.ledger.manifest import Manifest
-from batchpredict.ledger.plan import Plan, load_plan
-from batchpredict.ledger.proof import Proof, prove
-from batchpredict.ledger.publish import Order, Settled, finish, publish_page, settle
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.ledger.staging import Staging
+from batchpredict.ledger import (
+    Manifest,
+    Order,
+    Plan,
+    PredictionSpec,
+    Proof,
+    Settled,
+    Staging,
+    finish,
+    load_plan,
+    prove,
+    publish_page,
+    settle,
+)
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.prepare import left_of_page, prepare, redo_in_pool
 from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
-from batchpredict.runners import Channel
-from batchpredict.runners.step import Step
-from batchpredict.scoring.task import Task
-from batchpredict.workers.pool import WorkerPool
+from batchpredict.runners import Channel, Step
+from batchpredict.scoring import Task
+from batchpredict.workers import WorkerPool
 
 NAMESPACE = "batchpredict"
 

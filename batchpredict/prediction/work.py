@@ -9,8 +9,7 @@ from dataclasses import replace
 from batchpredict import storage
 from batchpredict.errors import WrongFlag
 from batchpredict.job import Job
-from batchpredict.ledger.progress import Snapshot
-from batchpredict.ledger.staging import FOLDER
+from batchpredict.ledger import FOLDER, Snapshot
 from batchpredict.prediction.drivers import DriverElsewhere, DriverHere
 from batchpredict.prediction.request import Request
 from batchpredict.runners import Channel, Needs, Observer

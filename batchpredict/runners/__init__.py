@@ -5,66 +5,66 @@ No kind of work is known here. Each implements `Work`; see `work` for what that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from batchpredict.errors import UnknownFlag
-from batchpredict.runners.channel import Channel
-from batchpredict.runners.drive import run, silence_threads
-from batchpredict.runners.interface import Execution, Runner
-from batchpredict.runners.work import Driver, Needs, Observer, Unobserved, Work
+from batchpredict._lazy import lazily
+
+if TYPE_CHECKING:
+    from batchpredict.runners.channel import Channel
+    from batchpredict.runners.choice import DIRECT, choose
+    from batchpredict.runners.dataflow import DataflowRunner
+    from batchpredict.runners.dataflow_service import Service
+    from batchpredict.runners.drive import run, silence_threads
+    from batchpredict.runners.flags import check_known, spelled, take_runner
+    from batchpredict.runners.interface import Execution, Runner
+    from batchpredict.runners.log_file import gist
+    from batchpredict.runners.step import Step
+    from batchpredict.runners.work import Driver, Needs, Observer, Unobserved, Work
 
 __all__ = [
     "DIRECT",
     "Channel",
+    "DataflowRunner",
     "Driver",
     "Execution",
     "Needs",
     "Observer",
     "Runner",
+    "Service",
+    "Step",
     "Unobserved",
     "Work",
+    "check_known",
     "choose",
+    "gist",
     "run",
     "silence_threads",
+    "spelled",
+    "take_runner",
 ]
 
-DIRECT = "DirectRunner"
-
-# Names under which Beam knows an engine inside this process; here they all mean the FnApiRunner, without the
-# download that Beam's DirectRunner begins with.
-_IN_PROCESS = frozenset((DIRECT, "FnApiRunner", "InProcessRunner"))
-
-
-# Those that are reached through a job server.
-_PORTABLE = ("FlinkRunner", "PrismRunner", "PortableRunner")
-
-# All that Beam brings a client for.
-_ELSEWHERE = (*_PORTABLE, "DataflowRunner", "SparkRunner")
-
-
-def choose(name: str, beam_flags: Sequence[str]) -> Runner:
-    """The runner of that name, with Beam's flags in either spelling. A dotted name is a class of somebody's own.
-
-    Raises:
-      UnknownFlag: there is no such runner; names the one that may have been meant.
-    """
-    from batchpredict.runners.flags import closest, spelled
-
-    known = (*sorted(_IN_PROCESS), *_ELSEWHERE)
-    if "." not in name and name not in known:
-        raise UnknownFlag(f"--runner: there is no runner '{name}'{closest(name, known)}")
-    if name.rpartition(".")[2] in _IN_PROCESS:
-        from batchpredict.runners.in_process import InProcess
-
-        return InProcess(spelled(beam_flags))
-    if name in _PORTABLE:
-        from batchpredict.runners.portable import PortableRunner
-
-        return PortableRunner(name, spelled(beam_flags))
-    if name == "DataflowRunner":
-        from batchpredict.runners.dataflow import DataflowRunner
-
-        return DataflowRunner(spelled(beam_flags))
-    from batchpredict.runners.beam import BeamRunner
-
-    return BeamRunner(name, spelled(beam_flags))
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "Channel": "channel",
+            "DIRECT": "choice",
+            "DataflowRunner": "dataflow",
+            "Driver": "work",
+            "Execution": "interface",
+            "Needs": "work",
+            "Observer": "work",
+            "Runner": "interface",
+            "Service": "dataflow_service",
+            "Step": "step",
+            "Unobserved": "work",
+            "Work": "work",
+            "check_known": "flags",
+            "choose": "choice",
+            "gist": "log_file",
+            "run": "drive",
+            "silence_threads": "drive",
+            "spelled": "flags",
+            "take_runner": "flags",
+        },
+    )

@@ -13,9 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
-from batchpredict.models.columns import Array, Column
-from batchpredict.models.signature import Signature, TensorSpec
-from batchpredict.models.values import Refusals, compatible, mismatch, to_column
+from batchpredict.models import Array, Column, Refusals, Signature, TensorSpec, compatible, mismatch, to_column
 from batchpredict.scoring.arrow_values import names_of, temporal_kind, to_json, to_python
 from batchpredict.scoring.fields import Carried, FieldRule, unfit
 

@@ -32,8 +32,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batchpredict.models.encode import json_text
-from batchpredict.models.values import InvalidText
+from batchpredict.models import InvalidText, json_text
 
 _UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _DAY = 86_400

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from batchpredict.errors import BatchTooLarge, DeviceFailed, InternalFailure, ModelUnusable, RecordRefused
-from batchpredict.models.columns import Column, Ragged, all_equal, call_groups, cut, take
-from batchpredict.models.model import Model, Outputs
+from batchpredict.models import Column, Model, Outputs, Ragged, all_equal, call_groups, cut, take
 
 Refusals = dict[int, RecordRefused]
 

@@ -16,9 +16,7 @@ import numpy as np
 import orjson
 import simdjson
 
-from batchpredict.models.columns import Array
-from batchpredict.models.signature import TensorSpec
-from batchpredict.models.values import compatible, numpy_dtype
+from batchpredict.models import Array, TensorSpec, compatible, numpy_dtype
 
 # What numbers and the white space around them are made of: what is left of a text without it is its structure.
 _NUMBERS = b"0123456789+-.eE \t"

@@ -20,10 +20,8 @@ from typing import Any, TypeAlias
 import orjson
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
-from batchpredict.formats.records import Rows, Run
-from batchpredict.models.columns import Array, Column, take
-from batchpredict.models.signature import Signature
-from batchpredict.models.values import Refusals, to_column
+from batchpredict.formats import Rows, Run
+from batchpredict.models import Array, Column, Refusals, Signature, take, to_column
 from batchpredict.scoring.bulk import BulkParser
 from batchpredict.scoring.fields import Carried, ExampleFields, FieldRule, unexpected, unfit
 from batchpredict.scoring.instances import Instances, Origin

@@ -15,10 +15,9 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import RecordRefused
-from batchpredict.formats.records import Damage, Rows, Run
-from batchpredict.ledger.manifest import PartFile
-from batchpredict.ledger.staging import Staging
-from batchpredict.models.encode import base64_object
+from batchpredict.formats import Damage, Rows, Run
+from batchpredict.ledger import PartFile, Staging
+from batchpredict.models import base64_object
 from batchpredict.scoring.json_fields import field_texts
 from batchpredict.scoring.place import Place
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from batchpredict.errors import INVALID_INPUTS, RecordRefused
-from batchpredict.models.encode import json_text
+from batchpredict.models import json_text
 
 Carried: TypeAlias = dict[str, bytes]
 """The fields of one record that are carried past the model: JSON texts by name, the key first."""

@@ -17,14 +17,9 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
-from batchpredict.formats import Reader
-from batchpredict.formats.records import Border, Damage, Rows, Run, Segment
-from batchpredict.formats.results import ResultWriter
-from batchpredict.formats.upcoming import Upcoming, fetching
-from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.ledger.staging import Staging, worker_name
-from batchpredict.models.model import Model
+from batchpredict.formats import Border, Damage, Reader, ResultWriter, Rows, Run, Segment, Upcoming, fetching
+from batchpredict.ledger import Manifest, PartFile, PredictionSpec, SegmentReport, Staging, worker_name
+from batchpredict.models import Model
 from batchpredict.scoring.batches import Scorer
 from batchpredict.scoring.decode import Decoder
 from batchpredict.scoring.errorlog import ErrorLog

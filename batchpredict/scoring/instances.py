@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from batchpredict.formats.records import Rows, Run
-from batchpredict.models.columns import Column, concatenate, cut, take
+from batchpredict.formats import Rows, Run
+from batchpredict.models import Column, concatenate, cut, take
 from batchpredict.scoring.fields import Carried
 from batchpredict.scoring.place import Place
 

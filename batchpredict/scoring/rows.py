@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import IO, Any
 
 from batchpredict.errors import INVALID_OUTPUTS, InvalidJob, RecordRefused, Violation
-from batchpredict.formats.results import ResultWriter, Values, arrow_type
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.models.encode import base64_object, is_bytes, to_values
-from batchpredict.models.signature import Signature
+from batchpredict.formats import ResultWriter, Values, arrow_type
+from batchpredict.ledger import PredictionSpec
+from batchpredict.models import Signature, base64_object, is_bytes, to_values
 from batchpredict.scoring.batches import Piece
 from batchpredict.scoring.fields import Carried
 from batchpredict.scoring.instances import Instances

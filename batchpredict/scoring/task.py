@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from batchpredict.formats import Split
-from batchpredict.formats.records import Segment
+from batchpredict.formats import Segment, Split
 from batchpredict.scoring.place import Place, Range
 
 

@@ -15,9 +15,8 @@ from typing import Protocol
 
 from batchpredict.errors import BatchPredictError, BudgetSpent, DeviceFailed, JobCancelled, WorkerLost
 from batchpredict.job import ErrorBudget
-from batchpredict.ledger.budget import Tally, check_early
-from batchpredict.ledger.manifest import Manifest
-from batchpredict.scoring.task import Task
+from batchpredict.ledger import Manifest, Tally, check_early
+from batchpredict.scoring import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup
 from batchpredict.workers.supervision import GiveUp, Instruction, SplitDeaths, Starts

@@ -12,10 +12,8 @@ from multiprocessing.connection import Connection, Pipe
 
 from batchpredict import errors
 from batchpredict.errors import BatchPredictError, JobFailed
-from batchpredict.ledger.access import spooling
-from batchpredict.ledger.manifest import Manifest
-from batchpredict.scoring.place import Range
-from batchpredict.scoring.task import Task
+from batchpredict.ledger import Manifest, spooling
+from batchpredict.scoring import Range, Task
 from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
 from batchpredict.workers.supervision import ProcessEnd
 

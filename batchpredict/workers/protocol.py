@@ -12,8 +12,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from batchpredict.ledger.manifest import Manifest
-from batchpredict.scoring.place import Place, Range
+from batchpredict.ledger import Manifest
+from batchpredict.scoring import Place, Range
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from batchpredict.scoring.place import Place, Range
-from batchpredict.scoring.task import Task
+from batchpredict.scoring import Place, Range, Task
 
 # Deaths in a row with no model call under way: it is not a record's doing, and a kill now and then is bad luck.
 _IDLE_DEATHS = 10

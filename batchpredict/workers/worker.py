@@ -15,10 +15,8 @@ import traceback
 from multiprocessing.connection import Connection
 
 from batchpredict.errors import BatchPredictError, ModelUnusable, to_document
-from batchpredict.ledger.spec import PredictionSpec
-from batchpredict.ledger.staging import Staging
-from batchpredict.scoring.hotpath import SplitPredictor
-from batchpredict.scoring.place import Place
+from batchpredict.ledger import PredictionSpec, Staging
+from batchpredict.scoring import Place, SplitPredictor
 from batchpredict.workers.devices import claim, visible_gpus
 from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
 
@@ -78,8 +76,7 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
 
     import tensorflow as tf
 
-    from batchpredict.models.fetch import fetch_model, model_digest
-    from batchpredict.models.saved_model import SavedModel
+    from batchpredict.models import SavedModel, fetch_model, model_digest
 
     spec = PredictionSpec.from_json(setup.spec)
     if setup.model is not None and model_digest(spec.model_uri) != setup.model:
