@@ -7,13 +7,13 @@ import threading
 
 import pytest
 import support
-from batchpredict.prediction.session import prepare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import score_in_process
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, OutputRefused
+from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
 from batchpredict.scoring.task import Task
 from batchpredict.storage import double as doubles
