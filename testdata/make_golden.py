@@ -18,10 +18,11 @@ import fsspec
 
 from batchpredict.formats import Split
 from batchpredict.job import Job
-from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger import PredictionSpec, publish_all
 from batchpredict.models.fetch import fetch_model
 from batchpredict.models.saved_model import SavedModel
-from batchpredict.prediction.prepare import Request, prepare
+from batchpredict.prediction import Request
+from batchpredict.prediction.prepare import prepare
 from batchpredict.scoring import hotpath
 from batchpredict.scoring.task import Task
 
@@ -58,7 +59,7 @@ def main(version: str) -> None:
     predict = hotpath.SplitPredictor(spec, staging, SavedModel(fetch_model(spec.model_uri)), load_seconds=1.25)
     for split in prepared.todo():
         predict(Task(split))
-    publish_all(spec, staging, prepared.plan.splits, overwrite=False, redo=needless)
+    publish_all(spec, staging, prepared.plan, overwrite=False, redo=needless)
     for path in memory.find("/golden/out"):
         file = os.path.join(target, os.path.relpath(path, "/golden"))
         os.makedirs(os.path.dirname(file), exist_ok=True)

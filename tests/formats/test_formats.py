@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchpredict.formats import INPUT_FORMATS, OUTPUT_FORMATS, input_format, output_format
+from batchpredict.formats.input_formats import INPUT_FORMATS, input_format
+from batchpredict.formats.output_formats import OUTPUT_FORMATS, output_format
 from batchpredict.job import prediction
 
 NAMES = [name for one in INPUT_FORMATS for name in one.names]
