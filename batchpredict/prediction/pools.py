@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from batchpredict.ledger import Plan, PredictionSpec, Staging, Tally, committed_tally, parse_budget
 from batchpredict.prediction.request import cores
-from batchpredict.workers import Allowance, Setup, WorkerPool
+from batchpredict.workers import Allowance, MachineSlots, Setup, WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def make_pool(
     *,
     before: Tally,
     on_warning: Callable[[str], None] | None = None,
+    slots: MachineSlots | None = None,
 ) -> WorkerPool:
     """A pool for a job; nothing is started yet.
 
@@ -33,11 +34,12 @@ def make_pool(
       processes: most worker processes at a time; the threads of the machine are shared out among them.
       before: what earlier runs of the job had committed.
       on_warning: told what the job's user should hear.
+      slots: see `WorkerPool`.
     """
     setup = Setup(spec.to_json(), plan.fingerprint, max(1, cores() // processes), plan.model)
     allowance = Allowance(parse_budget(spec.max_errors), plan.bytes, before)
     exact = not spec.input.guessed_cuts
-    return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning, exact_cuts=exact)
+    return WorkerPool(setup, processes, allowance=allowance, on_warning=on_warning, exact_cuts=exact, slots=slots)
 
 
 @dataclass
@@ -75,11 +77,13 @@ class Lease:
     Args:
       spec: the job.
       processes: most worker processes of a pool that has to be made.
+      away: this process is one of those that a runner has on its machines, and others may be beside it.
     """
 
-    def __init__(self, spec: PredictionSpec, processes: int) -> None:
+    def __init__(self, spec: PredictionSpec, processes: int, *, away: bool = False) -> None:
         self._spec = spec
         self._processes = processes
+        self._away = away
         self._root: str | None = None
 
     def pool(self, plan: Plan, staging: Staging) -> WorkerPool:
@@ -111,5 +115,6 @@ class Lease:
 
     def _make(self, plan: Plan, staging: Staging) -> WorkerPool:
         before = committed_tally(staging, plan) if self._spec.max_errors else Tally()
+        slots = MachineSlots(cores()) if self._away else None
         # Nobody watches a pool that a step has made; what it warns of goes to the runner's log.
-        return make_pool(self._spec, plan, self._processes, before=before, on_warning=_log.warning)
+        return make_pool(self._spec, plan, self._processes, before=before, on_warning=_log.warning, slots=slots)

@@ -66,7 +66,7 @@ class _Step(Step):
         self._spec: PredictionSpec = self._request.spec
         self.channel = None if placement.channel is None else Channel(placement.channel)
         self._processes = placement.processes(self._spec)
-        self._lease = Lease(self._spec, self._processes)
+        self._lease = Lease(self._spec, self._processes, away=placement.away)
         # Of one run only: the same job may be planned anew in this process, with --fresh.
         self._plans: dict[str, tuple[Plan, Staging]] = {}
 

@@ -9,9 +9,11 @@ from batchpredict._lazy import lazily
 if TYPE_CHECKING:
     from batchpredict.workers.pool import Allowance, WorkerPool
     from batchpredict.workers.protocol import Setup
+    from batchpredict.workers.slots import MachineSlots
 
 __all__ = [
     "Allowance",
+    "MachineSlots",
     "Setup",
     "WorkerPool",
 ]
@@ -21,6 +23,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Allowance": "pool",
+            "MachineSlots": "slots",
             "Setup": "protocol",
             "WorkerPool": "pool",
         },

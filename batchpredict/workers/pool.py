@@ -19,8 +19,11 @@ from batchpredict.ledger import Manifest, Tally, check_early
 from batchpredict.scoring import Task
 from batchpredict.workers.process import Died, WorkerProcess
 from batchpredict.workers.protocol import Progress, Setup
+from batchpredict.workers.slots import MachineSlots, Slot
 from batchpredict.workers.supervision import GiveUp, Instruction, SplitDeaths, Starts
 
+# Between two looks whether the machine has a slot: its holder is another process, which tells nobody.
+_SLOT_SECONDS = 0.5
 # Fresh processes that a split gets after its device has failed: one may have been the victim of another's mishap.
 _DEVICE_RETRIES = 2
 
@@ -72,6 +75,8 @@ class WorkerPool:
       allowance: the error budget; when it is spent the pool fails.
       on_warning: told what the job's user should hear now; from any of the pool's threads.
       exact_cuts: files are never cut at guessed borders.
+      slots: of the machine, which each process after the first one needs; None where no other pool works for the
+        same pipeline on this machine.
       spawn: starts a worker process.
     """
 
@@ -83,6 +88,7 @@ class WorkerPool:
         allowance: Allowance | None = None,
         on_warning: Callable[[str], None] | None = None,
         exact_cuts: bool = True,
+        slots: MachineSlots | None = None,
         spawn: Callable[[Setup], Worker] = WorkerProcess,
     ) -> None:
         self._setup = setup
@@ -91,6 +97,9 @@ class WorkerPool:
         self._allowance = allowance or Allowance()
         self._on_warning = on_warning or _ignore
         self._lock = threading.Lock()
+        self._given_back = threading.Condition(self._lock)
+        self._slots = slots
+        self._held: dict[Worker, Slot] = {}
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._under_way: dict[int, Progress] = {}
@@ -139,6 +148,7 @@ class WorkerPool:
                 self._failure = reason or JobCancelled("The job was cancelled.")
             for process in (*self._idle, *self._busy):
                 process.kill()
+            self._given_back.notify_all()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
@@ -148,6 +158,7 @@ class WorkerPool:
             idle, self._idle = self._idle, []
         for process in idle:
             process.close()
+            self._release(process)
 
     def _attend(self, task: Task) -> Manifest | None:
         deaths = SplitDeaths()
@@ -203,22 +214,49 @@ class WorkerPool:
         return deaths, instruction.task
 
     def _take(self) -> Worker:
+        """A process that is free, or a new one; waited for while the machine has no slot for one more."""
         with self._lock:
-            self._raise_failure()
-            process = self._idle.pop() if self._idle else self._spawn(self._setup)
-            self._busy.add(process)
-            return process
+            while True:
+                self._raise_failure()
+                process = self._idle.pop() if self._idle else self._started()
+                if process is not None:
+                    self._busy.add(process)
+                    return process
+                self._given_back.wait(_SLOT_SECONDS)
+
+    def _started(self) -> Worker | None:
+        """A new process; None if there is one already and the machine has no slot for another."""
+        slot = None if self._slots is None else self._slots.claim()
+        if slot is None and self._slots is not None and self._busy:
+            return None
+        try:
+            process = self._spawn(self._setup)
+        except BaseException:
+            if slot is not None:
+                slot.release()
+            raise
+        if slot is not None:
+            self._held[process] = slot
+        return process
+
+    def _release(self, process: Worker) -> None:
+        slot = self._held.pop(process, None)
+        if slot is not None:
+            slot.release()
 
     def _give_back(self, process: Worker) -> None:
         with self._lock:
             self._starts = self._starts.after_ready()
             self._busy.discard(process)
             self._idle.append(process)
+            self._given_back.notify()
 
     def _drop(self, process: Worker) -> None:
+        process.close()
         with self._lock:
             self._busy.discard(process)
-        process.close()
+            self._release(process)
+            self._given_back.notify()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

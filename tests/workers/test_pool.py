@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from batchpredict.scoring.task import Task
 from batchpredict.workers.pool import Allowance, WorkerPool
 from batchpredict.workers.process import Died
 from batchpredict.workers.protocol import Progress, Setup
+from batchpredict.workers.slots import MachineSlots
 from batchpredict.workers.supervision import ProcessEnd
 
 SETUP = Setup("{}", "f00d", 1)
@@ -127,6 +129,28 @@ class TestProcesses:
         assert len(machine.workers) == 2
         workers.submit(task(0)).result()
         assert len(machine.workers) == 2
+
+    def test_of_several_pools_of_a_machine_are_no_more_than_its_slots(self, pool: Any, tmp_path: Any) -> None:
+        """As where a cluster runs a process of steps for each core, and each has a pool for all of them."""
+
+        def run(worker: Worker, task: Task, *_: Any) -> Manifest | None:
+            time.sleep(0.05)
+            return manifest(task.split.index)
+
+        slots = MachineSlots(2, str(tmp_path))
+        several = [pool(run, size=4, slots=slots) for _ in range(3)]
+        futures = [workers.submit(task(index)) for workers, _ in several for index in range(8)]
+        assert [future.result(30) for future in futures] == [manifest(index) for index in range(8)] * 3
+        started = [len(machine.workers) for _, machine in several]
+        assert min(started) == 1, "each pool gets on with one, whoever has the slots"
+        assert sum(started) <= 2 + 2, started
+
+    def test_give_their_slots_back(self, pool: Any, tmp_path: Any) -> None:
+        slots = MachineSlots(1, str(tmp_path))
+        workers, _ = pool(dies(Died(CRASHED, None, "", True)), size=1, slots=slots)
+        assert workers.submit(task(0)).result() == manifest(0)
+        workers.close()
+        assert slots.claim() is not None
 
     def test_end_with_the_pool(self, pool: Any) -> None:
         workers, machine = pool(done, size=3)
