@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from batchpredict.models.model import Model, Outputs
     from batchpredict.models.saved_model import SavedModel
     from batchpredict.models.signature import Signature, TensorSpec
+    from batchpredict.models.tf_core import TENSORFLOW_VERSION, parse_example
     from batchpredict.models.values import InvalidText, Refusals, compatible, mismatch, numpy_dtype, to_column
 
 __all__ = [
+    "TENSORFLOW_VERSION",
     "Array",
     "Column",
     "InvalidText",
@@ -41,6 +43,7 @@ __all__ = [
     "mismatch",
     "model_digest",
     "numpy_dtype",
+    "parse_example",
     "take",
     "to_column",
     "to_values",
@@ -59,6 +62,7 @@ if not TYPE_CHECKING:
             "Refusals": "values",
             "SavedModel": "saved_model",
             "Signature": "signature",
+            "TENSORFLOW_VERSION": "tf_core",
             "TensorSpec": "signature",
             "all_equal": "columns",
             "base64_object": "encode",
@@ -74,6 +78,7 @@ if not TYPE_CHECKING:
             "mismatch": "values",
             "model_digest": "fetch",
             "numpy_dtype": "values",
+            "parse_example": "tf_core",
             "take": "columns",
             "to_column": "values",
             "to_values": "encode",

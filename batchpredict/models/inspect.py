@@ -99,7 +99,7 @@ def look(uri: str) -> ModelDescription:
     from google.protobuf.message import DecodeError
 
     with _quiet():
-        from tensorflow.core.protobuf import saved_model_pb2
+        from batchpredict.models.tf_core import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
     try:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from batchpredict.errors import ModelUnusable
 from batchpredict.models.graph_walk import GraphWalk
 from batchpredict.models.signature import Signature, TensorSpec, batch_of, is_lone
+from batchpredict.models.tf_core import Graph, TensorShape, as_dtype, errors, import_graph_def
 from batchpredict.models.values import numpy_dtype
 
 SERVE_TAG = "serve"
@@ -77,11 +77,11 @@ def signature_names(meta_graph: Any) -> list[str]:
 
 def import_graph(meta_graph: Any) -> Any | None:
     """The graph of a meta graph as a `tf.Graph`; None if this TensorFlow cannot import it."""
-    graph = tf.Graph()
+    graph = Graph()
     try:
         with graph.as_default():
-            tf.import_graph_def(meta_graph.graph_def, name="")
-    except (ValueError, TypeError, tf.errors.OpError):
+            import_graph_def(meta_graph.graph_def, name="")
+    except (ValueError, TypeError, errors.OpError):
         return None
     return graph
 
@@ -243,7 +243,7 @@ def _bound(alias: str, info: Any, graph: Any | None, signature: str, *, is_input
 def _dtype(info: Any) -> str:
     if info.HasField("composite_tensor"):
         return _composite_kind(info)
-    return str(tf.as_dtype(info.dtype).base_dtype.name)
+    return str(as_dtype(info.dtype).base_dtype.name)
 
 
 def _composite_kind(info: Any) -> str:
@@ -251,7 +251,7 @@ def _composite_kind(info: Any) -> str:
 
 
 def _shape_of(info: Any) -> Shape:
-    return None if info.tensor_shape.unknown_rank else _sizes(tf.TensorShape(info.tensor_shape))
+    return None if info.tensor_shape.unknown_rank else _sizes(TensorShape(info.tensor_shape))
 
 
 def _sizes(shape: Any) -> Shape:
@@ -271,7 +271,7 @@ def _as_in_graph(alias: str, name: str, said: Shape, graph: Any, signature: str)
         shape = said or None
     else:
         try:
-            shape = _sizes(known.merge_with(tf.TensorShape(said)))
+            shape = _sizes(known.merge_with(TensorShape(said)))
         except ValueError:
             shape = _sizes(known)
     return str(tensor.dtype.base_dtype.name), shape

@@ -10,15 +10,14 @@ Python function costs 0.3 ms.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.saved_model import loader_impl
 
 from batchpredict.errors import (
     FAILED_TO_RUN_MODEL,
@@ -36,11 +35,29 @@ from batchpredict.models.graph_walk import GraphWalk
 from batchpredict.models.meta_graph import check_usable, choose_meta_graph, describe, rows_of, signature_names
 from batchpredict.models.model import Outputs
 from batchpredict.models.signature import Signature, choose
+from batchpredict.models.tf_core import (
+    TENSORFLOW_VERSION,
+    Graph,
+    SavedModelLoader,
+    Session,
+    as_dtype,
+    config_pb2,
+    errors,
+)
 
 # What they hold is given out uncopied, and overwritten in place by the next call that assigns to them.
 _REFERENCE_VARIABLES = ("Variable", "VariableV2")
 
 _FILES = ("saved_model.pb", "saved_model.pbtxt")
+
+
+_open_models: weakref.WeakSet[SavedModel] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for model in list(_open_models):
+        model.close()
 
 
 class SavedModel:
@@ -75,19 +92,25 @@ class SavedModel:
         self._fixed = self.signature.fixed_batch
         self._lone = self.signature.lone
         self._inputs = [
-            (spec.alias, spec, np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)) for spec in self.signature.inputs
+            (spec.alias, spec, np.dtype(as_dtype(spec.dtype).as_numpy_dtype)) for spec in self.signature.inputs
         ]
         self._devices = frozenset(device.device_type for device in self._session.list_devices())
         needed = GraphWalk(meta_graph.graph_def).needed(self._fetches)
         self._may_overwrite = any(node.op in _REFERENCE_VARIABLES for node in needed)
         self._plain = self._fixed is None and not self._may_overwrite and _is_plain(self.signature)
         self._run = self._callable(threads)
+        _open_models.add(self)
+
+    def close(self) -> None:
+        """Let go of the session, before TensorFlow's own modules are taken down at the end of the process."""
+        self._run = None
+        self._session.close()
 
     def _read(self, path: str) -> tuple[Any, list[str], Any]:
         if not any(os.path.isfile(os.path.join(path, name)) for name in _FILES):
             raise self._unloadable("there is no saved_model.pb in that folder.")
         try:
-            loader = loader_impl.SavedModelLoader(path)
+            loader = SavedModelLoader(path)
             meta_graph = choose_meta_graph(loader.saved_model)
         except ModelUnusable as error:
             raise self._unloadable(f"{error}.") from error
@@ -99,15 +122,15 @@ class SavedModel:
         walk = GraphWalk(self._meta_graph.graph_def)
         unknown = without_op(node for node in walk.everything() if not walk.defines(node.op))
         if unknown is not None:
-            raise self._unloadable(f"it has the op {unknown}, which TensorFlow {tf.__version__} does not know.")
+            raise self._unloadable(f"it has the op {unknown}, which TensorFlow {TENSORFLOW_VERSION} does not know.")
         # Ops that have no kernel for the device that the graph names go to the CPU, as in TensorFlow Serving.
         config = config_pb2.ConfigProto(
             allow_soft_placement=True, intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         )
-        graph = tf.Graph()
+        graph = Graph()
         try:
             with graph.as_default():
-                session = tf.compat.v1.Session(graph=graph, config=config)
+                session = Session(graph=graph, config=config)
                 loader.load(session, tags)
         except Exception as error:
             # Anything at all can come out of a damaged SavedModel: decode errors, missing files, missing kernels.
@@ -126,7 +149,7 @@ class SavedModel:
             options.run_options.inter_op_thread_pool = -1
         try:
             return self._session._make_callable_from_options(options)
-        except tf.errors.OpError as error:
+        except errors.OpError as error:
             raise self._unusable(error) from error
 
     def call(self, columns: Mapping[str, Column], count: int) -> Outputs:
@@ -143,7 +166,7 @@ class SavedModel:
             values = self._run(*arrays)
             if self._may_overwrite:
                 values = [np.array(value) if isinstance(value, np.ndarray) else value for value in values]
-        except tf.errors.OpError as error:
+        except errors.OpError as error:
             raise self._failed(error, count) from error
         except (ValueError, TypeError) as error:
             raise RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error)) from error
@@ -168,7 +191,7 @@ class SavedModel:
                 called = [run(array[at : at + batch_size]) for at in starts]
             else:
                 called = [run(*(array[at : at + batch_size] for array in arrays)) for at in starts]
-        except tf.errors.OpError as error:
+        except errors.OpError as error:
             raise self._failed(error, batch_size) from error
         except (ValueError, TypeError) as error:
             raise RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error)) from error
@@ -228,7 +251,7 @@ class SavedModel:
         if node is None:
             return None
         return (
-            f"TensorFlow {tf.__version__} has no kernel for its op {node.op} ({node.name}) on "
+            f"TensorFlow {TENSORFLOW_VERSION} has no kernel for its op {node.op} ({node.name}) on "
             f"{' and '.join(sorted(self._devices))}."
         )
 

@@ -89,10 +89,10 @@ class ExampleFields:
     """A `FieldRule` for serialized tf.Examples. Needs TensorFlow, as only a worker does."""
 
     def __init__(self, rule: FieldRule) -> None:
-        import tensorflow as tf
+        from batchpredict.models import parse_example
 
         self._rule = rule
-        self._parse = tf.train.Example.FromString
+        self._parse = parse_example
 
     def divide(self, payload: bytes) -> tuple[bytes, Carried]:
         """The Example to give to the model, and the fields that are carried past it.

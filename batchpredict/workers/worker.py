@@ -74,9 +74,7 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
     device.apply(os.environ)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-    import tensorflow as tf
-
-    from batchpredict.models import SavedModel, fetch_model, model_digest
+    from batchpredict.models import TENSORFLOW_VERSION, SavedModel, fetch_model, model_digest
 
     spec = PredictionSpec.from_json(setup.spec)
     if setup.model is not None and model_digest(spec.model_uri) != setup.model:
@@ -94,7 +92,7 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
         model,
         load_seconds=time.monotonic() - started,
         watch=watch,
-        tensorflow=tf.__version__,
+        tensorflow=TENSORFLOW_VERSION,
     )
 
 

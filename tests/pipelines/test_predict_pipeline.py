@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 import support
+
+from batchpredict.prediction.request import cores
+from batchpredict.runners import spelled
 
 
 def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +95,28 @@ def test_the_transform_in_a_pipeline_of_ones_own(tmp_path, out):
     distributions = {one.key.metric.name: one.committed for one in found["distributions"]}
     assert set(distributions) == {"batch_size", "model_load_milliseconds", "model_call_microseconds"}
     assert 1 <= distributions["batch_size"].max <= 10
+
+
+@pytest.mark.flink
+def test_the_transform_in_a_pipeline_of_ones_own_on_a_cluster(tmp_path, out, flink_cluster):
+    """Its machines run as many TensorFlow processes as they have cores, and not that number for each of Beam's."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from batchpredict import BatchPredict, Job
+
+    source = support.write(tmp_path / "in.json", [json.dumps({"x": [row + 0.5] * 16}) for row in range(600)])
+    fields = {"signatureName": "dense", "splitBytes": 4_000, "batchSize": 1}
+    document = support.job(support.model("stateful_free_slow"), source, out, **fields)
+    pipeline = beam.Pipeline(options=PipelineOptions([*spelled(flink_cluster.flags), "--parallelism=2"]))
+    _ = pipeline | BatchPredict(Job.parse(document))
+    result = pipeline.run()
+    most = 0
+    while not beam.runners.runner.PipelineState.is_terminal(result.state):
+        most = max(most, sum(map(support.is_worker, psutil.process_iter())))
+        time.sleep(0.2)
+    assert len(support.lines(out)) == 600
+    assert 0 < most <= max(2, cores()), most
 
 
 def test_a_pipeline_that_failed_can_be_run_again_in_the_same_process(tmp_path, out, monkeypatch):
