@@ -65,11 +65,14 @@ def test_it_fails_with_the_one_sentence_of_its_step(runner, folder):
 
 
 class Stops(Recorder):
-    """Stops the work, as a Ctrl-C does, when some of it is done."""
+    """Stops the work once, as a Ctrl-C does, when some of it is done."""
+
+    stopped = False
 
     def progress(self, snapshot) -> None:
         super().progress(snapshot)
-        if snapshot.numbers and len(self.snapshots) > 1:
+        if not self.stopped and snapshot.numbers and len(self.snapshots) > 1:
+            self.stopped = True
             raise KeyboardInterrupt
 
 
