@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import aiohttp
 import multidict
@@ -175,6 +175,21 @@ def test_what_a_client_raises_while_it_lists_is_named(double: storage.Double) ->
         with pytest.raises(NoMatch, match=r"cannot be listed: .*try again"):
             list(storage.expand(f"{folder}/*x"))
         assert [file.url for file in storage.expand(f"{folder}/*x")] == [f"{folder}/x"]
+
+
+def test_a_listing_that_breaks_off_is_not_taken_for_whole(
+    double: storage.Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with double.mounted():
+        url = double.put(f"{double.folder()}/x", b"1")
+
+        def broken(*_: object) -> Iterator[storage.Input]:
+            yield storage.info(url)
+            raise FileNotFoundError("y")
+
+        monkeypatch.setattr(double, "find", broken)
+        with pytest.raises(NoMatch, match="cannot be listed: y"):
+            list(storage.expand(f"{storage.parent(url)}/*"))
 
 
 class TestConflicts:
