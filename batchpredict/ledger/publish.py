@@ -338,13 +338,9 @@ def _locate(staging: Staging, errors: _Errors, *, numbered: bool) -> tuple[str, 
     """Rewrite a part of errors with their places in their files; the URL of what was written, and its bytes."""
     rewritten = staging.part(staging.new_part(0, ".errors.published"))
     size = 0
-    with storage.open_read(staging.part(errors.part.name)) as lines:
-        file = storage.open_write(rewritten)
-        try:
-            for line in _located(lines, errors.sources, numbered=numbered):
-                size += file.write(line)
-        finally:
-            storage.close_written(file)
+    with storage.open_read(staging.part(errors.part.name)) as lines, storage.writing_to(rewritten) as file:
+        for line in _located(lines, errors.sources, numbered=numbered):
+            size += file.write(line)
     return rewritten, size
 
 

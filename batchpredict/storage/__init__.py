@@ -34,6 +34,7 @@ from batchpredict.storage.files import (
     tree,
     version,
     walk,
+    writing_to,
 )
 from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.match import expand, match
@@ -81,4 +82,5 @@ __all__ = [
     "tree",
     "version",
     "walk",
+    "writing_to",
 ]

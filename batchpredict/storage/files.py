@@ -109,6 +109,18 @@ def abandon(file: IO[bytes]) -> None:
         file.close()
 
 
+@contextlib.contextmanager
+def writing_to(url: str) -> Iterator[IO[bytes]]:
+    """A new file, whole when the block has ended; one whose block fails is abandoned, and that failure is raised."""
+    file = open_write(url)
+    try:
+        yield file
+    except BaseException:
+        abandon(file)
+        raise
+    close_written(file)
+
+
 def sync(*urls: str) -> None:
     """Wait until files, and their names, are on stable storage. Object stores answer only when they are."""
     if urls:

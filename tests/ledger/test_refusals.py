@@ -27,6 +27,7 @@ from batchpredict.ledger.published import occupancy, owner_of, take_over
 from batchpredict.ledger.staging import Staging
 from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
+from batchpredict.storage import files
 
 ROWS = [str(number) for number in range(30)]
 ROWS[3] = ROWS[25] = "bad"
@@ -115,7 +116,11 @@ class LocalFaults:
         self.calls = 0
         self._at, self._number = at, number
         for name in self.NAMES:
-            monkeypatch.setattr(storage, name, self._step(getattr(storage, name)))
+            step = self._step(getattr(storage, name))
+            monkeypatch.setattr(storage, name, step)
+            if name in ("open_write", "close_written"):
+                # Where `writing_to` calls them.
+                monkeypatch.setattr(files, name, step)
 
     def _step(self, function: Any) -> Any:
         def step(*arguments: Any, **keywords: Any) -> Any:

@@ -247,11 +247,23 @@ class TestConflicts:
                 storage.create_if_absent(f"{double.folder()}/x", b"1")
 
 
-def test_what_is_abandoned_is_never_sent(double: storage.Double) -> None:
-    with double.mounted():
-        url = f"{double.folder()}/part"
-        file = storage.open_write(url)
-        file.write(b"half")
-        storage.abandon(file)
-        assert [operation for operation, _ in double.calls] == ["open_write"]
-        assert not storage.exists(url)
+class TestWriting:
+    def test_what_was_written_is_there_behind_the_block(self, double: storage.Double) -> None:
+        with double.mounted():
+            with storage.writing_to(url := f"{double.folder()}/part") as file:
+                file.write(b"whole")
+            assert storage.read_bytes(url) == b"whole"
+
+    @pytest.mark.parametrize("failure", [OSError("no room"), KeyboardInterrupt()])
+    def test_what_fails_half_way_is_never_sent_and_the_failure_is_what_is_raised(
+        self, failure: BaseException, double: storage.Double
+    ) -> None:
+        with double.mounted():
+            double.fail("upload", OSError("masked"))
+            url = f"{double.folder()}/part"
+            with pytest.raises(type(failure)) as raised, storage.writing_to(url) as file:
+                file.write(b"half")
+                raise failure
+            assert raised.value is failure
+            assert [operation for operation, _ in double.calls] == ["open_write"]
+            assert not storage.exists(url)
