@@ -39,15 +39,18 @@ from batchpredict.storage.files import (
 from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import is_magic
+from batchpredict.storage.retry import Attempts, again
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
     "Aged",
+    "Attempts",
     "Double",
     "Input",
     "Store",
     "abandon",
+    "again",
     "any_begins",
     "canonical",
     "check",

@@ -111,7 +111,7 @@ def abandon(file: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def writing_to(url: str) -> Iterator[IO[bytes]]:
-    """A new file, whole when the block has ended; one whose block fails is abandoned, and that failure is raised."""
+    """A new file, whole when the block has ended; if the block fails it is abandoned, and that error is raised."""
     file = open_write(url)
     try:
         yield file

@@ -261,9 +261,14 @@ class TestWriting:
         with double.mounted():
             double.fail("upload", OSError("masked"))
             url = f"{double.folder()}/part"
-            with pytest.raises(type(failure)) as raised, storage.writing_to(url) as file:
-                file.write(b"half")
-                raise failure
+
+            def write() -> None:
+                with storage.writing_to(url) as file:
+                    file.write(b"half")
+                    raise failure
+
+            with pytest.raises(type(failure)) as raised:
+                write()
             assert raised.value is failure
             assert [operation for operation, _ in double.calls] == ["open_write"]
             assert not storage.exists(url)
