@@ -198,7 +198,7 @@ def test_what_is_recent_or_the_owners_never_goes(
     def goes(path: str, one: Leftover) -> bool:
         return path in one.files or (not one.files and path.startswith(f"{one.path}/"))
 
-    found = list(leftovers(entries, before, owner=owner, done=done, plan_of=lambda name: None))
+    found = list(leftovers(entries, before, owner=owner, done=done, plans={}))
     for entry in entries:
         for one in found:
             if goes(entry.path, one):
