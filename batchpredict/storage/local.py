@@ -79,6 +79,7 @@ class LocalStore(Store):
     def create_if_absent(self, url: str, data: bytes) -> bool:
         """Written aside, synced, and then hard-linked to its name: atomic, and it fails if the name is taken."""
         path = self.local_path(url)
+        made = _make_folders(os.path.dirname(path))
         aside = _written_aside(path, data)
         try:
             os.link(aside, path)
@@ -97,10 +98,13 @@ class LocalStore(Store):
         finally:
             os.unlink(aside)
         _sync_folder(os.path.dirname(path))
+        for folder in made:
+            _sync_folder(os.path.dirname(folder))
         return True
 
     def replace_bytes(self, url: str, data: bytes) -> None:
         path = self.local_path(url)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(_written_aside(path, data), path)
         _sync_folder(os.path.dirname(path))
 
@@ -252,10 +256,20 @@ def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable
         yield from _below(top, path, enters, takes)
 
 
+def _make_folders(folder: str) -> list[str]:
+    """Make a folder and those above it; gives those that were not there, the deepest first."""
+    missing = []
+    at = folder
+    while at and not os.path.isdir(at):
+        missing.append(at)
+        at = os.path.dirname(at)
+    os.makedirs(folder, exist_ok=True)
+    return missing
+
+
 def _written_aside(path: str, data: bytes) -> str:
     """A synced file of another name in the folder of `path`, to be given its name in one step."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     with open(aside, "xb") as file:
         file.write(data)
