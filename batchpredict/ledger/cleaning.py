@@ -68,14 +68,14 @@ class _Group:
     bytes: int = 0
     changed: float = 0.0
 
-    def add(self, entry: storage.Aged) -> None:
+    def add(self, entry: storage.AgedFile) -> None:
         self.count += not entry.path.endswith("/")
         self.bytes += entry.size
         self.changed = max(self.changed, float("inf") if entry.changed is None else entry.changed)
 
 
 def leftovers(
-    entries: Iterable[storage.Aged],
+    entries: Iterable[storage.AgedFile],
     before: float,
     *,
     owner: str | None,
@@ -160,10 +160,10 @@ def find_leftovers(output_path: str, before: float) -> list[Leftover]:
     )
 
 
-def _entries(output_path: str) -> Iterator[storage.Aged]:
+def _entries(output_path: str) -> Iterator[storage.AgedFile]:
     base = storage.join(output_path, FOLDER)
     for entry in storage.walk(base):
-        yield storage.Aged(f"{FOLDER}/{entry.path}", entry.size, entry.changed)
+        yield storage.AgedFile(f"{FOLDER}/{entry.path}", entry.size, entry.changed)
     # Only a local file is written aside.
     if storage.is_local(output_path) and any(map(_TEMPORARY.fullmatch, storage.list_names(output_path))):
         yield from (entry for entry in storage.walk(output_path) if _TEMPORARY.fullmatch(entry.path))

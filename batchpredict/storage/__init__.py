@@ -36,7 +36,7 @@ from batchpredict.storage.files import (
     walk,
     writing_to,
 )
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import is_magic
 from batchpredict.storage.retry import Attempts, again
@@ -44,7 +44,7 @@ from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
-    "Aged",
+    "AgedFile",
     "Attempts",
     "Double",
     "Input",

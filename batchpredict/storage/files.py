@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from batchpredict.storage import local
-from batchpredict.storage.interface import Aged, Input
+from batchpredict.storage.interface import AgedFile, Input
 from batchpredict.storage.pattern import EVERYTHING, Pattern
 from batchpredict.storage.routing import store_of
 from batchpredict.storage.upload import Upload
@@ -174,7 +174,7 @@ def tree(folder: str) -> dict[str, Input]:
     return {file.url[len(root) :]: file for file in sorted(found, key=_url) if file.url.startswith(root)}
 
 
-def walk(folder: str) -> Iterator[Aged]:
+def walk(folder: str) -> Iterator[AgedFile]:
     """All that lies below a folder, with its age, in no order; nothing if there is no such folder."""
     return store_of(folder).walk(folder)
 

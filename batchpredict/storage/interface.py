@@ -33,7 +33,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Aged:
+class AgedFile:
     """A file, or on a local disk an empty folder, whose path then ends in a slash.
 
     Attributes:
@@ -151,7 +151,7 @@ class Store(abc.ABC):
         """Copy a file, decoded where the store says that it is encoded, to a path of this machine."""
 
     @abc.abstractmethod
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         """All that lies below a folder, in no order; nothing if there is no such folder."""
 
     def canonical(self, url: str) -> str:

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.pattern import Pattern, is_magic
 
 
@@ -132,7 +132,7 @@ class LocalStore(Store):
     def download(self, url: str, path: str) -> None:
         shutil.copyfile(self.local_path(url), path)
 
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         return _walk(self.local_path(folder))
 
     def canonical(self, url: str) -> str:
@@ -200,7 +200,7 @@ def canonical(path: str) -> str:
     return "/".join([folder.rstrip("/"), *(part for part in parts[plain:] if part not in ("", "."))])
 
 
-def _walk(root: str) -> Iterator[Aged]:
+def _walk(root: str) -> Iterator[AgedFile]:
     def refuse(error: OSError) -> None:
         # What has gone since it was listed is not there.
         if not isinstance(error, FileNotFoundError):
@@ -214,7 +214,7 @@ def _walk(root: str) -> Iterator[Aged]:
                 status = os.lstat(path)
             except FileNotFoundError:
                 continue
-            yield Aged(path[len(root.rstrip("/")) + 1 :], status.st_size if name else 0, status.st_mtime)
+            yield AgedFile(path[len(root.rstrip("/")) + 1 :], status.st_size if name else 0, status.st_mtime)
 
 
 def _input(path: str, found: os.stat_result) -> Input:
