@@ -23,9 +23,10 @@ from batchpredict import storage
 from batchpredict.formats import Split
 from batchpredict.formats.framing import mask
 from batchpredict.job import Job, PredictionOutput
+from batchpredict.ledger.finished import finished_output
 from batchpredict.ledger.manifest import Manifest
 from batchpredict.ledger.plan import Plan, read_page
-from batchpredict.ledger.publish import finished_output, publish_all
+from batchpredict.ledger.publish import publish_all
 from batchpredict.ledger.published import owner_of
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging

@@ -183,7 +183,6 @@ class Decompressed:
         """Whether a member is being read; begins the next one where there is one."""
         while self._decoder is None:
             if self._at == len(self._input) and not self._refill():
-                self.fault = self._source.fault
                 return False
             if self._member >= 0 and self._input[self._at] == 0:
                 padding = self._input[self._at :]
@@ -206,7 +205,7 @@ class Decompressed:
         if decoder.eof:
             self._decoder = None
         elif at_end and not output:
-            self.fault = self._source.fault or f"the {decoder.name} stream is corrupt: it ends in the middle"
+            self.fault = f"the {decoder.name} stream is corrupt: it ends in the middle"
         return output
 
     def _begins_member(self, at: int) -> bool:

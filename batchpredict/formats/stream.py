@@ -78,6 +78,7 @@ class Plain:
     ) -> None:
         self.position = start
         self.size = size
+        # A file that is shorter than it was raises.
         self.fault: str | None = None
         self._end = end
         self._path = path
@@ -127,7 +128,7 @@ class Plain:
 
     def _fetch_ahead(self) -> None:
         piece = self._next_piece()
-        if self._fetcher is not None and piece > 0 and self.fault is None:
+        if self._fetcher is not None and piece > 0:
             self._ahead = self._fetcher.submit(self._fetch, piece)
 
     def _take_ahead(self) -> bytes:
@@ -144,7 +145,6 @@ class Plain:
         if self._file is not None:
             self._file.seek(offset)
         self.position = offset
-        self.fault = None
 
     def resume(self) -> bool:
         return False

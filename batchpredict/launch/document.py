@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -50,8 +49,4 @@ def _contents(url: str) -> bytes:
         return sys.stdin.buffer.read()
     from batchpredict import storage
 
-    if storage.is_local(url) and not os.path.isfile(storage.local_path(url)):
-        # A pipe, which has no size to be read by.
-        with open(storage.local_path(url), "rb") as file:
-            return file.read()
     return storage.read_bytes(url)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchpredict.ledger.plan import Plan, load_plan, make_plan, read_page
     from batchpredict.ledger.progress import ManifestFeed, Snapshot, committed_tally
     from batchpredict.ledger.proof import Proof, prove
-    from batchpredict.ledger.publish import Order, Settled, finish, publish_all, publish_page, settle
+    from batchpredict.ledger.publish import PublishOrder, Settled, finish, publish_all, publish_page, settle
     from batchpredict.ledger.published import occupancy, refuse_others
     from batchpredict.ledger.spec import PredictionSpec
     from batchpredict.ledger.staging import FOLDER, Staging, worker_name
@@ -25,11 +25,11 @@ __all__ = [
     "FOLDER",
     "Manifest",
     "ManifestFeed",
-    "Order",
     "PartFile",
     "Plan",
     "PredictionSpec",
     "Proof",
+    "PublishOrder",
     "Redo",
     "SegmentReport",
     "Settled",
@@ -64,11 +64,11 @@ if not TYPE_CHECKING:
             "FOLDER": "staging",
             "Manifest": "manifest",
             "ManifestFeed": "progress",
-            "Order": "publish",
             "PartFile": "manifest",
             "Plan": "plan",
             "PredictionSpec": "spec",
             "Proof": "proof",
+            "PublishOrder": "publish",
             "Redo": "chain",
             "SegmentReport": "manifest",
             "Settled": "publish",

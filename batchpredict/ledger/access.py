@@ -8,11 +8,9 @@ not: its answer may be all that was lost, and whether it may be repeated is know
 from __future__ import annotations
 
 import contextlib
-import errno
-import random
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from batchpredict import storage
@@ -20,33 +18,11 @@ from batchpredict.errors import JobFailed, OutputRefused
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
-# Seconds before the second, third and fourth attempt. Longer outages are the business of the clients below, which
-# know what the store has said.
-_PAUSES = (0.5, 1.0, 2.0)
-# What asking again does not change. An error without a number is a client's, and may be anything.
-_LASTING = frozenset(
-    (
-        errno.EACCES,
-        errno.EPERM,
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.EINVAL,
-        errno.ENOTSUP,
-        errno.ENOSYS,
-        errno.EROFS,
-        errno.ENOSPC,
-        errno.EDQUOT,
-    )
-)
-
-
-def may_pass(error: OSError) -> bool:
-    """Whether the same read may succeed a moment later."""
-    return error.errno not in _LASTING and not isinstance(error, (FileNotFoundError, PermissionError))
+# Moving a file in an object store is a copy, all latency; on a local disk one at a time is as fast.
+_MOVERS = 16
 
 
 def reading(
@@ -55,36 +31,23 @@ def reading(
     *arguments: _Arguments.args,
     **named: _Arguments.kwargs,
 ) -> _Result:
-    """What `step` returns for the arguments; it must be a read, because it is repeated.
+    """What `step` returns for the arguments; it must be a read, because it is repeated, and hold no
+    `reading` itself.
 
     Raises:
       FileNotFoundError: what is to be read is not there, which is an answer.
       OutputRefused: it cannot be read, for good or several times in a row.
     """
-    pauses = iter(_PAUSES)
-    while True:
-        try:
-            return step(*arguments, **named)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            wait_or_refuse(output_path, error, pauses)
+    try:
+        return storage.again(lambda: step(*arguments, **named))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unreadable(output_path, error) from error
 
 
-def wait_or_refuse(output_path: str, error: OSError, pauses: Iterator[float]) -> None:
-    """Wait before a read is tried again.
-
-    Args:
-      pauses: what is left of the seconds to wait.
-
-    Raises:
-      OutputRefused: it is not worth another attempt.
-    """
-    pause = next(pauses, None)
-    if pause is None or not may_pass(error):
-        raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
-    # Not all at the same moment: a store that is short of breath is asked by many workers.
-    time.sleep(pause * random.uniform(0.5, 1.0))
+def _unreadable(output_path: str, error: OSError) -> OutputRefused:
+    return OutputRefused(f"outputPath: cannot read '{output_path}': {error}")
 
 
 def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
@@ -92,7 +55,7 @@ def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
 
     Raises: what `reading` raises.
     """
-    pauses = iter(_PAUSES)
+    attempts = storage.Attempts()
     while True:
         try:
             with storage.open_read(url) as file:
@@ -104,7 +67,18 @@ def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
         except FileNotFoundError:
             raise
         except OSError as error:
-            wait_or_refuse(output_path, error, pauses)
+            try:
+                attempts.wait(error)
+            except OSError:
+                raise _unreadable(output_path, error) from error
+
+
+def each(output_path: str, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
+    """What a step makes of each item, of many at a time where the folder is on a store."""
+    if storage.is_local(output_path):
+        return [step(item) for item in items]
+    with ThreadPoolExecutor(_MOVERS) as pool:
+        return list(pool.map(step, items))
 
 
 @contextlib.contextmanager

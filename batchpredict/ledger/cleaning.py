@@ -12,9 +12,10 @@ a job that runs, or that was interrupted and is to go on, and stays.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from batchpredict import storage
@@ -28,6 +29,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _DELETED = re.compile(r".+\.[0-9a-f]{8}\.deleted")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
 _NOTE = re.compile(r"([^.]+)\.[a-z]+\.json")
+_PLAN_NOTE = ".plan.json"
 
 STAGING = "staging"
 PARTS = "parts"
@@ -66,28 +68,28 @@ class _Group:
     bytes: int = 0
     changed: float = 0.0
 
-    def add(self, entry: storage.Aged) -> None:
+    def add(self, entry: storage.AgedFile) -> None:
         self.count += not entry.path.endswith("/")
         self.bytes += entry.size
         self.changed = max(self.changed, float("inf") if entry.changed is None else entry.changed)
 
 
 def leftovers(
-    entries: Iterable[storage.Aged],
+    entries: Iterable[storage.AgedFile],
     before: float,
     *,
     owner: str | None,
     done: bool,
-    plan_of: Callable[[str], str | None],
+    plans: Mapping[str, str],
 ) -> Iterator[Leftover]:
-    """What of the entries of an output folder can go. Pure, but for `plan_of`.
+    """What of the entries of an output folder can go. Pure.
 
     Args:
       entries: paths below the output folder.
       before: seconds since the epoch; what has changed since then stays.
       owner: fingerprint of the job whose results stand here.
       done: they are complete.
-      plan_of: the fingerprint that a submission works on; None if it has not said so.
+      plans: the fingerprints that submissions work on, of those that have said so.
     """
     groups: dict[str, _Group] = {}
     last: dict[str, float] = {}
@@ -107,7 +109,7 @@ def leftovers(
             continue
         if group.kind == SUBMISSION:
             # Its notes are written once; whether it is alive is seen by what it commits.
-            fingerprint = plan_of(path.rpartition("/")[2])
+            fingerprint = plans.get(path.rpartition("/")[2])
             if fingerprint is not None and last.get(fingerprint, 0.0) >= before:
                 continue
         yield Leftover(group.kind, path, group.files, group.count, group.bytes, group.changed)
@@ -149,26 +151,19 @@ def find_leftovers(output_path: str, before: float) -> list[Leftover]:
       OutputRefused: the folder cannot be read.
     """
     owner = owner_of(output_path)
-    return list(
-        reading(
-            output_path,
-            lambda: list(
-                leftovers(
-                    _entries(output_path),
-                    before,
-                    owner=owner,
-                    done=owner is not None and _is_done(output_path, owner),
-                    plan_of=lambda name: _plan_of(output_path, name),
-                )
-            ),
-        )
+    done = owner is not None and _is_done(output_path, owner)
+    # Before the entries: a submission that says meanwhile what it works on is a recent one.
+    plans = dict(reading(output_path, lambda: list(_plans(output_path))))
+    return reading(
+        output_path,
+        lambda: list(leftovers(_entries(output_path), before, owner=owner, done=done, plans=plans)),
     )
 
 
-def _entries(output_path: str) -> Iterator[storage.Aged]:
+def _entries(output_path: str) -> Iterator[storage.AgedFile]:
     base = storage.join(output_path, FOLDER)
     for entry in storage.walk(base):
-        yield storage.Aged(f"{FOLDER}/{entry.path}", entry.size, entry.changed)
+        yield storage.AgedFile(f"{FOLDER}/{entry.path}", entry.size, entry.changed)
     # Only a local file is written aside.
     if storage.is_local(output_path) and any(map(_TEMPORARY.fullmatch, storage.list_names(output_path))):
         yield from (entry for entry in storage.walk(output_path) if _TEMPORARY.fullmatch(entry.path))
@@ -181,12 +176,14 @@ def _is_done(output_path: str, owner: str) -> bool:
         return False
 
 
-def _plan_of(output_path: str, submission: str) -> str | None:
-    url = storage.join(output_path, FOLDER, "submissions", f"{submission}.plan.json")
-    try:
-        return str(json.loads(storage.read_bytes(url))["fingerprint"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+def _plans(output_path: str) -> Iterator[tuple[str, str]]:
+    """Submissions with the fingerprints that they work on."""
+    folder = storage.join(output_path, FOLDER, "submissions")
+    for name in storage.list_names(folder):
+        if name.endswith(_PLAN_NOTE):
+            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+                document = json.loads(storage.read_bytes(storage.join(folder, name)))
+                yield name.removesuffix(_PLAN_NOTE), str(document["fingerprint"])
 
 
 def remove(output_path: str, leftover: Leftover) -> None:

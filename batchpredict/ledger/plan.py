@@ -120,11 +120,8 @@ class Draft:
 
     def _write(self, url: str) -> None:
         self._file.seek(0)
-        file = storage.open_write(url)
-        try:
+        with storage.writing_to(url) as file:
             shutil.copyfileobj(self._file, file, 1 << 20)
-        finally:
-            storage.close_written(file)
         storage.sync(url)
 
 

@@ -4,29 +4,25 @@ Every step can be repeated, by anyone, at any time: parts are moved to their nam
 last, and whoever finds a publish half done goes on with it. It may have been a power cut that ended the publish
 before, so nothing is moved that is not on stable storage (`prove` sees to the results), and nothing that was moved
 counts if it has another size than its manifest says. The steps are `prove` for each page, `settle`,
-`publish_page` for each page, and `finish`; a pipeline does the pages in parallel, `publish` one after the other.
+`publish_page` for each page, and `finish`; a pipeline does the pages in parallel, `publish_all` one after another.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import orjson
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
 from batchpredict.formats import csv_lines
 from batchpredict.job import PredictionOutput
-from batchpredict.ledger.access import reading, writing
+from batchpredict.ledger.access import each, reading, writing
 from batchpredict.ledger.budget import Tally, check, parse_budget
 from batchpredict.ledger.chain import Redo
+from batchpredict.ledger.error_parts import ErrorPart, publish_errors
 from batchpredict.ledger.finished import finished_output, store_output, store_sizes
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.plan import Plan
@@ -45,17 +41,9 @@ from batchpredict.ledger.published import (
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
 
-# Moving a file in an object store is a copy, all latency; on a local disk one at a time is as fast.
-_MOVERS = 16
-
-_Item = TypeVar("_Item")
-_Made = TypeVar("_Made")
-
-__all__ = ["Order", "Settled", "finish", "finished_output", "publish_all", "publish_page", "settle"]
-
 
 @dataclass(frozen=True)
-class Order:
+class PublishOrder:
     """What is to be done with a page of proven splits.
 
     Attributes:
@@ -87,7 +75,7 @@ class Settled:
     """
 
     output: dict[str, object]
-    orders: tuple[Order, ...] = ()
+    orders: tuple[PublishOrder, ...] = ()
     error_files: int = 0
     columns: tuple[str, ...] = ()
     stats: dict[str, int] = field(default_factory=dict)
@@ -130,7 +118,7 @@ def settle(
     Args:
       proofs: of all pages, in their order.
 
-    Raises: what `publish` raises.
+    Raises: what `publish_all` raises.
     """
     done = finished_output(staging)
     if done is not None:
@@ -164,14 +152,14 @@ def settle(
     )
 
 
-def _orders(pages: Sequence[tuple[Proof, int]], error_files: int) -> Iterator[Order]:
+def _orders(pages: Sequence[tuple[Proof, int]], error_files: int) -> Iterator[PublishOrder]:
     first_error = 0
     for proof, records in pages:
-        yield Order(proof.page, proof.begin.path, records, first_error, error_files)
+        yield PublishOrder(proof.page, proof.begin.path, records, first_error, error_files)
         first_error += proof.error_files
 
 
-def publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Order) -> None:
+def publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: PublishOrder) -> None:
     """Give the parts of one page their names.
 
     Raises:
@@ -190,34 +178,27 @@ def publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Orde
             raise StagingDamaged(text) from error
 
 
-def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: Order) -> None:
+def _publish_page(spec: PredictionSpec, staging: Staging, plan: Plan, order: PublishOrder) -> None:
     results: list[tuple[PartFile, str]] = []
-    errors: list[_Errors] = []
+    errors: list[ErrorPart] = []
     for number, part in zip(plan.page(order.page), proven_parts(staging, order.page), strict=True):
         results.append((part.results, results_name(number, plan.splits, spec.output)))
         if part.errors is not None:
             name = errors_name(order.first_error + len(errors), order.error_files)
-            errors.append(_Errors(part.errors, name, _sources(part, order)))
+            errors.append(ErrorPart(part.errors, name, _sources(part, order)))
     moved = _check_parts(staging, results, errors)
     # Those were moved by a publish before this one, perhaps of a version that did not sync them first.
     storage.sync(*(storage.join(staging.output_path, name) for name in moved))
-    _each(staging, lambda move: _move(staging, *move), [one for one in results if one[1] not in moved])
+    each(staging.output_path, lambda move: _move(staging, *move), [one for one in results if one[1] not in moved])
     sizes = {name: part.bytes for part, name in results}
-    sizes |= _publish_errors(staging, errors, numbered=spec.input.numbered_lines)
+    sizes |= publish_errors(staging, errors, numbered=spec.input.numbered_lines)
     storage.sync_folders(staging.output_path)
     store_sizes(staging, order.page, sizes)
 
 
-@dataclass(frozen=True)
-class _Errors:
-    """The errors of a split: their part, the name they get, and the files they point into (see `_sources`)."""
-
-    part: PartFile
-    name: str
-    sources: list[tuple[str, int]]
-
-
-def _check_parts(staging: Staging, results: Sequence[tuple[PartFile, str]], errors: Sequence[_Errors]) -> set[str]:
+def _check_parts(
+    staging: Staging, results: Sequence[tuple[PartFile, str]], errors: Sequence[ErrorPart]
+) -> set[str]:
     """See that every part is whole; gives the names of those results that have been moved already.
 
     They were when they were proven. But no size is written down as published that is not the file's own.
@@ -245,7 +226,7 @@ def _check_parts(staging: Staging, results: Sequence[tuple[PartFile, str]], erro
     return set(moved)
 
 
-def _sources(part: ProvenPart, order: Order) -> list[tuple[str, int]]:
+def _sources(part: ProvenPart, order: PublishOrder) -> list[tuple[str, int]]:
     """The files that a part's errors point into, with the records of each that lie before it."""
     return [(path, base + order.records if path == order.path else base) for path, base in part.sources]
 
@@ -301,13 +282,6 @@ def _delete_stale(
             storage.delete(storage.join(staging.output_path, name))
 
 
-def _each(staging: Staging, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
-    if storage.is_local(staging.output_path):
-        return [step(item) for item in items]
-    with ThreadPoolExecutor(_MOVERS) as pool:
-        return list(pool.map(step, items))
-
-
 def _move(staging: Staging, part: PartFile, name: str) -> None:
     """Give a part its published name; a publish at the same time may have done it already."""
     source, target = staging.part(part.name), storage.join(staging.output_path, name)
@@ -317,54 +291,6 @@ def _move(staging: Staging, part: PartFile, name: str) -> None:
         there = reading(staging.output_path, storage.sizes_of, staging.output_path, [name])
         if there.get(name) != part.bytes:
             raise
-
-
-def _publish_errors(staging: Staging, errors: Sequence[_Errors], *, numbered: bool) -> dict[str, int]:
-    """Publish files of errors, each with its source file and its position in that file; their bytes by name.
-
-    The parts stay until the job has succeeded: what a publish before this one has left may be half a file.
-    """
-    written = _each(staging, lambda one: _locate(staging, one, numbered=numbered), errors)
-    # A file is whole before it gets a name that somebody reads.
-    storage.sync(*(url for url, _ in written))
-    moves = [
-        (url, storage.join(staging.output_path, one.name)) for one, (url, _) in zip(errors, written, strict=True)
-    ]
-    _each(staging, lambda move: storage.move(*move), moves)
-    return {one.name: size for one, (_, size) in zip(errors, written, strict=True)}
-
-
-def _locate(staging: Staging, errors: _Errors, *, numbered: bool) -> tuple[str, int]:
-    """Rewrite a part of errors with their places in their files; the URL of what was written, and its bytes."""
-    rewritten = staging.part(staging.new_part(0, ".errors.published"))
-    size = 0
-    with storage.open_read(staging.part(errors.part.name)) as lines:
-        file = storage.open_write(rewritten)
-        try:
-            for line in _located(lines, errors.sources, numbered=numbered):
-                size += file.write(line)
-        finally:
-            storage.close_written(file)
-    return rewritten, size
-
-
-# A line of an error part: where its record stood, and the rest, which is not decoded: a key may be a number that no
-# type holds.
-_ERROR = re.compile(rb'\{"segment":(\d+),"index":(\d+),"offset":(\d+)(,.*\}\n)', re.DOTALL)
-
-
-def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, numbered: bool) -> Iterator[bytes]:
-    for line in lines:
-        match = _ERROR.fullmatch(line)
-        if match is None:
-            damaged = f"Errors of '{sources[0][0]}' cannot be read from staging; run the job again with --fresh."
-            raise StagingDamaged(damaged)
-        path, base = sources[int(match[1])]
-        index = base + int(match[2])
-        place = {"source": path, "offset": int(match[3]), "index": index}
-        if numbered:
-            place["line"] = index + 1
-        yield orjson.dumps(place)[:-1] + match[4]
 
 
 def _stats(stats: dict[str, int]) -> bytes:

@@ -2,13 +2,15 @@
 
 CACHE/models/DIGEST             a copy, named by its URL and by the names, sizes and versions of its files
 CACHE/models/DIGEST.XXXXXXXX    one that is being made, or deleted, or was left behind by a process that died
-CACHE/models/DIGEST.lock        held exclusively by whoever makes or deletes the copy, shared by every process
-                                that uses it, until it ends; its time is when the copy was last asked for
+CACHE/models/DIGEST.lock        locked by whoever makes or deletes the copy
+CACHE/models/DIGEST.used        locked shared by every process that uses the copy, until it ends, and exclusively
+                                by whoever deletes it; its time is when the copy was last asked for
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,16 +19,19 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batchpredict import storage
-from batchpredict.errors import ModelUnusable
+from batchpredict.errors import JobFailed, ModelUnusable
 
 _NAMES = ("saved_model.pb", "saved_model.pbtxt")
 # A model that changes this often while it is copied is being written.
 _ATTEMPTS = 3
 # What copies may take on a disk if nobody says: some large models, or hundreds of the usual ones.
 _CACHE_BYTES = 32 << 30
+# Of a download these are said by the disk that it goes to, and not by the store.
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _DIGEST = re.compile(r"([0-9a-f]{32})(\.[0-9a-f]{8})?")
 
 _Files = list[tuple[str, int, str]]
@@ -97,6 +102,7 @@ def fetch_model(uri: str, cache: str | None = None) -> str:
 
     Raises:
       ModelUnusable: there is no SavedModel at `uri`, or it cannot be read.
+      JobFailed: the cache's folder cannot be used.
     """
     if _is_local(uri):
         return storage.local_path(uri)
@@ -106,12 +112,17 @@ def fetch_model(uri: str, cache: str | None = None) -> str:
     for _ in range(_ATTEMPTS):
         digest = hashlib.sha256(repr((uri, files)).encode()).hexdigest()[:32]
         target = os.path.join(folder, digest)
-        if _use(target):
+        with _caching(folder):
+            used = _use(target)
+        if used:
             return target
         files = _copied(uri, files, target)
-        if _use(target):
-            # In this order: what is used stays, whatever the bound.
-            clean_cache(limit, cache=os.path.dirname(folder))
+        with _caching(folder):
+            used = _use(target)
+        if used:
+            # In this order: what is used stays, whatever the bound. A model that is here fails no job for others.
+            with contextlib.suppress(OSError, JobFailed):
+                clean_cache(limit, cache=os.path.dirname(folder))
             return target
     raise ModelUnusable(
         f"uri: the model at '{uri}' changes while it is copied; run the job again when it has been written."
@@ -136,9 +147,15 @@ def clean_cache(limit: int | None = None, *, older_than: float = 0.0, cache: str
 
     Raises:
       ModelUnusable: $BATCHPREDICT_CACHE_BYTES is none.
+      JobFailed: the cache's folder cannot be read.
     """
     limit = cache_bytes() if limit is None else limit
     folder = os.path.join(cache or cache_folder(), "models")
+    with _caching(folder):
+        return _cleaned(folder, limit, older_than)
+
+
+def _cleaned(folder: str, limit: int, older_than: float) -> Cleaned:
     try:
         names = [name for name in os.listdir(folder) if _DIGEST.fullmatch(name)]
     except FileNotFoundError:
@@ -151,7 +168,10 @@ def clean_cache(limit: int | None = None, *, older_than: float = 0.0, cache: str
         left_behind = "." in name
         if not left_behind and (total <= limit or _asked(folder, name) > time.time() - older_than):
             continue
-        if _deleted(os.path.join(folder, name)):
+        # What is another user's to delete, stays.
+        with contextlib.suppress(PermissionError):
+            if not _deleted(os.path.join(folder, name)):
+                continue
             total -= sizes[name]
             freed += sizes[name]
             models += not left_behind
@@ -176,8 +196,25 @@ def _made(folder: str) -> str:
     except OSError:
         # A machine whose user has no home, as in some containers.
         folder = os.path.join(tempfile.gettempdir(), f"batchpredict-{os.getuid()}", "models")
-        os.makedirs(folder, exist_ok=True)
+        with _caching(folder):
+            os.makedirs(folder, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def _caching(folder: str) -> Iterator[None]:
+    """Steps in the folder of the copies.
+
+    Raises:
+      JobFailed: an OSError was raised within.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise JobFailed(
+            f"The cache of models '{folder}' cannot be used: {error}. Make room there, let this user write "
+            "to it, or name another folder in BATCHPREDICT_CACHE."
+        ) from error
 
 
 def _locked(path: str, how: int) -> int | None:
@@ -217,24 +254,30 @@ def _use(target: str) -> bool:
 
 def _copied(uri: str, files: _Files, target: str) -> _Files:
     """Copy a model, unless somebody has. Gives what its source is then; if that is not `files` there is no copy."""
-    lock = _locked(f"{target}.lock", fcntl.LOCK_EX)
+    folder = os.path.dirname(target)
+    with _caching(folder):
+        lock = _locked(f"{target}.lock", fcntl.LOCK_EX)
     assert lock is not None
     with os.fdopen(lock):
         if os.path.isdir(target):
             return files
         aside = f"{target}.{uuid.uuid4().hex[:8]}"
         try:
+            with _caching(folder):
+                # A SavedModel without variables need not have the folder, and some stores keep no empty ones.
+                for path in ("variables", *(os.path.dirname(name) for name, _, _ in files)):
+                    os.makedirs(os.path.join(aside, path), exist_ok=True)
             for name, _, _ in files:
-                path = os.path.join(aside, *name.split("/"))
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                storage.download(storage.join(uri, name), path)
-            # A SavedModel without variables need not have the folder, and some stores keep no empty ones.
-            os.makedirs(os.path.join(aside, "variables"), exist_ok=True)
+                storage.download(storage.join(uri, name), os.path.join(aside, name))
             found = model_files(uri)
             if found == files:
-                os.rename(aside, target)
+                with _caching(folder):
+                    os.rename(aside, target)
             return found
         except OSError as error:
+            if error.errno in _OF_DISKS:
+                with _caching(folder):
+                    raise
             # A file may be gone because the model is being replaced.
             if (found := model_files(uri)) != files:
                 return found

@@ -16,10 +16,10 @@ from batchpredict.errors import JobCancelled
 from batchpredict.formats import Split
 from batchpredict.ledger import (
     Manifest,
-    Order,
     Plan,
     PredictionSpec,
     Proof,
+    PublishOrder,
     Settled,
     Staging,
     finish,
@@ -44,7 +44,7 @@ _AHEAD = 2
 _LOOK_SECONDS = 3.0
 
 _PROOF = TypeAdapter(Proof)
-_ORDER = TypeAdapter(Order)
+_ORDER = TypeAdapter(PublishOrder)
 _SETTLED = TypeAdapter(Settled)
 
 
@@ -243,7 +243,7 @@ class Settle(_Step):
 
 
 class PublishPages(_Step):
-    """(fingerprint, `Order` as JSON) -> nothing, when the page is published."""
+    """(fingerprint, `PublishOrder` as JSON) -> nothing, when the page is published."""
 
     def process(self, element: tuple[str, str]) -> None:
         fingerprint, order = element
@@ -276,7 +276,7 @@ class Finish(_Step):
 
 
 def orders_of(settled: str) -> Iterator[tuple[str, str]]:
-    """What `Settle` gives -> (fingerprint, `Order` as JSON) for every page that is to be published."""
+    """What `Settle` gives -> (fingerprint, `PublishOrder` as JSON) for every page that is to be published."""
     fingerprint, text = json.loads(settled)
     for order in _SETTLED.validate_json(text).orders:
         yield fingerprint, _ORDER.dump_json(order).decode()

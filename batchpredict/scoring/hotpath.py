@@ -143,18 +143,12 @@ class _Attempt:
         url = self.staging.part(name)
         kept = False
         try:
-            file = storage.open_write(url)
-            try:
+            with storage.writing_to(url) as file:
                 writer = self.results.writer(file)
                 with fetching(self.task.segments if self.spec.input.streamed else ()) as upcoming:
                     segments = self._score(writer, upcoming)
                 writer.finish()
                 size = file.tell()
-            except BaseException:
-                # What will not be committed is not sent to a store, which may fail in its turn.
-                storage.abandon(file)
-                raise
-            storage.close_written(file)
             errors = self.errors.close()
             self.unchanged.done()
             seconds = time.perf_counter() - began

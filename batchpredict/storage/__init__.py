@@ -34,19 +34,23 @@ from batchpredict.storage.files import (
     tree,
     version,
     walk,
+    writing_to,
 )
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import is_magic
+from batchpredict.storage.retry import Attempts, again
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
 __all__ = [
-    "Aged",
+    "AgedFile",
+    "Attempts",
     "Double",
     "Input",
     "Store",
     "abandon",
+    "again",
     "any_begins",
     "canonical",
     "check",
@@ -81,4 +85,5 @@ __all__ = [
     "tree",
     "version",
     "walk",
+    "writing_to",
 ]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from batchpredict.storage.clients import os_errors
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.pattern import EVERYTHING, Pattern
 from batchpredict.storage.ranges import RangeFile
 from batchpredict.storage.routing import mounted
@@ -185,10 +185,10 @@ class Double(Store):
             for one in [one for one in self._objects if one.startswith(f"{url.rstrip('/')}/")]:
                 del self._objects[one]
 
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         prefix = folder.rstrip("/") + "/"
         for file in self.find(folder, Pattern(EVERYTHING, hidden=True)):
-            yield Aged(file.url.removeprefix(prefix), file.size, None)
+            yield AgedFile(file.url.removeprefix(prefix), file.size, None)
 
     def download(self, url: str, path: str) -> None:
         with self._operation("download", url), open(path, "wb") as file:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from batchpredict.storage import local
-from batchpredict.storage.interface import Aged, Input
+from batchpredict.storage.interface import AgedFile, Input
 from batchpredict.storage.pattern import EVERYTHING, Pattern
 from batchpredict.storage.routing import store_of
 from batchpredict.storage.upload import Upload
@@ -109,6 +109,18 @@ def abandon(file: IO[bytes]) -> None:
         file.close()
 
 
+@contextlib.contextmanager
+def writing_to(url: str) -> Iterator[IO[bytes]]:
+    """A new file, whole when the block has ended; if the block fails it is abandoned, and that error is raised."""
+    file = open_write(url)
+    try:
+        yield file
+    except BaseException:
+        abandon(file)
+        raise
+    close_written(file)
+
+
 def sync(*urls: str) -> None:
     """Wait until files, and their names, are on stable storage. Object stores answer only when they are."""
     if urls:
@@ -162,7 +174,7 @@ def tree(folder: str) -> dict[str, Input]:
     return {file.url[len(root) :]: file for file in sorted(found, key=_url) if file.url.startswith(root)}
 
 
-def walk(folder: str) -> Iterator[Aged]:
+def walk(folder: str) -> Iterator[AgedFile]:
     """All that lies below a folder, with its age, in no order; nothing if there is no such folder."""
     return store_of(folder).walk(folder)
 

@@ -7,6 +7,7 @@ that lie below it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NoReturn, TypeVar, cast
 
@@ -65,11 +66,16 @@ class HttpStore(RemoteStore):
     def files(self, folder: str, prefix: str = "") -> Iterator[Input]:
         for link in self._links(folder.rstrip("/")):
             if not link.endswith("/") and name_of(link).startswith(prefix):
-                yield self.info(link)
+                yield from self._there(link)
 
     def find(self, folder: str, pattern: Pattern) -> Iterator[Input]:
         top = folder.rstrip("/")
         for link in sorted(self._below(top, top, pattern)):
+            yield from self._there(link)
+
+    def _there(self, link: str) -> Iterator[Input]:
+        """The file that a page links to; none if it has gone since the page was written."""
+        with contextlib.suppress(FileNotFoundError):
             yield self.info(link)
 
     def _below(self, top: str, folder: str, pattern: Pattern) -> Iterator[str]:

@@ -33,7 +33,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Aged:
+class AgedFile:
     """A file, or on a local disk an empty folder, whose path then ends in a slash.
 
     Attributes:
@@ -109,7 +109,10 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def read_bytes(self, url: str) -> bytes:
-        """The whole of a small file, decoded where the store says that it is encoded. Raises FileNotFoundError."""
+        """The whole of a small file, decoded where the store says that it is encoded. Raises FileNotFoundError.
+
+        Of a pipe of this machine, what comes out of it until it is closed.
+        """
 
     @abc.abstractmethod
     def open_write(self, url: str) -> IO[bytes]:
@@ -123,8 +126,8 @@ class Store(abc.ABC):
         """Create a file unless there is one. True if this call created it.
 
         Atomic: of any number of callers exactly one creates it, nobody ever reads half of it, and it survives a
-        power cut once the call has returned. Callers that race give distinct data: that is how a call whose answer
-        was lost, and which is made again, knows its own file.
+        power cut once that call has returned, with the folders that were made for it. Callers that race give
+        distinct data: that is how a call whose answer was lost, and which is made again, knows its own file.
         """
 
     @abc.abstractmethod
@@ -148,7 +151,7 @@ class Store(abc.ABC):
         """Copy a file, decoded where the store says that it is encoded, to a path of this machine."""
 
     @abc.abstractmethod
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         """All that lies below a folder, in no order; nothing if there is no such folder."""
 
     def canonical(self, url: str) -> str:

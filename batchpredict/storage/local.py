@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.pattern import Pattern, is_magic
 
 
@@ -79,6 +79,7 @@ class LocalStore(Store):
     def create_if_absent(self, url: str, data: bytes) -> bool:
         """Written aside, synced, and then hard-linked to its name: atomic, and it fails if the name is taken."""
         path = self.local_path(url)
+        made = _make_folders(os.path.dirname(path))
         aside = _written_aside(path, data)
         try:
             os.link(aside, path)
@@ -97,10 +98,13 @@ class LocalStore(Store):
         finally:
             os.unlink(aside)
         _sync_folder(os.path.dirname(path))
+        for folder in made:
+            _sync_folder(os.path.dirname(folder))
         return True
 
     def replace_bytes(self, url: str, data: bytes) -> None:
         path = self.local_path(url)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(_written_aside(path, data), path)
         _sync_folder(os.path.dirname(path))
 
@@ -128,7 +132,7 @@ class LocalStore(Store):
     def download(self, url: str, path: str) -> None:
         shutil.copyfile(self.local_path(url), path)
 
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         return _walk(self.local_path(folder))
 
     def canonical(self, url: str) -> str:
@@ -196,7 +200,7 @@ def canonical(path: str) -> str:
     return "/".join([folder.rstrip("/"), *(part for part in parts[plain:] if part not in ("", "."))])
 
 
-def _walk(root: str) -> Iterator[Aged]:
+def _walk(root: str) -> Iterator[AgedFile]:
     def refuse(error: OSError) -> None:
         # What has gone since it was listed is not there.
         if not isinstance(error, FileNotFoundError):
@@ -210,7 +214,7 @@ def _walk(root: str) -> Iterator[Aged]:
                 status = os.lstat(path)
             except FileNotFoundError:
                 continue
-            yield Aged(path[len(root.rstrip("/")) + 1 :], status.st_size if name else 0, status.st_mtime)
+            yield AgedFile(path[len(root.rstrip("/")) + 1 :], status.st_size if name else 0, status.st_mtime)
 
 
 def _input(path: str, found: os.stat_result) -> Input:
@@ -252,10 +256,20 @@ def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable
         yield from _below(top, path, enters, takes)
 
 
+def _make_folders(folder: str) -> list[str]:
+    """Make a folder and those above it; gives those that were not there, the deepest first."""
+    missing = []
+    at = folder
+    while at and not os.path.isdir(at):
+        missing.append(at)
+        at = os.path.dirname(at)
+    os.makedirs(folder, exist_ok=True)
+    return missing
+
+
 def _written_aside(path: str, data: bytes) -> str:
     """A synced file of another name in the folder of `path`, to be given its name in one step."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     with open(aside, "xb") as file:
         file.write(data)

@@ -42,10 +42,10 @@ def expand(pattern: str, *, left_out: Callable[[str], bool] = _NOT_LEFT_OUT) -> 
                 continue
             empty = False
             yield file
-    except FileNotFoundError:
-        pass
     except (OSError, ValueError, ImportError) as error:
-        raise NoMatch(f"'{pattern}' cannot be listed: {error}") from error
+        # Behind a file that was found, it is none that was listed: what follows it must not go without a word.
+        if not empty or not isinstance(error, FileNotFoundError):
+            raise NoMatch(f"'{pattern}' cannot be listed: {error}") from error
     if empty:
         raise NoMatch(f"'{pattern}' matches no file")
 

@@ -25,7 +25,7 @@ from batchpredict.storage.clients import (
     status_of,
     with_os_errors,
 )
-from batchpredict.storage.interface import Aged, Input, Store
+from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.listing import objects, protocol_of
 from batchpredict.storage.pattern import EVERYTHING, Pattern, is_magic
 from batchpredict.storage.retry import again
@@ -198,12 +198,12 @@ class RemoteStore(Store):
             # Whose answer was lost was asked twice, and the second time there is nothing left to delete.
             self._fs.rm_file(path)
 
-    def walk(self, folder: str) -> Iterator[Aged]:
+    def walk(self, folder: str) -> Iterator[AgedFile]:
         root = self._path(folder)
         prefix = root.rstrip("/") + "/"
         everything = Pattern(EVERYTHING, hidden=True)
         for entry in objects(self._fs, root, enters=everything.enters):
-            yield Aged(entry.path.removeprefix(prefix), int(entry.info["size"]), changed_of(entry.info))
+            yield AgedFile(entry.path.removeprefix(prefix), int(entry.info["size"]), changed_of(entry.info))
 
     @with_os_errors
     def delete(self, url: str, *, recursive: bool = False) -> None:

@@ -10,8 +10,8 @@ import pytest
 import support
 
 from batchpredict.errors import StagingDamaged
+from batchpredict.ledger.finished import finished_output
 from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
-from batchpredict.ledger.publish import finished_output
 from batchpredict.ledger.staging import Staging
 
 FINGERPRINT = "fa249684d724e8b3"

@@ -21,7 +21,7 @@ from batchpredict.prediction.prepare import Prepared, prepare
 from batchpredict.prediction.request import PLAN, Request
 from batchpredict.runners import Channel
 from batchpredict.scoring.task import Task
-from batchpredict.storage import Aged, walk
+from batchpredict.storage import AgedFile, walk
 
 DAY = 86400.0
 OLD = time.time() - 30 * DAY
@@ -182,7 +182,7 @@ FOLDERS = ["_batchpredict", "a" * 16, "b" * 16, "parts", "submissions", "c.12345
 PARTS = st.sampled_from([*FOLDERS, "owner.json", "x.begun.json", TMP])
 ENTRIES = st.lists(
     st.builds(
-        Aged,
+        AgedFile,
         st.lists(PARTS, min_size=1, max_size=4).map("/".join),
         st.integers(0, 9),
         st.none() | st.floats(0, 100, allow_nan=False),
@@ -193,12 +193,12 @@ ENTRIES = st.lists(
 
 @given(ENTRIES, st.floats(0, 100), st.none() | st.just("a" * 16), st.booleans())
 def test_what_is_recent_or_the_owners_never_goes(
-    entries: list[Aged], before: float, owner: str | None, done: bool
+    entries: list[AgedFile], before: float, owner: str | None, done: bool
 ) -> None:
     def goes(path: str, one: Leftover) -> bool:
         return path in one.files or (not one.files and path.startswith(f"{one.path}/"))
 
-    found = list(leftovers(entries, before, owner=owner, done=done, plan_of=lambda name: None))
+    found = list(leftovers(entries, before, owner=owner, done=done, plans={}))
     for entry in entries:
         for one in found:
             if goes(entry.path, one):

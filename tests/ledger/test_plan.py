@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shutil
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from batchpredict.errors import OutputRefused, StagingDamaged
 from batchpredict.ledger.plan import Plan, choose_split_bytes, load_plan, make_plan, read_page
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
+from batchpredict.storage import files
 
 MODEL = "4f2a"
 """The digest of a model that nobody looks at."""
@@ -124,7 +126,7 @@ class TestStored:
 
     def test_of_two_at_once_one_stands(self, spec: PredictionSpec, monkeypatch: pytest.MonkeyPatch) -> None:
         first: list[Plan] = []
-        original = storage.open_write
+        original = files.open_write
 
         def open_write(url: str) -> Any:
             # Somebody else stores it after we have looked.
@@ -134,10 +136,24 @@ class TestStored:
             return original(url)
 
         with monkeypatch.context() as patched:
-            patched.setattr(storage, "open_write", open_write)
+            patched.setattr(files, "open_write", open_write)
             plan, staging = stored(spec)
         assert [plan] == first
         assert sorted(storage.list_names(staging.root)) == ["plan.json", plan.file]
+
+    def test_half_of_one_is_never_sent_to_a_store(
+        self, spec: PredictionSpec, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def breaks(_: Any, target: Any, __: int) -> None:
+            target.write(b"half")
+            raise OSError("no room")
+
+        double = storage.Double()
+        with double.mounted(), make_plan(spec, MODEL) as draft:
+            monkeypatch.setattr(shutil, "copyfileobj", breaks)
+            with pytest.raises(OutputRefused, match="no room"):
+                draft.store(Staging(double.folder(), draft.plan.fingerprint))
+        assert "upload" not in {operation for operation, _ in double.calls}
 
     def test_one_that_is_gone_or_damaged_is_named(self, spec: PredictionSpec) -> None:
         plan, staging = stored(spec)

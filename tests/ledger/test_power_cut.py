@@ -101,6 +101,16 @@ def cuts(
             return
 
 
+def test_what_was_created_is_there_with_the_folders_that_were_made_for_it(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(str(tmp_path))
+    with machine.running(monkeypatch):
+        assert storage.create_if_absent(f"{tmp_path}/a/b/c.json", b"1")
+    machine.power_up(nothing)
+    assert storage.read_bytes(f"{tmp_path}/a/b/c.json") == b"1"
+
+
 @pytest.mark.parametrize("survives", [nothing, names_only])
 class TestPublish:
     def test_of_a_first_run(self, survives: Choice, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -60,13 +59,6 @@ class _Requests(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def folder(tmp_path: Any, testdata: str) -> str:
-    """A copy of a model, to be served and changed."""
-    shutil.copytree(os.path.join(testdata, "models", "double"), tmp_path / "served" / "model")
-    return str(tmp_path / "served" / "model")
-
-
-@pytest.fixture
 def server(folder: str) -> Iterator[ModelServer]:
     with ModelServer(os.path.dirname(folder)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -75,16 +67,6 @@ def server(folder: str) -> Iterator[ModelServer]:
         server.released.set()
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def bucket(folder: str) -> Iterator[str]:
-    """The model in an object store."""
-    fs = fsspec.filesystem("memory")
-    name = f"models-{uuid.uuid4().hex}"
-    fs.put(folder, f"/{name}", recursive=True)
-    yield f"memory://{name}"
-    fs.rm(f"/{name}", recursive=True)
 
 
 def fetching(url: str, cache: str) -> subprocess.Popen[str]:

@@ -19,6 +19,7 @@ from batchpredict.ledger.plan import load_plan
 from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
 from batchpredict.scoring.task import Task
+from batchpredict.storage import files
 
 DOUBLE = support.model("double")
 
@@ -95,7 +96,11 @@ class Journal:
         self.happened = False
         self._at, self._action, self._before = at, action, before
         for name in self.OPERATIONS:
-            monkeypatch.setattr(storage, name, self._wrapped(name, getattr(storage, name)))
+            wrapped = self._wrapped(name, getattr(storage, name))
+            monkeypatch.setattr(storage, name, wrapped)
+            if name in ("open_write", "close_written"):
+                # Where `writing_to` calls them.
+                monkeypatch.setattr(files, name, wrapped)
 
     def _wrapped(self, name, function):
         def step(*arguments, **keywords):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import aiohttp
 import multidict
@@ -179,6 +179,21 @@ def test_what_a_client_raises_while_it_lists_is_named(double: storage.Double) ->
         assert [file.url for file in storage.expand(f"{folder}/*x")] == [f"{folder}/x"]
 
 
+def test_a_listing_that_breaks_off_is_not_taken_for_whole(
+    double: storage.Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with double.mounted():
+        url = double.put(f"{double.folder()}/x", b"1")
+
+        def broken(*_: object) -> Iterator[storage.Input]:
+            yield storage.info(url)
+            raise FileNotFoundError("y")
+
+        monkeypatch.setattr(double, "find", broken)
+        with pytest.raises(NoMatch, match="cannot be listed: y"):
+            list(storage.expand(f"{storage.parent(url)}/*"))
+
+
 class TestConflicts:
     """S3 answers 409 ConditionalRequestConflict to a conditional write that another one is in the way of."""
 
@@ -234,11 +249,28 @@ class TestConflicts:
                 storage.create_if_absent(f"{double.folder()}/x", b"1")
 
 
-def test_what_is_abandoned_is_never_sent(double: storage.Double) -> None:
-    with double.mounted():
-        url = f"{double.folder()}/part"
-        file = storage.open_write(url)
-        file.write(b"half")
-        storage.abandon(file)
-        assert [operation for operation, _ in double.calls] == ["open_write"]
-        assert not storage.exists(url)
+class TestWriting:
+    def test_what_was_written_is_there_behind_the_block(self, double: storage.Double) -> None:
+        with double.mounted():
+            with storage.writing_to(url := f"{double.folder()}/part") as file:
+                file.write(b"whole")
+            assert storage.read_bytes(url) == b"whole"
+
+    @pytest.mark.parametrize("failure", [OSError("no room"), KeyboardInterrupt()])
+    def test_what_fails_half_way_is_never_sent_and_the_failure_is_what_is_raised(
+        self, failure: BaseException, double: storage.Double
+    ) -> None:
+        with double.mounted():
+            double.fail("upload", OSError("masked"))
+            url = f"{double.folder()}/part"
+
+            def write() -> None:
+                with storage.writing_to(url) as file:
+                    file.write(b"half")
+                    raise failure
+
+            with pytest.raises(type(failure)) as raised:
+                write()
+            assert raised.value is failure
+            assert [operation for operation, _ in double.calls] == ["open_write"]
+            assert not storage.exists(url)

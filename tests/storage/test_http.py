@@ -152,6 +152,13 @@ def test_a_folder_is_its_files_and_never_the_page_that_lists_them(
     assert {file.size for file in found} == {len(DATA)}
 
 
+@pytest.mark.parametrize("pattern", ["plain", "plain/*.json", "plain/**"])
+def test_a_link_to_a_file_that_has_gone_hides_none_of_the_others(pattern: str, server: str, tmp_path: Path) -> None:
+    (tmp_path / "served" / "plain" / "aa.json").symlink_to("nowhere")
+    names = [storage.name_of(file.url) for file in storage.expand(f"{server}/{pattern}")]
+    assert names[:2] == ["a.json", "b.json"]
+
+
 def test_nothing_is_written(server: str) -> None:
     for write in (storage.open_write, storage.delete, lambda url: storage.create_if_absent(url, b"1")):
         with pytest.raises(PermissionError, match="nothing can be written"):

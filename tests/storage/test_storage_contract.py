@@ -45,6 +45,14 @@ def test_a_local_name_may_hold_two_colons(tmp_path: Path) -> None:
     assert storage.read_bytes(f"{base}/a::b") == b"a::b"
 
 
+def test_of_a_pipe_all_that_comes_out_of_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(storage.read_bytes, f"file://{tmp_path}/pipe")
+        (tmp_path / "pipe").write_bytes(b"1" * 100_000)
+        assert read.result() == b"1" * 100_000
+
+
 def test_a_local_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with open(os.fsencode(tmp_path / "folder") + b"/\xff", "w"):
