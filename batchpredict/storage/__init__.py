@@ -38,6 +38,7 @@ from batchpredict.storage.files import (
 from batchpredict.storage.interface import Aged, Input, Store
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import is_magic
+from batchpredict.storage.retry import again
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
 
@@ -47,6 +48,7 @@ __all__ = [
     "Input",
     "Store",
     "abandon",
+    "again",
     "any_begins",
     "canonical",
     "check",
