@@ -121,14 +121,7 @@ class DriverHere:
         with contextlib.suppress(BatchPredictError):
             # A short job may end before anybody has looked.
             self.snapshot(at_once=True)
-        try:
-            return finished_output(self._prepared.staging)
-        except OutputRefused:
-            # The job has succeeded all the same, if its last step has said so.
-            told = self._channel.told(OUTPUT)
-            if told is None:
-                raise
-            return PredictionOutput.model_validate(told)
+        return _finished(self._prepared.staging, self._channel)
 
     def unrun(self) -> PredictionOutput:
         return PredictionOutput(output_path=self._prepared.request.spec.output_path)
@@ -194,7 +187,7 @@ class DriverElsewhere:
 
     def output(self) -> PredictionOutput | None:
         staging = self._planned()
-        return None if staging is None else finished_output(staging)
+        return None if staging is None or self._channel is None else _finished(staging, self._channel)
 
     def unrun(self) -> PredictionOutput:
         return PredictionOutput(output_path=self._request.spec.output_path)
@@ -211,3 +204,21 @@ class DriverElsewhere:
             if document is not None:
                 self._staging = Staging(self._request.spec.output_path, str(document["fingerprint"]))
         return self._staging
+
+
+def _finished(staging: Staging, channel: Channel) -> PredictionOutput | None:
+    """What a job came to, from its folder, or by its last step's own words where the folder cannot be read.
+
+    Raises:
+      OutputRefused: neither is to be had.
+      StagingDamaged: it was published, and a file is gone.
+    """
+    try:
+        return finished_output(staging)
+    except OutputRefused:
+        told = None
+        with contextlib.suppress(OSError):
+            told = channel.told(OUTPUT)
+        if told is None:
+            raise
+        return PredictionOutput.model_validate(told)
