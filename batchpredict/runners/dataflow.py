@@ -97,6 +97,11 @@ class DataflowRunner:
         template = self._given.template_location
         # Nobody waits for what a template runs.
         channel = None if template else Channel.new(work.folder)
+        service = Service(
+            self._given.project, region, self._given.dataflow_endpoint, anonymous=self._given.no_auth is not None
+        )
+        if channel is not None:
+            service.check()
         driver = work.elsewhere(channel, observer)
         name = _job_name(work.job_id, f"{int(time.time())}" if channel is None else channel.name)
         flags = [f"--runner={self.name}", *self._options(work, region, name), *self._flags]
@@ -104,10 +109,6 @@ class DataflowRunner:
         if channel is None:
             launch = Pipeline(lambda last_moment: hand_over(driver, flags, last_moment))
             return _Template(launch, template, driver, observer, log)
-        service = Service(
-            self._given.project, region, self._given.dataflow_endpoint, anonymous=self._given.no_auth is not None
-        )
-        service.check()
         taken: list[_Result] = []
 
         def launch_job(last_moment: Callable[[], None]) -> _Result:
