@@ -26,7 +26,7 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError, RunnerFailed, WrongFlag
 from batchpredict.job import Job
 from batchpredict.prediction import Placement, Request
-from batchpredict.runners import DataflowRunner, Service, check_known, gist, spelled
+from batchpredict.runners import DataflowRunner, Service, check_known, spelled, summary_line
 
 # The parameters of the Flex template are those of this one.
 # https://cloud.google.com/dataflow/docs/guides/templates/creating-templates#metadata
@@ -95,7 +95,7 @@ def _store(flags: Sequence[str]) -> None:
         _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite), placement=Placement(elsewhere=True))
         pipeline.run()
     except Exception as error:
-        raise RunnerFailed(f"the template cannot be stored: {gist(str(error))}") from error
+        raise RunnerFailed(f"the template cannot be stored: {summary_line(str(error))}") from error
 
 
 if __name__ == "__main__":

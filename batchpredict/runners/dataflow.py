@@ -20,7 +20,7 @@ from batchpredict.runners.channel import Channel
 from batchpredict.runners.dataflow_service import Service
 from batchpredict.runners.flags import check_known
 from batchpredict.runners.interface import Execution
-from batchpredict.runners.log_file import LogFile, gist
+from batchpredict.runners.log_file import LogFile, summary_line
 from batchpredict.runners.pipeline import LostSight, Pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
 from batchpredict.runners.work import Driver, Observer, R, S, Work
@@ -204,8 +204,8 @@ class _Template(Generic[S, R]):
         if error is not None:
             self._log.write_error(error)
             raise RunnerFailed(
-                f"--template-location: the template cannot be stored: {gist(self._pipeline.text)}; all that was "
-                f"said is in {self._log.path}"
+                f"--template-location: the template cannot be stored: {summary_line(self._pipeline.text)}; "
+                f"all that was said is in {self._log.path}"
             )
         self._observer.message(f"the template is at {self._location}; nothing was run")
         return self._driver.unrun()

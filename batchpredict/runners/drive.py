@@ -37,8 +37,8 @@ def run(runner: Runner, work: Work[S, R], observer: Observer[S] | None = None) -
     except OSError as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunnerFailed(
-            f"What became of the job cannot be told: {reason}. What is committed is kept; run the same command again "
-            "to go on from there, or to be told that it is done."
+            f"What became of the job cannot be told: {reason}. What is committed is kept; run the same command "
+            "again to go on from there, or to be told that it is done."
         ) from error
 
 

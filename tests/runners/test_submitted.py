@@ -136,7 +136,7 @@ def test_the_server_is_lost_and_the_cluster_goes_on(tmp_path, out):
     predict = support.predictor_of(prepared)
     one.worker.tell(PLAN, {"fingerprint": prepared.plan.fingerprint})
     assert not one.after(1)
-    for split in prepared.todo():
+    for split in support.todo(prepared):
         assert not one.after(50)
         predict(Task(split))
     assert not one.after(50)
