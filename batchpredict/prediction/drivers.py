@@ -13,7 +13,7 @@ from batchpredict.job import PredictionOutput
 from batchpredict.ledger import ManifestFeed, Snapshot, Staging, finished_output, load_plan
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
-from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
+from batchpredict.prediction.request import FINISHED_BEFORE, OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
 from batchpredict.workers import WorkerPool
 
@@ -95,6 +95,11 @@ class DriverHere:
     def done(self) -> bool:
         return self._output is not None
 
+    @property
+    def finished_before(self) -> bool:
+        """The results were there before the job was begun."""
+        return self._prepared.done is not None
+
     def expand(self, pipeline: Any) -> None:
         from batchpredict.prediction.transforms import BatchPredict
 
@@ -156,6 +161,7 @@ class DriverElsewhere:
     ) -> None:
         self._request = request
         self._channel = channel
+        self._observer = observer
         self._resumption = _Resumption(observer)
         self._clock = clock
         self._staging: Staging | None = None
@@ -203,6 +209,8 @@ class DriverElsewhere:
             document = self._channel.told(PLAN)
             if document is not None:
                 self._staging = Staging(self._request.spec.output_path, str(document["fingerprint"]))
+                if document.get("finished"):
+                    self._observer.message(FINISHED_BEFORE)
         return self._staging
 
 

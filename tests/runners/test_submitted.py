@@ -189,3 +189,13 @@ def test_what_a_runner_says_at_length_goes_to_a_file(tmp_path, out, monkeypatch)
     assert text.startswith("The pipeline failed on Somewhere: IOException: no space; all that it said is in ")
     with open(text.rpartition(" ")[2]) as file:
         assert "RuntimeError: long" in file.read()
+
+
+def test_a_job_that_was_finished_before_it_was_begun_says_so_once(out):
+    one = Setting(out)
+    one.worker.begin()
+    one.worker.tell(PLAN, {"fingerprint": "f00d", "finished": True})
+    for _ in range(2):
+        with pytest.raises(RunnerFailed):
+            one.job.output()
+    assert one.observer.messages == ["the job was finished already; nothing was scored"]
