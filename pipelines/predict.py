@@ -19,7 +19,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict.errors import InvalidJob, WrongCall
-from batchpredict.launch import carry, load_job, refuse, work_of
+from batchpredict.launch import carry, load_job, refuse, silence_logs, stopped_early, work_of
 from batchpredict.runners import DIRECT, choose, take_runner
 
 _PROGRAM = "predict.py"
@@ -47,7 +47,7 @@ class _Lines:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the pipeline and wait for it. Exit status: 0 succeeded, 1 failed, 2 wrong call, 130 or 143 stopped."""
     parser = argparse.ArgumentParser(
-        prog="predict.py", description="Score files with a SavedModel.", epilog="All other flags go to Beam."
+        prog=_PROGRAM, description="Score files with a SavedModel.", epilog="All other flags go to Beam."
     )
     parser.allow_abbrev = False
     parser.add_argument("--job", required=True, metavar="FILE", help="a Job resource with predictionInput, as JSON")
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="replace another job's results in the output",
     )
     options, beam_flags = parser.parse_known_args(arguments)
+    silence_logs()
     try:
         job = load_job(options.job)
         work = work_of(job, overwrite=options.overwrite == "true", fresh=options.fresh)
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runner.check()
     except (InvalidJob, WrongCall) as error:
         return refuse(_PROGRAM, error)
+    except KeyboardInterrupt:
+        return stopped_early(_PROGRAM)
     return carry(_PROGRAM, runner, work, _Lines())
 
 

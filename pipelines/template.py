@@ -12,7 +12,6 @@ The template reads its job on the workers, so it knows neither the job's machine
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -23,10 +22,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict import storage
-from batchpredict.errors import BatchPredictError, RunnerFailed, WrongFlag
-from batchpredict.job import Job
+from batchpredict.errors import BatchPredictError, RunnerFailed
+from batchpredict.launch import FAILED, SUCCEEDED, load_job, silence_logs, status_of, stopped_early
 from batchpredict.prediction import Placement, Request
-from batchpredict.runners import DataflowRunner, Service, check_known, gist, spelled
+from batchpredict.runners import DataflowRunner, Service, check_known, spelled, summary_line
+
+_PROGRAM = "template.py"
 
 # The parameters of the Flex template are those of this one.
 # https://cloud.google.com/dataflow/docs/guides/templates/creating-templates#metadata
@@ -46,14 +47,13 @@ class GivenAtRun:
         self._overwrite = overwrite
 
     def __call__(self) -> Request:
-        job = Job.submitted(storage.read_bytes(self._job.get()))
-        return Request.of(job, overwrite=self._overwrite.get() == "true")
+        return Request.of(load_job(self._job.get()), overwrite=self._overwrite.get() == "true")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Store the template. Exit status: 0 stored, 1 failed, 2 wrong call."""
     parser = argparse.ArgumentParser(
-        prog="template.py", description="Store a classic Dataflow template.", epilog="All other flags go to Beam."
+        prog=_PROGRAM, description="Store a classic Dataflow template.", epilog="All other flags go to Beam."
     )
     parser.allow_abbrev = False
     parser.add_argument(
@@ -61,19 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, beam_flags = parser.parse_known_args(arguments)
     flags = [*spelled(beam_flags), f"--template_location={options.template_location}"]
-    # Beam and Google's clients say at length what comes to one sentence here.
-    logging.basicConfig(level=logging.CRITICAL)
+    silence_logs()
     try:
         DataflowRunner(flags).check()
         check_known(flags)
         Service("", "", anonymous="--no_auth" in flags).check_credentials()
         _store(flags)
         storage.replace_bytes(f"{options.template_location}_metadata", storage.read_bytes(_METADATA))
+    except KeyboardInterrupt:
+        return stopped_early(_PROGRAM)
     except (BatchPredictError, OSError) as error:
-        print(f"template.py: {error}", file=sys.stderr)
-        return 2 if isinstance(error, WrongFlag) else 1
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        return status_of(error) if isinstance(error, BatchPredictError) else FAILED
     print(options.template_location)
-    return 0
+    return SUCCEEDED
 
 
 def _store(flags: Sequence[str]) -> None:
@@ -95,7 +96,7 @@ def _store(flags: Sequence[str]) -> None:
         _ = pipeline | BatchPredict(GivenAtRun(given.job, given.overwrite), placement=Placement(elsewhere=True))
         pipeline.run()
     except Exception as error:
-        raise RunnerFailed(f"the template cannot be stored: {gist(str(error))}") from error
+        raise RunnerFailed(f"the template cannot be stored: {summary_line(str(error))}") from error
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from batchpredict.ledger import PredictionSpec, publish_all
 from batchpredict.models.fetch import fetch_model
 from batchpredict.models.saved_model import SavedModel
 from batchpredict.prediction import Request
-from batchpredict.prediction.prepare import prepare
+from batchpredict.prediction.prepare import left_of_page, prepare
 from batchpredict.scoring import hotpath
 from batchpredict.scoring.task import Task
 
@@ -58,8 +58,9 @@ def main(version: str) -> None:
     spec, staging = prepared.request.spec, prepared.staging
     predict = hotpath.SplitPredictor(spec, staging, SavedModel(fetch_model(spec.model_uri)), load_seconds=1.25)
     with mock.patch.object(hotpath, "worker_name", return_value="worker-1"):
-        for split in prepared.todo():
-            predict(Task(split))
+        for page in prepared.plan.pages:
+            for split in left_of_page(staging, prepared.plan, page):
+                predict(Task(split))
     publish_all(spec, staging, prepared.plan, overwrite=False, redo=needless)
     for path in memory.find("/golden/out"):
         file = os.path.join(target, os.path.relpath(path, "/golden"))

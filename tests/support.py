@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import psutil
@@ -30,7 +30,7 @@ from batchpredict.ledger.publish import publish_all
 from batchpredict.ledger.published import owner_of
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
-from batchpredict.prediction.prepare import Prepared, prepare
+from batchpredict.prediction.prepare import Prepared, left_of_page, prepare
 from batchpredict.prediction.request import Request
 from batchpredict.prediction.work import PredictionWork
 from batchpredict.scoring.hotpath import SplitPredictor
@@ -119,9 +119,15 @@ def score_in_process(
     if prepared.done is not None:
         return prepared.done
     predict = predictor_of(prepared)
-    for split in order(list(prepared.todo())):
+    for split in order(list(todo(prepared))):
         predict(Task(split))
     return publish_prepared(prepared, predict, overwrite=overwrite)
+
+
+def todo(prepared: Prepared) -> Iterator[Split]:
+    """The splits that nobody has committed yet, read as they are needed."""
+    for page in prepared.plan.pages:
+        yield from left_of_page(prepared.staging, prepared.plan, page)
 
 
 def split(prepared: Prepared, number: int) -> Split:

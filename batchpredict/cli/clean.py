@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
 from datetime import datetime, timezone
 from typing import Any
 
-from batchpredict.cli.parser import USAGE_ERROR
 from batchpredict.errors import BatchPredictError
+from batchpredict.launch import FAILED, SUCCEEDED, WRONG_CALL, silence_logs
 
 
 def clean(options: argparse.Namespace) -> int:
     """Remove, or show, what nobody needs; returns the exit status."""
-    # Clients of object stores log each of their tries; the last word is the error.
-    logging.basicConfig(level=logging.CRITICAL)
+    silence_logs()
     if options.output is None and not options.cache:
         print("batchpredict clean: give an output folder, or --cache, or both", file=sys.stderr)
-        return USAGE_ERROR
+        return WRONG_CALL
     if options.cache and options.dry_run:
         print("batchpredict clean: --dry-run cannot tell what of the --cache would be removed", file=sys.stderr)
-        return USAGE_ERROR
+        return WRONG_CALL
     try:
         found = [] if options.output is None else _clean_output(options)
         cached = _clean_cache(options) if options.cache else None
     except (BatchPredictError, OSError) as error:
         print(f"batchpredict clean: {str(error).removeprefix('outputPath: ')}", file=sys.stderr)
-        return 1
+        return FAILED
     if options.format == "json":
         of_cache = {} if cached is None else {"cache": cached}
         print(json.dumps({"dryRun": options.dry_run, "removed": found, **of_cache}, indent=2))
-        return 0
+        return SUCCEEDED
     for one in found:
         verb = "would remove" if options.dry_run else "removed"
         size = f"{one['files']:,} file{'' if one['files'] == 1 else 's'}, {one['bytes']:,} bytes"
@@ -42,7 +40,7 @@ def clean(options: argparse.Namespace) -> int:
         print("nothing to remove")
     if cached is not None:
         print(f"removed {cached['models']:,} cached models ({cached['bytes']:,} bytes)")
-    return 0
+    return SUCCEEDED
 
 
 def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:

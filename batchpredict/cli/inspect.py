@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 
 from batchpredict.errors import BatchPredictError
+from batchpredict.launch import FAILED, SUCCEEDED, silence_logs
 from batchpredict.models import TensorSpec
 
 # Characters of the example line that are shown; an image of zeros helps nobody.
@@ -18,16 +18,15 @@ def inspect(options: argparse.Namespace) -> int:
     """Print what a model is; returns the exit status."""
     from batchpredict.models import look
 
-    # Clients of object stores log each of their tries; the last word is the error.
-    logging.basicConfig(level=logging.CRITICAL)
+    silence_logs()
     try:
         found = look(options.model_dir)
     except BatchPredictError as error:
         print(f"batchpredict inspect: {str(error).removeprefix('uri: ')}", file=sys.stderr)
-        return 1
+        return FAILED
     if options.format == "json":
         print(json.dumps(found.to_dict(), indent=2))
-        return 0
+        return SUCCEEDED
     print(f"SavedModel {options.model_dir}")
     print(f"tags: {', '.join(found.tags)}")
     if not found.signatures:
@@ -42,7 +41,7 @@ def inspect(options: argparse.Namespace) -> int:
             _print_example(example)
         for remark in found.remarks(signature):
             print(f"  note: {remark}")
-    return 0
+    return SUCCEEDED
 
 
 def _print_tensors(title: str, specs: tuple[TensorSpec, ...]) -> None:

@@ -8,9 +8,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from batchpredict.cli.parser import USAGE_ERROR, parse
-
-SUCCESS, FAILURE, INTERRUPTED = 0, 1, 130
+from batchpredict.cli.parser import parse
+from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED, stopped_early
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,13 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our stdout has seen enough.
-        status = SUCCESS
+        status = SUCCEEDED
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         print(f"batchpredict: stdout cannot be written: {error.strerror}", file=sys.stderr)
-        status = FAILURE
+        status = FAILED
     except KeyboardInterrupt:
+        program = f"batchpredict {options.command}"
+        if options.command != "clean":
+            # A job that is under way answers to it by itself; see `launch.carry`.
+            return stopped_early(program)
+        print(f"{program}: stopped.", file=sys.stderr)
         return INTERRUPTED
     else:
         return status
@@ -58,6 +62,3 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115 - until the end
-
-
-__all__ = ["FAILURE", "INTERRUPTED", "SUCCESS", "USAGE_ERROR", "main"]

@@ -1,6 +1,6 @@
 """The command line: flags, help, and what is said about a wrong call.
 
-Imports nothing but the standard library, so that help and usage errors are instant.
+Imports next to nothing but the standard library, so that help and usage errors are instant.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from batchpredict import __version__
-
-USAGE_ERROR = 2
+from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL
 
 _PREDICT = """\
 Score files with a SavedModel on this machine.
@@ -31,8 +30,8 @@ a job that runs, or that was interrupted and is to go on.
 """
 
 _EPILOG = (
-    "exit status: 0 succeeded (also with counted errors), 1 failed, 2 wrong call, 130 stopped by Ctrl-C, "
-    "143 stopped by SIGTERM"
+    f"exit status: {SUCCEEDED} succeeded (also with counted errors), {FAILED} failed, {WRONG_CALL} wrong call, "
+    f"{INTERRUPTED} stopped by Ctrl-C, {TERMINATED} stopped by SIGTERM"
 )
 
 
@@ -44,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\nSee '{self.prog} --help'.\n")
+        self.exit(WRONG_CALL, f"{self.prog}: {message}\nSee '{self.prog} --help'.\n")
 
     def flags(self) -> list[str]:
         return [flag for action in self._actions for flag in action.option_strings]
@@ -71,7 +70,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         if unknown:
             parser.error(f"a command is missing before '{unknown[0]}': {' or '.join(commands)}")
         parser.print_help()
-        parser.exit(0)
+        parser.exit(SUCCEEDED)
     elsewhere = known.command == "predict" and known.runner != "DirectRunner"
     known.beam_flags = unknown if elsewhere else []
     if unknown and not elsewhere:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections import Counter
 
 from batchpredict.cli.document import in_flags, read_job
 from batchpredict.cli.observers import choose as choose_observer
@@ -11,6 +13,10 @@ from batchpredict.job import PredictionOutput
 from batchpredict.launch import carry, refuse, silence_logs, work_of
 
 _PROGRAM = "batchpredict predict"
+
+# Of the errors of a job of which none was scored: the records fail for one reason, so the first tell it.
+_FIRST_BYTES = 1 << 16
+_LONGEST = 300
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -44,4 +50,23 @@ def _failed_records(output: PredictionOutput) -> str:
     if not output.error_count:
         return ""
     records = (output.prediction_count or 0) + output.error_count
-    return f"{output.error_count:,} of {records:,} records failed; see {output.output_path}/prediction.errors-*"
+    where = f"see {output.output_path}/prediction.errors-*"
+    if output.prediction_count:
+        return f"{output.error_count:,} of {records:,} records failed; {where}"
+    reason = _frequent_message(output.output_path or "")
+    why = f", most often by: {reason}" if reason else ""
+    return f"NO record could be scored: all {records:,} failed{why}; {where}"
+
+
+def _frequent_message(output_path: str) -> str:
+    """The most frequent message among the first errors of a job; "" if it is not at hand."""
+    from batchpredict import storage
+
+    try:
+        names = [name for name in storage.list_names(output_path) if name.startswith("prediction.errors-")]
+        url = storage.join(output_path, names[0])
+        lines = storage.read_range(url, 0, min(_FIRST_BYTES, storage.size_of(url))).split(b"\n")[:-1]
+        messages = Counter(str(json.loads(line)["message"]) for line in lines)
+        return " ".join(messages.most_common(1)[0][0].split())[:_LONGEST]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""

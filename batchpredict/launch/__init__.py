@@ -4,10 +4,19 @@ What a job file is, which work a job stands for, how signals end it, and which e
 once.
 """
 
-from batchpredict.launch.carry import Reporter, carry, refuse, silence_logs
-from batchpredict.launch.document import load_job, read_document
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchpredict._lazy import lazily
+
+# Light enough for `--help`. And the function `carry` is bound here at once: its module has the same name.
+from batchpredict.launch.carry import Reporter, carry, refuse, silence_logs, stopped_early
 from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL, status_of
-from batchpredict.launch.works import work_of
+
+if TYPE_CHECKING:
+    from batchpredict.launch.document import load_job, read_document
+    from batchpredict.launch.works import work_of
 
 __all__ = [
     "FAILED",
@@ -22,5 +31,16 @@ __all__ = [
     "refuse",
     "silence_logs",
     "status_of",
+    "stopped_early",
     "work_of",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "load_job": "document",
+            "read_document": "document",
+            "work_of": "works",
+        },
+    )

@@ -89,13 +89,13 @@ def carry(
       worded: puts the name of a flag for that of a field in a message.
       remark: gives what is worth knowing of a success; "" for nothing.
     """
-    # A call that is wrong is answered before anything that takes its time to import.
-    from batchpredict.runners import run, silence_threads
-
     watcher = _Watcher(reporter)
     signal.signal(signal.SIGTERM, _on_terminate)
-    silence_threads()
     try:
+        # A call that is wrong is answered before anything that takes its time to import.
+        from batchpredict.runners import run, silence_threads
+
+        silence_threads()
         outcome = run(runner, work, watcher)
     except (KeyboardInterrupt, _Terminated) as stopped:
         # A second Ctrl-C must not cut this short: it takes no time.
@@ -113,9 +113,13 @@ def carry(
         return status_of(error)
     finally:
         reporter.close()
-    if remark is not None and (said := remark(outcome)):
-        reporter.message(said)
-    print(json.dumps(outcome.to_wire(), indent=2))
+    try:
+        if remark is not None and (said := remark(outcome)):
+            reporter.message(said)
+        print(json.dumps(outcome.to_wire(), indent=2))
+    except KeyboardInterrupt:
+        reporter.error(f"{program}: stopped; the job is done. Run the same command again for what it came to.")
+        return INTERRUPTED
     return SUCCEEDED
 
 
@@ -124,6 +128,12 @@ def refuse(program: str, error: InvalidJob | WrongCall) -> int:
     for line in str(error).splitlines():
         print(f"{program}: {line}", file=sys.stderr)
     return status_of(error)
+
+
+def stopped_early(program: str) -> int:
+    """Say that a Ctrl-C came before there was a work to carry; the exit status."""
+    print(f"{program}: stopped; nothing was begun.", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:

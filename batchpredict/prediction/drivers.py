@@ -13,7 +13,7 @@ from batchpredict.job import PredictionOutput
 from batchpredict.ledger import ManifestFeed, Snapshot, Staging, finished_output, load_plan
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
-from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
+from batchpredict.prediction.request import FINISHED_BEFORE, OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
 from batchpredict.workers import WorkerPool, WorkerProcess
 
@@ -113,6 +113,11 @@ class DriverHere:
     def done(self) -> bool:
         return self._output is not None
 
+    @property
+    def finished_before(self) -> bool:
+        """The results were there before the job was begun."""
+        return self._prepared.done is not None
+
     def expand(self, pipeline: Any) -> None:
         from batchpredict.prediction.transforms import BatchPredict
 
@@ -139,14 +144,7 @@ class DriverHere:
         with contextlib.suppress(BatchPredictError):
             # A short job may end before anybody has looked.
             self.snapshot(at_once=True)
-        try:
-            return finished_output(self._prepared.staging)
-        except OutputRefused:
-            # The job has succeeded all the same, if its last step has said so.
-            told = self._channel.told(OUTPUT)
-            if told is None:
-                raise
-            return PredictionOutput.model_validate(told)
+        return _finished(self._prepared.staging, self._channel)
 
     def unrun(self) -> PredictionOutput:
         return PredictionOutput(output_path=self._prepared.request.spec.output_path)
@@ -181,6 +179,7 @@ class DriverElsewhere:
     ) -> None:
         self._request = request
         self._channel = channel
+        self._observer = observer
         self._resumption = _Resumption(observer)
         self._clock = clock
         self._staging: Staging | None = None
@@ -212,7 +211,7 @@ class DriverElsewhere:
 
     def output(self) -> PredictionOutput | None:
         staging = self._planned()
-        return None if staging is None else finished_output(staging)
+        return None if staging is None or self._channel is None else _finished(staging, self._channel)
 
     def unrun(self) -> PredictionOutput:
         return PredictionOutput(output_path=self._request.spec.output_path)
@@ -228,4 +227,24 @@ class DriverElsewhere:
             document = self._channel.told(PLAN)
             if document is not None:
                 self._staging = Staging(self._request.spec.output_path, str(document["fingerprint"]))
+                if document.get("finished"):
+                    self._observer.message(FINISHED_BEFORE)
         return self._staging
+
+
+def _finished(staging: Staging, channel: Channel) -> PredictionOutput | None:
+    """What a job came to, from its folder, or by its last step's own words where the folder cannot be read.
+
+    Raises:
+      OutputRefused: neither is to be had.
+      StagingDamaged: it was published, and a file is gone.
+    """
+    try:
+        return finished_output(staging)
+    except OutputRefused:
+        told = None
+        with contextlib.suppress(OSError):
+            told = channel.told(OUTPUT)
+        if told is None:
+            raise
+        return PredictionOutput.model_validate(told)

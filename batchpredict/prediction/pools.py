@@ -69,6 +69,11 @@ def withdraw_pool(staging: Staging, pool: WorkerPool) -> None:
             del _entries[staging.root]
 
 
+def _is_needed(entry: _Entry | None) -> bool:
+    """Whether a step must make a pool, because there is none that it can use."""
+    return entry is None or (entry.pool.failure is not None and not entry.offered)
+
+
 class Lease:
     """A step's use of the pool of a job in this process. The last lease to end ends a pool that nobody offered.
 
@@ -89,16 +94,28 @@ class Lease:
     def pool(self, plan: Plan, staging: Staging) -> WorkerPool:
         """The pool of the job; made if there is none, or only one that has ended."""
         with _lock:
+            needed = _is_needed(_entries.get(staging.root))
+        # Reading the manifests takes its time, and other jobs of this process must not wait for it.
+        made = self._make(plan, staging) if needed else None
+        with _lock:
             entry = _entries.get(staging.root)
-            if entry is None:
-                entry = _entries[staging.root] = _Entry(self._make(plan, staging))
-                self._root = None
-            elif entry.pool.failure is not None and not entry.offered:
-                entry.pool = self._make(plan, staging)
-            if self._root is None:
+            useless = made
+            if made is not None and _is_needed(entry):
+                useless = None if entry is None else entry.pool
+                if entry is None:
+                    entry = _entries[staging.root] = _Entry(made)
+                    self._root = None
+                else:
+                    entry.pool = made
+            if entry is not None and self._root is None:
                 self._root = staging.root
                 entry.leases += 1
-            return entry.pool
+            pool = None if entry is None else entry.pool
+        if useless is not None:
+            # One that has ended, with what its processes have left; or ours, because another step was faster.
+            useless.close()
+        # Between the two looks a driver may have taken its pool back, or the last other lease may have ended.
+        return pool or self.pool(plan, staging)
 
     def end(self) -> None:
         """Give the pool back; may be called at any time, and again."""

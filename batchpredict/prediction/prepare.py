@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from batchpredict.errors import OutputRefused
 from batchpredict.formats import Split
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import (
@@ -42,11 +41,6 @@ class Prepared:
     staging: Staging
     done: PredictionOutput | None
 
-    def todo(self) -> Iterator[Split]:
-        """The splits that nobody has committed yet, read as they are needed."""
-        for page in self.plan.pages:
-            yield from left_of_page(self.staging, self.plan, page)
-
 
 def left_of_page(staging: Staging, plan: Plan, page: int) -> Iterator[Split]:
     """The splits of a page that nobody has committed yet."""
@@ -66,10 +60,7 @@ def prepare(request: Request) -> Prepared:
         staging = Staging(spec.output_path, draft.plan.fingerprint)
         refuse_others(staging, occupancy(spec.output_path), overwrite=request.overwrite)
         if request.fresh:
-            try:
-                staging.clear()
-            except OSError as error:
-                raise OutputRefused(f"outputPath: cannot delete '{staging.root}': {error}") from error
+            staging.clear()
         done = finished_output(staging)
         if done is None:
             return Prepared(request, draft.store(staging), staging, None)

@@ -14,6 +14,8 @@ PLAN = "plan"
 """The word of a channel under which a pipeline says which plan it works on."""
 OUTPUT = "output"
 """The word under which it says what the job came to, in wire form."""
+FINISHED_BEFORE = "the job was finished already; nothing was scored"
+"""What a user is told of a job whose results were there when it was begun."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class MakePlan(_Step):
                 fingerprint = prepared.plan.fingerprint
                 done = None if prepared.done is None else prepared.done.to_wire()
             if self.channel is not None:
-                self.channel.tell(PLAN, {"fingerprint": fingerprint})
+                self.channel.tell(PLAN, {"fingerprint": fingerprint, "finished": done is not None})
         yield json.dumps([fingerprint, done])
 
 

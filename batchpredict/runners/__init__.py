@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchpredict.runners.drive import run, silence_threads
     from batchpredict.runners.flags import check_known, spelled, take_runner
     from batchpredict.runners.interface import Execution, Runner
-    from batchpredict.runners.log_file import gist
+    from batchpredict.runners.log_file import summary_line
     from batchpredict.runners.step import Step
     from batchpredict.runners.work import Driver, Needs, Observer, Unobserved, Work
 
@@ -36,10 +36,10 @@ __all__ = [
     "Work",
     "check_known",
     "choose",
-    "gist",
     "run",
     "silence_threads",
     "spelled",
+    "summary_line",
     "take_runner",
 ]
 
@@ -61,7 +61,7 @@ if not TYPE_CHECKING:
             "Work": "work",
             "check_known": "flags",
             "choose": "choice",
-            "gist": "log_file",
+            "summary_line": "log_file",
             "run": "drive",
             "silence_threads": "drive",
             "spelled": "flags",

@@ -34,7 +34,8 @@ class Channel:
     """The documents of one submission. Holds no state: whoever knows the URL has the channel.
 
     Every document is written once, by create-if-absent: of two that say the same thing differently, the first
-    stands. Every method may raise OSError; a channel is no better than the folder that it is in.
+    stands. What a store fails to do for a moment is done again, for seconds. Then every method may raise OSError,
+    as a channel is no better than the folder that it is in.
 
     Args:
       url: what the URLs of its documents begin with.
@@ -42,7 +43,6 @@ class Channel:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._names = {_BEGUN, _FAILURE, _STOP}
 
     @classmethod
     def new(cls, folder: str) -> Channel:
@@ -65,14 +65,14 @@ class Channel:
 
     def begun(self) -> bool:
         """Whether a worker has begun."""
-        return storage.exists(self._document(_BEGUN))
+        return storage.again(lambda: storage.exists(self._document(_BEGUN)))
 
     def stop(self) -> None:
         """Ask the pipeline to come to its end without doing anything more."""
         self.tell(_STOP, {})
 
     def stopped(self) -> bool:
-        """Whether the pipeline is to come to its end."""
+        """Whether the pipeline is to come to its end. Asked often, so it is not asked again where that fails."""
         return storage.exists(self._document(_STOP))
 
     def fail(self, error: BatchPredictError) -> None:
@@ -86,22 +86,23 @@ class Channel:
 
     def tell(self, name: str, document: Mapping[str, Any]) -> None:
         """Say something, unless it has been said."""
-        self._names.add(name)
-        storage.create_if_absent(self._document(name), json.dumps(document).encode())
+        # Said twice it is said once, so it does no harm to repeat what may have been done.
+        storage.again(lambda: storage.create_if_absent(self._document(name), json.dumps(document).encode()))
 
     def told(self, name: str) -> dict[str, Any] | None:
         """What was said under a name; None if nothing was."""
-        self._names.add(name)
         try:
-            document: dict[str, Any] = json.loads(storage.read_bytes(self._document(name)))
+            document: dict[str, Any] = json.loads(storage.again(lambda: storage.read_bytes(self._document(name))))
         except FileNotFoundError:
             return None
         return document
 
     def forget(self) -> None:
-        """Remove all documents that this end knows of: the pipeline has ended, and nobody waits."""
-        for name in sorted(self._names):
-            storage.delete(self._document(name))
+        """Remove all documents, whichever end wrote them: the pipeline has ended, and nobody waits."""
+        folder = storage.parent(self.url)
+        for name in storage.list_names(folder):
+            if name.startswith(f"{self.name}."):
+                storage.delete(storage.join(folder, name))
 
     def _document(self, name: str) -> str:
         return f"{self.url}.{name}.json"

@@ -13,7 +13,6 @@ DIRECT = "DirectRunner"
 # download that Beam's DirectRunner begins with.
 _IN_PROCESS = frozenset((DIRECT, "FnApiRunner", "InProcessRunner"))
 
-
 # Those that are reached through a job server.
 _PORTABLE = ("FlinkRunner", "PrismRunner", "PortableRunner")
 

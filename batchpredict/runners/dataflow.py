@@ -20,7 +20,7 @@ from batchpredict.runners.channel import Channel
 from batchpredict.runners.dataflow_service import Service
 from batchpredict.runners.flags import check_known
 from batchpredict.runners.interface import Execution
-from batchpredict.runners.log_file import LogFile, gist
+from batchpredict.runners.log_file import LogFile, summary_line
 from batchpredict.runners.pipeline import LostSight, Pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
 from batchpredict.runners.work import Driver, Observer, R, S, Work
@@ -97,6 +97,11 @@ class DataflowRunner:
         template = self._given.template_location
         # Nobody waits for what a template runs.
         channel = None if template else Channel.new(work.folder)
+        service = Service(
+            self._given.project, region, self._given.dataflow_endpoint, anonymous=self._given.no_auth is not None
+        )
+        if channel is not None:
+            service.check()
         driver = work.elsewhere(channel, observer)
         name = _job_name(work.job_id, f"{int(time.time())}" if channel is None else channel.name)
         flags = [f"--runner={self.name}", *self._options(work, region, name), *self._flags]
@@ -104,10 +109,6 @@ class DataflowRunner:
         if channel is None:
             launch = Pipeline(lambda last_moment: hand_over(driver, flags, last_moment))
             return _Template(launch, template, driver, observer, log)
-        service = Service(
-            self._given.project, region, self._given.dataflow_endpoint, anonymous=self._given.no_auth is not None
-        )
-        service.check()
         taken: list[_Result] = []
 
         def launch_job(last_moment: Callable[[], None]) -> _Result:
@@ -203,8 +204,8 @@ class _Template(Generic[S, R]):
         if error is not None:
             self._log.write_error(error)
             raise RunnerFailed(
-                f"--template-location: the template cannot be stored: {gist(self._pipeline.text)}; all that was "
-                f"said is in {self._log.path}"
+                f"--template-location: the template cannot be stored: {summary_line(self._pipeline.text)}; "
+                f"all that was said is in {self._log.path}"
             )
         self._observer.message(f"the template is at {self._location}; nothing was run")
         return self._driver.unrun()

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 
-from batchpredict.errors import BatchPredictError
+from batchpredict.errors import BatchPredictError, RunnerFailed
 from batchpredict.runners.interface import Execution, Runner
 from batchpredict.runners.work import Observer, R, S, Unobserved, Work
 
@@ -30,8 +30,19 @@ def run(runner: Runner, work: Work[S, R], observer: Observer[S] | None = None) -
       JobFailed: the job cannot succeed, and why.
       InvalidJob: it contradicts its model.
       JobCancelled: somebody else stopped it.
+      RunnerFailed: also for what a store refuses at a place where nobody can do without it.
     """
-    watcher = observer or Unobserved()
+    try:
+        return _run(runner, work, observer or Unobserved())
+    except OSError as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunnerFailed(
+            f"What became of the job cannot be told: {reason}. What is committed is kept; run the same command "
+            "again to go on from there, or to be told that it is done."
+        ) from error
+
+
+def _run(runner: Runner, work: Work[S, R], watcher: Observer[S]) -> R:
     execution = runner.submit(work, watcher)
     try:
         try:

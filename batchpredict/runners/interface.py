@@ -74,8 +74,7 @@ class Runner(Protocol):
         Raises:
           JobFailed, InvalidJob: the job cannot succeed, as far as can be seen from here.
           RunnerFailed: the runner is not reachable, within 30 s. One that is, and does not take the work, may say
-            so
-            only by `output`: handing over takes its time, and `cancel` ends it.
+            so only by `output`: handing over takes its time, and `cancel` ends it.
           WrongFlag: a flag that neither Beam nor the runner knows.
         """
         ...

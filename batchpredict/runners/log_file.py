@@ -55,7 +55,7 @@ def told_by(text: str) -> BatchPredictError | None:
     return found and from_document({"error": found[1], "message": found[2]})
 
 
-def gist(text: str) -> str:
+def summary_line(text: str) -> str:
     """The line of a long message that says most: the last error of a traceback, or the innermost cause."""
     patterns = (_PYTHON, _JAVA) if "Traceback (most recent call last)" in text else (_JAVA, _PYTHON)
     for pattern in patterns:

@@ -12,7 +12,6 @@ from batchpredict.errors import JobCancelled
 
 _log = logging.getLogger(__name__)
 
-
 Launch: TypeAlias = "Callable[[Callable[[], None]], Any]"
 """Hands a pipeline over; see `Pipeline`."""
 

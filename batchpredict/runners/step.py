@@ -15,7 +15,8 @@ class Step(beam.DoFn):  # type: ignore[misc]
     """What every step owes to whoever waits for its work; see `work`.
 
     A step that finds that the work has failed fails too, at the beginning of a bundle: runners that retry what
-    cannot succeed get to their end sooner.
+    cannot succeed get to their end sooner. What cannot be asked at this moment is as if nobody had said it, so that
+    a bundle which is fine does not fail for that.
 
     Attributes:
       channel: set by `setup` of the steps themselves; None if nobody waits.
@@ -24,13 +25,22 @@ class Step(beam.DoFn):  # type: ignore[misc]
     channel: Channel | None = None
 
     def start_bundle(self) -> None:
-        failure = None if self.channel is None else self.channel.failure()
+        failure = None
+        if self.channel is not None:
+            with contextlib.suppress(OSError):
+                failure = self.channel.failure()
         if failure is not None and not self.stopped():
             raise _raisable(failure)
 
     def stopped(self) -> bool:
         """Whether nobody wants the work any more."""
-        return self.channel is not None and self.channel.stopped()
+        if self.channel is None:
+            return False
+        try:
+            return self.channel.stopped()
+        except OSError:
+            # There is a next look, or a next step.
+            return False
 
     def begun(self) -> None:
         """Say that a worker has begun. What is wrong with the channel's folder is said by whoever needs it."""

@@ -14,7 +14,7 @@ from typing import Generic
 
 from batchpredict.errors import BatchPredictError, JobCancelled, RunnerFailed
 from batchpredict.runners.channel import Channel
-from batchpredict.runners.log_file import LogFile, gist, told_by
+from batchpredict.runners.log_file import LogFile, summary_line, told_by
 from batchpredict.runners.pipeline import Pipeline
 from batchpredict.runners.work import Driver, Observer, R, S
 
@@ -250,5 +250,5 @@ class Submitted(Generic[S, R]):
         self._cluster.log.write_error(error)
         what = "The pipeline failed on" if self._pipeline.handed_over else "The job is not taken by"
         return RunnerFailed(
-            f"{what} {self._cluster.name}: {gist(text)}; all that it said is in {self._cluster.log.path}"
+            f"{what} {self._cluster.name}: {summary_line(text)}; all that it said is in {self._cluster.log.path}"
         )

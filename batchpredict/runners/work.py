@@ -185,8 +185,7 @@ class Work(Protocol[S_co, R_co]):
 
         Args:
           channel: between this process and the pipeline; None if nobody will wait for it, because it is stored now
-            and
-            run by others, any number of times.
+            and run by others, any number of times.
           observer: told of warnings until the driver is closed.
 
         Raises:

@@ -10,8 +10,7 @@ import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 
-from batchpredict import errors
-from batchpredict.errors import BatchPredictError, JobFailed
+from batchpredict.errors import BatchPredictError, JobFailed, from_document
 from batchpredict.ledger import Manifest, spooling
 from batchpredict.scoring import Range, Task
 from batchpredict.workers.protocol import CallNote, Done, Failed, Progress, Ready, Setup, Warned
@@ -142,7 +141,7 @@ class WorkerProcess:
         if not isinstance(message, Failed):
             return JobFailed(f"A worker said what it should not have: {message!r}")
         if message.error is not None:
-            return errors.from_document(message.error)
+            return from_document(message.error)
         return JobFailed(f"A worker failed: {message.message}{self._quoted_tail()}")
 
     def _forget_output(self) -> None:

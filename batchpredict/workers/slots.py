@@ -30,8 +30,7 @@ class MachineSlots:
     Args:
       count: how many there are.
       folder: where the lock files are, the same for every process of the machine. Default: below the system's
-        temporary
-        folder.
+        temporary folder.
     """
 
     def __init__(self, count: int, folder: str | None = None) -> None:

@@ -281,6 +281,22 @@ def test_inspect_of_what_is_no_model(name, message, capsys):
     assert found.out == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (call(), "batchpredict predict: stopped; nothing was begun.\n"),
+        (["clean", "--cache"], "batchpredict clean: stopped.\n"),
+    ],
+)
+def test_a_ctrl_c_before_anything_is_begun_is_answered(command, said, capsys, monkeypatch):
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"batchpredict.cli.{command[0]}.silence_logs", interrupted)
+    assert main(command) == 130
+    assert capsys.readouterr().err == said
+
+
 def shell(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command within a line of shell, where it stands as "$@"."""
     return subprocess.run(

@@ -72,7 +72,7 @@ class TestStaging:
         make_old(out)
         job = abandoned(source, out, batchSize=7)
         assert job.plan.fingerprint not in str(clean(out))
-        assert len(list(prepare(job.request).todo())) == job.plan.splits - 1
+        assert len(list(support.todo(prepare(job.request)))) == job.plan.splits - 1
 
     def test_one_recent_file_is_enough(self, source: str, out: str) -> None:
         job = abandoned(source, out)

@@ -49,7 +49,7 @@ class Job:
         """The job, all of it committed and nothing published."""
         prepared = prepare(Request(support.spec_of(self.document()), fresh=fresh, overwrite=True))
         predict = support.predictor_of(prepared)
-        for split in prepared.todo():
+        for split in support.todo(prepared):
             predict(Task(split))
         return prepared
 

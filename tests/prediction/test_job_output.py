@@ -143,7 +143,7 @@ def test_results_appear_after_the_last_commit_and_success_after_everything(sourc
 def test_nothing_is_visible_before_every_split_is_committed(source, out):
     prepared = prepare(Request(support.spec_of(three_splits(source, out))))
     predict = support.predictor_of(prepared)
-    for split in prepared.todo():
+    for split in support.todo(prepared):
         assert support.names(out) == []
         with pytest.raises(StagingDamaged, match="not committed"):
             support.publish_prepared(prepared)
@@ -174,7 +174,7 @@ def interruptions(make_folder, monkeypatch, start, before):
 def scored(document: support.Document, **options):
     prepared = prepare(Request(support.spec_of(document), **options))
     predict = support.predictor_of(prepared)
-    for split in prepared.todo():
+    for split in support.todo(prepared):
         predict(Task(split))
     return prepared
 
@@ -375,7 +375,7 @@ def test_a_job_resumes_with_the_splits_that_are_missing(source, out):
     prepared = prepare(Request(support.spec_of(document)))
     predict = support.predictor_of(prepared)
     predict(Task(support.split(prepared, 1)))
-    assert [split.index for split in prepare(Request(support.spec_of(document))).todo()] == [0, 2]
+    assert [split.index for split in support.todo(prepare(Request(support.spec_of(document))))] == [0, 2]
     score_in_process(document)
     assert support.names(out) == NAMES
 

@@ -110,6 +110,9 @@ def test_a_plan_that_is_made_twice_forgets_once(source, out):
     found, done = planning(document, "one")
     assert found == staging.fingerprint
     assert done["predictionCount"] == "38"
+    told = channel(out, "one").told(PLAN)
+    assert told is not None
+    assert told["finished"] is False, "it was not when it was planned first"
     # Another submission that asks for it forgets again.
     assert planning(document, "two") == [staging.fingerprint, None]
 

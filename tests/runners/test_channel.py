@@ -86,6 +86,38 @@ def test_a_channel_that_is_forgotten_leaves_nothing(channel):
     channel.begin()
     channel.tell("plan", {})
     channel.fail(NoInput("no"))
-    channel.forget()
+    other = Channel(channel.url)
+    other.forget()
     assert [name for name in storage.list_names(storage.parent(channel.url)) if channel.name in name] == []
     channel.forget()
+
+
+@pytest.fixture
+def double():
+    store = storage.Double()
+    with store.mounted():
+        yield store
+
+
+def test_a_store_that_fails_for_a_moment_costs_a_moment(double):
+    channel = Channel.new(double.folder())
+    double.fail("create_if_absent", OSError("1"))
+    channel.fail(NoInput("no"))
+    double.fail("read_bytes", OSError("2"))
+    assert str(channel.failure()) == "no"
+    double.fail("info", OSError("3"))
+    assert not channel.begun()
+
+
+def test_a_store_that_is_gone_is_said_in_the_end(double):
+    channel = Channel.new(double.folder())
+    double.fail("read_bytes", *[ConnectionError("gone")] * 20)
+    with pytest.raises(ConnectionError):
+        channel.told("plan")
+    assert len(double.calls) < 10
+
+
+def test_that_nothing_was_said_is_not_asked_again(double):
+    channel = Channel.new(double.folder())
+    assert channel.failure() is None
+    assert len(double.calls) == 1

@@ -235,8 +235,11 @@ def test_ctrl_c_cancels_the_job(service, gcs, base, tmp_path):
 )
 def test_a_refusal_is_told_at_once(service, gcs, base, refusal, words):
     service.refuse = refusal
+    refused: Any = work(document(base, "refused"))
+    # What nobody would close is not begun.
+    refused.elsewhere = lambda channel, observer: pytest.fail("the work is begun")
     with pytest.raises(RunnerFailed, match=f"^--project: Dataflow in europe-west1, project my-project, {words}"):
-        choose("DataflowRunner", flags(service, gcs)).submit(work(document(base, "refused")), Recorder())
+        choose("DataflowRunner", flags(service, gcs)).submit(refused, Recorder())
 
 
 def test_nobody_there(service, gcs, base):

@@ -15,7 +15,7 @@ import support
 from clusters import flink, prism
 from clusters.processes import free_port
 
-from batchpredict.runners.log_file import gist, told_by
+from batchpredict.runners.log_file import summary_line, told_by
 
 
 @pytest.fixture
@@ -162,13 +162,13 @@ def test_a_worker_without_tensorflow(job, tmp_path, flink_cluster):
 
 def test_the_gist_of_a_long_message():
     python = "Traceback (most recent call last):\n  File \"x\"\nValueError: no such thing [while running 'A']\n"
-    assert gist(python) == "ValueError: no such thing"
+    assert summary_line(python) == "ValueError: no such thing"
     java = (
         "java.lang.RuntimeException: oh\n\tat a.B(C.java:1)\nCaused by: java.io.IOException: no space\n\tat d.E\n"
     )
-    assert gist(java) == "IOException: no space"
-    assert gist("\n the first line \n the second") == "the first line"
-    assert gist("") == "it does not say why"
+    assert summary_line(java) == "IOException: no space"
+    assert summary_line("\n the first line \n the second") == "the first line"
+    assert summary_line("") == "it does not say why"
 
 
 def test_an_error_of_ours_is_found_in_what_a_runner_says():

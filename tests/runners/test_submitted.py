@@ -138,7 +138,7 @@ def test_the_server_is_lost_and_the_cluster_goes_on(tmp_path, out):
     predict = support.predictor_of(prepared)
     one.worker.tell(PLAN, {"fingerprint": prepared.plan.fingerprint})
     assert not one.after(1)
-    for split in prepared.todo():
+    for split in support.todo(prepared):
         assert not one.after(50)
         predict(Task(split))
     assert not one.after(50)
@@ -191,3 +191,13 @@ def test_what_a_runner_says_at_length_goes_to_a_file(tmp_path, out, monkeypatch)
     assert text.startswith("The pipeline failed on Somewhere: IOException: no space; all that it said is in ")
     with open(text.rpartition(" ")[2]) as file:
         assert "RuntimeError: long" in file.read()
+
+
+def test_a_job_that_was_finished_before_it_was_begun_says_so_once(out):
+    one = Setting(out)
+    one.worker.begin()
+    one.worker.tell(PLAN, {"fingerprint": "f00d", "finished": True})
+    for _ in range(2):
+        with pytest.raises(RunnerFailed):
+            one.job.output()
+    assert one.observer.messages == ["the job was finished already; nothing was scored"]
