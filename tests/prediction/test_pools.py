@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import support
@@ -54,12 +54,12 @@ def made(monkeypatch) -> list[Pool]:
 def test_a_pool_that_has_failed_is_closed_when_it_is_replaced(spec, made):
     one, other = Lease(spec, 2), Lease(spec, 2)
     failed: Any = one.pool(NO_PLAN, STAGING)
-    assert other.pool(NO_PLAN, STAGING) is failed
+    assert cast("Any", other.pool(NO_PLAN, STAGING)) is failed
     failed.failure = JobFailed("no")
     fresh: Any = one.pool(NO_PLAN, STAGING)
     assert fresh is not failed
     assert (failed.closed, failed.locked_at_close) == (1, False)
-    assert other.pool(NO_PLAN, STAGING) is fresh
+    assert cast("Any", other.pool(NO_PLAN, STAGING)) is fresh
     one.end()
     assert fresh.closed == 0
     other.end()
@@ -71,7 +71,7 @@ def test_a_pool_that_a_driver_has_offered_is_the_drivers_to_end(spec, made):
     pools.offer_pool(STAGING, offered)
     offered.failure = JobFailed("no")
     lease = Lease(spec, 2)
-    assert lease.pool(NO_PLAN, STAGING) is offered
+    assert cast("Any", lease.pool(NO_PLAN, STAGING)) is offered
     lease.end()
     pools.withdraw_pool(STAGING, offered)
     assert (offered.closed, made) == (0, [])

@@ -94,7 +94,9 @@ def test_its_driver_is_killed(engine, folder):
     command = [sys.executable, "-c", "import summing; summing.main()", folder, "30", "0.4", name, *flags]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((support.ROOT, HERE))}
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    support.wait_until(lambda: added(folder) > 2, 60, "some numbers")
+    support.wait_until(lambda: added(folder) > 2 or process.poll() is not None, 120, "some numbers")
+    if process.poll() is not None:
+        raise AssertionError(process.communicate()[1].decode())
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     kept = added(folder)
