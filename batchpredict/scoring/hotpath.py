@@ -210,7 +210,7 @@ class _Attempt:
                     self.records_read = before + event.records
                 elif isinstance(event, Damage):
                     self.errors.damaged(segment.path, number, event)
-                    self.records_read = before + event.index + 1
+                    self.records_read = before + event.index + event.records
                     self._check_budget()
                 else:
                     regrouper.add(self._decode(number, segment, event, before + event.index))
