@@ -122,10 +122,20 @@ def describe(meta_graph: Any, name: str, graph: Any | None) -> BoundSignature:
     )
     lone = is_lone([bound.spec for bound in inputs])
     size = batch_of(bound.spec for bound in inputs)
-    outputs = tuple(
-        replace(bound, spec=replace(bound.spec, batched=not lone and _has_batch(bound.spec.shape, size)))
-        for bound in outputs
-    )
+    walk = GraphWalk(meta_graph.graph_def)
+    sources = [tensor for bound in inputs for tensor in bound.names]
+
+    def batched(output: BoundTensor) -> bool:
+        if lone or not _has_batch(output.spec.shape, size):
+            return False
+        shape = output.spec.shape
+        if not shape or shape[0] is None or shape[0] == 1:
+            return True
+        # A constant may happen to have as many values as the graph has records. (With one record a call, the value
+        # is the record's either way.)
+        return walk.depends(output.names[0], sources)
+
+    outputs = tuple(replace(bound, spec=replace(bound.spec, batched=batched(bound))) for bound in outputs)
     specs = tuple(bound.spec for bound in inputs), tuple(bound.spec for bound in outputs)
     return BoundSignature(Signature(name, *specs), inputs, outputs)
 
