@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -81,10 +82,11 @@ def example(row: int, pixels: np.ndarray) -> bytes:
         "pixels": tf.train.Feature(float_list=tf.train.FloatList(value=pixels)),
     }
     # Two features are a map, whose order is open unless asked for.
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString(deterministic=True))
 
 
-def write_json_lines(path: str, objects: Iterable[dict]) -> None:
+def write_json_lines(path: str, objects: Iterable[dict[str, Any]]) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(value, separators=(",", ":")) + "\n" for value in objects)

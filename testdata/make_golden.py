@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from unittest import mock
 
 import fsspec
 
@@ -53,12 +54,12 @@ def main(version: str) -> None:
         sys.exit(f"{version} is there; a golden folder is not made twice")
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/golden/in.json", "\n".join(ROWS).encode())
-    hotpath.worker_name = lambda: "worker-1"
     prepared = prepare(Request(PredictionSpec.of(Job.submitted(JOB))))
     spec, staging = prepared.request.spec, prepared.staging
     predict = hotpath.SplitPredictor(spec, staging, SavedModel(fetch_model(spec.model_uri)), load_seconds=1.25)
-    for split in prepared.todo():
-        predict(Task(split))
+    with mock.patch.object(hotpath, "worker_name", return_value="worker-1"):
+        for split in prepared.todo():
+            predict(Task(split))
     publish_all(spec, staging, prepared.plan, overwrite=False, redo=needless)
     for path in memory.find("/golden/out"):
         file = os.path.join(target, os.path.relpath(path, "/golden"))

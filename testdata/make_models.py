@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -291,8 +292,8 @@ MODELS: dict[str, Callable[[str], None]] = {
 } | serving_models.MODELS
 
 
-def inputs(**specs: tf.TensorSpec) -> Callable[[Callable], tf.types.experimental.PolymorphicFunction]:
-    """A graph function whose inputs have these names, dtypes and shapes."""
+def inputs(**specs: tf.TensorSpec) -> Any:
+    """Makes a graph function of a Python function; its inputs have these names, dtypes and shapes."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()]
     return tf.function(input_signature=named, autograph=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -151,6 +151,17 @@ def not_initialized(path: str) -> None:
         save_v1(path, session, variable=variable, table=lookup)
 
 
+@contextlib.contextmanager
+def working_in(folder: str) -> Iterator[None]:
+    """Relative names are of this folder meanwhile: `contextlib.chdir`, which Python 3.10 does not have."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def table_of_assets(path: str) -> None:
     """A table that is filled from an asset when the model is loaded: int64 `x` [n] -> string `word` [n].
 
@@ -161,7 +172,7 @@ def table_of_assets(path: str) -> None:
     vocabulary = "words.txt"
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
+        working_in(folder),
         tf.Graph().as_default(),
         v1.Session() as session,
     ):
@@ -234,7 +245,7 @@ def odd_types(path: str) -> None:
             lambda x: {"y": tf.identity(x)}, input_signature=[tf.TensorSpec(shape, dtype, "x")], autograph=False
         )
 
-    def of(*specs: Any) -> Callable[[Callable[..., Any]], Any]:
+    def of(*specs: Any) -> Any:
         return tf.function(input_signature=list(specs), autograph=False)
 
     numbers = tf.TensorSpec([None], tf.float32, "x")

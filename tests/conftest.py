@@ -93,5 +93,6 @@ def memory() -> Iterator[str]:
 @pytest.fixture(params=[1000, 2], ids=["one page", "pages of two"])
 def pages(request, monkeypatch) -> int:
     """Splits of a page of a plan: more than a test has, or so few that it has several pages."""
-    monkeypatch.setattr(plan, "_PAGE", request.param)
-    return request.param
+    splits: int = request.param
+    monkeypatch.setattr(plan, "_PAGE", splits)
+    return splits

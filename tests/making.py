@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from batchpredict.errors import RecordRefused
 from batchpredict.formats.records import Run
+from batchpredict.models.columns import Array, Column
 from batchpredict.models.signature import Signature, TensorSpec
 
 
@@ -25,6 +27,12 @@ class Make:
     def run(*lines: bytes) -> Run:
         """Lines of a file, as its reader hands them over."""
         return Run(list(lines), offset=0, index=0, raw=list(lines), framing=1)
+
+    @staticmethod
+    def array(column: Column) -> Array:
+        """A column of rows of one shape, whose values are not scalar strings."""
+        assert isinstance(column, np.ndarray)
+        return column
 
     @staticmethod
     def messages(refusals: dict[int, RecordRefused]) -> dict[int, str]:

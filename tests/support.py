@@ -132,7 +132,7 @@ def split(prepared: Prepared, number: int) -> Split:
 def publish_prepared(
     prepared: Prepared, predict: SplitPredictor | None = None, *, overwrite: bool = False
 ) -> PredictionOutput:
-    def redo(split: Split, start: int) -> None:
+    def redo(split: Split, start: int | None) -> None:
         assert predict is not None, "a split would be read again where that was not expected"
         predict(Task(split, forced_start=start))
 

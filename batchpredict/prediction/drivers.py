@@ -15,7 +15,7 @@ from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
 from batchpredict.prediction.request import OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
-from batchpredict.workers import WorkerPool
+from batchpredict.workers import WorkerPool, WorkerProcess
 
 # A question to the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0
@@ -67,6 +67,22 @@ class DriverHere:
         cls, request: Request, workers: int | None, channel: Channel, observer: Observer[Snapshot]
     ) -> DriverHere:
         """Plan a job and start its workers; where nothing is left to score, do what is left at once."""
+        # Most jobs need a worker: one imports TensorFlow while this plans, and ends if there is nothing to do.
+        with contextlib.ExitStack() as unless_used:
+            early = WorkerProcess()
+            unless_used.callback(early.close)
+            return cls._begin(request, workers, channel, observer, early, unless_used)
+
+    @classmethod
+    def _begin(
+        cls,
+        request: Request,
+        workers: int | None,
+        channel: Channel,
+        observer: Observer[Snapshot],
+        early: WorkerProcess,
+        unless_used: contextlib.ExitStack,
+    ) -> DriverHere:
         prepared = prepare(request)
         if prepared.done is not None:
             return cls(prepared, channel, observer, output=prepared.done)
@@ -83,6 +99,8 @@ class DriverHere:
         offer_pool(staging, pool)
         try:
             # Before Beam is imported, so that workers load the model meanwhile.
+            pool.adopt(early)
+            unless_used.pop_all()
             pool.start(todo)
         except BaseException:
             pool.cancel()

@@ -8,6 +8,7 @@ from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
     from batchpredict.workers.pool import Allowance, WorkerPool
+    from batchpredict.workers.process import WorkerProcess
     from batchpredict.workers.protocol import Setup
     from batchpredict.workers.slots import MachineSlots
 
@@ -16,6 +17,7 @@ __all__ = [
     "MachineSlots",
     "Setup",
     "WorkerPool",
+    "WorkerProcess",
 ]
 
 if not TYPE_CHECKING:
@@ -26,5 +28,6 @@ if not TYPE_CHECKING:
             "MachineSlots": "slots",
             "Setup": "protocol",
             "WorkerPool": "pool",
+            "WorkerProcess": "process",
         },
     )

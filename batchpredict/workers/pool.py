@@ -117,6 +117,12 @@ class WorkerPool:
             while len(self._idle) < min(count, self._size):
                 self._idle.append(self._spawn(self._setup))
 
+    def adopt(self, process: WorkerProcess) -> None:
+        """Take a process that was started before its job was known, and give it the job."""
+        process.assign(self._setup)
+        with self._lock:
+            self._idle.append(process)
+
     def submit(self, task: Task) -> Future[Manifest | None]:
         """Have a split scored. The result is its manifest, or None if another attempt had committed it.
 

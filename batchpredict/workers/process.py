@@ -45,11 +45,13 @@ class Died(Exception):
 class WorkerProcess:
     """A worker process, started at once; it loads the model while its supervisor does something else.
 
+    Without a setup it imports what it needs for any job, and waits for one; see `assign`.
+
     It runs in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor, and ends when
     the supervisor does, even by SIGKILL.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup | None = None) -> None:
         with contextlib.ExitStack() as opened:
             try:
                 self._start(opened)
@@ -58,9 +60,8 @@ class WorkerProcess:
             self._opened = opened.pop_all()
         self._ready = False
         self._call_note = CallNote(self._note_file.fileno())
-        # One that has died already is found so when it is asked for its first split.
-        with contextlib.suppress(OSError):
-            self._connection.send(setup)
+        if setup is not None:
+            self.assign(setup)
 
     def _start(self, opened: contextlib.ExitStack) -> None:
         self._note_file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is one
@@ -84,6 +85,12 @@ class WorkerProcess:
                 )
             finally:
                 os.close(lifeline)
+
+    def assign(self, setup: Setup) -> None:
+        """Give the process its job; once."""
+        # One that has died already is found so when it is asked for its first split.
+        with contextlib.suppress(OSError):
+            self._connection.send(setup)
 
     def run(
         self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]

@@ -42,8 +42,16 @@ def _die_with_supervisor(lifeline: int) -> None:
 
 
 def _serve(connection: Connection, call_note: CallNote) -> None:
+    early: Exception | None = None
+    try:
+        # Takes longest, and is the same for every job: done before the job is known.
+        _prepare()
+    except Exception as error:
+        early = error
     setup: Setup = connection.recv()
     try:
+        if early is not None:
+            raise early
         predictor = load(setup, PipeWatch(connection, call_note))
     except Exception as error:
         connection.send(_failure(error))
@@ -66,14 +74,20 @@ def _failure(error: Exception) -> Failed:
     return Failed(None, f"{type(error).__name__}: {error}")
 
 
-def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
-    """Load a job's model into this process, on a GPU of its own if there is one to be had."""
-    started = time.monotonic()
+def _prepare() -> None:
+    """Import TensorFlow, which then sees a GPU of this process's own if there is one to be had."""
     # Held, like the GPU itself, until the process ends.
     device = claim(visible_gpus())
     device.apply(os.environ)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from batchpredict.models import SavedModel
 
+    del SavedModel
+
+
+def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
+    """Load a job's model into this process."""
+    started = time.monotonic()
     from batchpredict.models import TENSORFLOW_VERSION, SavedModel, fetch_model
 
     spec = PredictionSpec.from_json(setup.spec)

@@ -111,6 +111,7 @@ def test_a_terminal_shows_a_bar(tmp_path, out):
         with contextlib.suppress(OSError):
             while select.select([ours], [], [], 60)[0] and (piece := os.read(ours, 65536)):
                 shown += piece
+        assert process.stdout is not None
         stdout = process.stdout.read()
     os.close(ours)
     assert process.returncode == 0
@@ -147,7 +148,7 @@ def _example(floats: bytes) -> bytes:
     return b"\x0a" + bytes([len(features)]) + features
 
 
-def slow(source: str, output: str, rows: int = SLOW_ROWS, splits: int = 60) -> dict:
+def slow(source: str, output: str, rows: int = SLOW_ROWS, splits: int = 60) -> support.Document:
     size = os.path.getsize(source) // rows * (rows // splits)
     return support.job(
         support.model("stateful_free_slow"), source, output, "TF_RECORD",
@@ -165,7 +166,7 @@ def undisturbed(slow_source, tmp_path_factory) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def started(document: dict):
+def started(document: support.Document):
     """A job in a process group of its own, and the workers that it ever had; none outlives the test."""
     process = subprocess.Popen(
         command(*flags(document)),
@@ -185,12 +186,12 @@ def started(document: dict):
         process.communicate()
 
 
-def committed(document: dict) -> int:
+def committed(document: support.Document) -> int:
     _, staging = support.planned(document)
     return len(support.committed(staging))
 
 
-def until_committed(process, document: dict, splits: int) -> None:
+def until_committed(process, document: support.Document, splits: int) -> None:
     def reached() -> bool:
         assert process.poll() is None, process.communicate()
         return committed(document) >= splits

@@ -24,7 +24,7 @@ _rng = random.Random(3)
 LINES = [b"%d,%d" % (number, _rng.randrange(10**9)) for number in range(60)]
 TEXT = b"".join(line + b"\n" for line in LINES)
 RECORDS = [line * 3 for line in LINES[:30]]
-COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress}
 
 
 @pytest.mark.parametrize("suffix", sorted(COMPRESS))

@@ -36,7 +36,7 @@ def rows_of(columns, carried=None):
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**64 - 1), st.booleans()
 )
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.sampled_from(
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ['","', "],[", '"],["', "%b"]
 )
 

@@ -130,7 +130,7 @@ def test_resumed_behind_the_end() -> None:
 
 def test_an_error_of_the_file_system_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(io.FileIO):
-        def read(self, size: int | None = -1) -> bytes:  # type: ignore[override]
+        def read(self, size: int | None = -1) -> bytes:
             if self.tell() < 1000:
                 raise ConnectionResetError("the connection was reset")
             data = super().read(size)

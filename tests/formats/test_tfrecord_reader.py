@@ -321,7 +321,7 @@ def test_frames_of_one_length_are_taken_as_others_are(
     data = bytearray(tfrecords(payloads))
     data[flip % len(data)] ^= 1 << seed % 8
     stop = len(data) - stop % len(data)
-    taken = {}
+    taken: dict[int, list[bytes]] = {}
     for few in (1, 16, 1 << 60):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(framing, "_FEW", few)

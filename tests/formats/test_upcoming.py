@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from batchpredict import storage
-from batchpredict.formats import Border, Segment
+from batchpredict.formats import Border, Run, Segment
 from batchpredict.formats.text import read_text
 from batchpredict.formats.upcoming import Upcoming, fetching
 
@@ -26,10 +26,13 @@ def segments(memory) -> list[Segment]:
 
 
 def lines(segments: list[Segment], upcoming: Upcoming | None = None) -> list[bytes]:
-    events = [
-        event for one in segments for event in read_text(one, rows=10, max_record_bytes=100, upcoming=upcoming)
-    ]
-    return [payload for event in events if not isinstance(event, Border) for payload in event.payloads]
+    found = []
+    for one in segments:
+        for event in read_text(one, rows=10, max_record_bytes=100, upcoming=upcoming):
+            if not isinstance(event, Border):
+                assert isinstance(event, Run)
+                found += event.payloads
+    return found
 
 
 def test_what_is_read_is_what_lies_there(segments):
@@ -60,7 +63,12 @@ def test_files_are_asked_for_together_and_once(segments, monkeypatch):
 def test_no_more_are_held_than_a_few(segments, monkeypatch):
     asked = []
     original = storage.read_range
-    monkeypatch.setattr(storage, "read_range", lambda *a: asked.append(a) or original(*a))
+
+    def read_range(url: str, start: int, end: int) -> bytes:
+        asked.append(url)
+        return original(url, start, end)
+
+    monkeypatch.setattr(storage, "read_range", read_range)
     with fetching(segments) as upcoming:
         lines(segments[:5], upcoming)
     assert len(asked) <= 5 + 16

@@ -167,4 +167,4 @@ def test_an_unset_field_is_not_written() -> None:
 
 def test_a_message_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Sample(small=1).small = 2  # type: ignore[misc]
+        Sample(small=1).small = 2

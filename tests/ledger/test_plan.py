@@ -13,9 +13,8 @@ import support
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
-from batchpredict.ledger import plan as plan_module
 from batchpredict.ledger.plan import Plan, choose_split_bytes, load_plan, make_plan, read_page
-from batchpredict.ledger.spec import PredictionSpec
+from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
 from batchpredict.ledger.staging import Staging
 
 MODEL = "4f2a"
@@ -162,7 +161,7 @@ class TestStored:
     def test_fields_are_those_of_the_format(self, spec: PredictionSpec) -> None:
         plan, staging = stored(spec)
         fields = json.loads(storage.read_bytes(staging.plan))
-        assert fields.pop("format") == plan_module.FORMAT_VERSION
+        assert fields.pop("format") == FORMAT_VERSION
         assert fields == {**dataclasses.asdict(plan), "offsets": list(plan.offsets)}
 
     def test_an_output_folder_that_is_a_file(self, spec: PredictionSpec, tmp_path: Any) -> None:

@@ -67,9 +67,12 @@ def test_a_manifest_is_read_once(staging: Staging, monkeypatch: pytest.MonkeyPat
         commit(staging, split)
     read: list[int] = []
     original = Staging.read
-    monkeypatch.setattr(
-        Staging, "read", lambda self, split, start=None: read.append(split) or original(self, split)
-    )
+
+    def counted(self: Staging, split: int, forced_start: int | None = None) -> Manifest:
+        read.append(split)
+        return original(self, split, forced_start)
+
+    monkeypatch.setattr(Staging, "read", counted)
     for _ in range(3):
         assert feed.poll().splits_done == 5
     assert sorted(read) == [0, 1, 2, 3, 4]

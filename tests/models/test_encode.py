@@ -6,6 +6,7 @@ import base64
 import datetime
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from batchpredict.errors import INVALID_OUTPUTS
 from batchpredict.models.encode import base64_object, is_bytes, to_json_value, to_values
 
 
-def encoded(alias: str, array: Any, *, strict_json: bool = True) -> list[Any]:
+def encoded(alias: str, array: Any, *, strict_json: bool = True) -> Sequence[Any] | np.ndarray[Any, Any]:
     values, refusals = to_values(alias, array, strict_json=strict_json, b64=base64_object)
     assert refusals == {}
     return values

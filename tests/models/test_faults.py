@@ -16,7 +16,7 @@ from batchpredict.models.saved_model import SavedModel
 
 E = tf.errors
 
-STATUSES: list[tuple[type[Exception], type[Exception], type[Exception]]] = [
+STATUSES: list[tuple[Any, type[Exception], type[Exception]]] = [
     # TensorFlow's exception, what it becomes on a CPU, and where there is an accelerator.
     (E.CancelledError, RecordRefused, RecordRefused),
     (E.UnknownError, RecordRefused, RecordRefused),
@@ -41,11 +41,11 @@ STATUSES: list[tuple[type[Exception], type[Exception], type[Exception]]] = [
 def failing(testdata: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Exception]:
     """What a call of a real model raises whose session fails with an exception of TensorFlow's."""
 
-    def fail(error: type[Exception], devices: set[str]) -> Exception:
+    def fail(error: Any, devices: set[str]) -> Exception:
         model = SavedModel(os.path.join(testdata, "models", "double"))
 
         def run(*_: Any) -> Any:
-            raise error(None, None, "so it is\n\t [[{{node mul}}]]")  # type: ignore[call-arg]
+            raise error(None, None, "so it is\n\t [[{{node mul}}]]")
 
         monkeypatch.setattr(model, "_run", run)
         monkeypatch.setattr(model, "_devices", frozenset(devices))
@@ -58,7 +58,7 @@ def failing(testdata: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Exc
 
 @pytest.mark.parametrize(("error", "on_cpu", "on_gpu"), STATUSES, ids=[error.__name__ for error, _, _ in STATUSES])
 def test_a_status_says_whose_fault_it_is(
-    failing: Callable[..., Exception], error: type[Exception], on_cpu: type[Exception], on_gpu: type[Exception]
+    failing: Callable[..., Exception], error: Any, on_cpu: type[Exception], on_gpu: type[Exception]
 ) -> None:
     for devices, expected in (({"CPU"}, on_cpu), ({"CPU", "GPU"}, on_gpu)):
         found = failing(error, devices)
@@ -68,7 +68,7 @@ def test_a_status_says_whose_fault_it_is(
 
 
 def test_every_status_stands_in_the_table() -> None:
-    codes = {error(None, None, "").error_code for error, _, _ in STATUSES}  # type: ignore[attr-defined, call-arg]
+    codes = {error(None, None, "").error_code for error, _, _ in STATUSES}
     assert codes == set(FAULTS) == set(range(1, 17))
 
 
@@ -121,11 +121,11 @@ def branching(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     v1 = tf.compat.v1
 
-    @function.Defun(tf.float32)  # type: ignore[misc]
+    @function.Defun(tf.float32)
     def reduced(x: Any) -> Any:
         return tf.raw_ops.NcclAllReduce(input=x, reduction="sum", num_devices=1, shared_name="one")
 
-    @function.Defun(tf.float32)  # type: ignore[misc]
+    @function.Defun(tf.float32)
     def doubled(x: Any) -> Any:
         return tf.raw_ops.CheckNumerics(tensor=2 * x, message="it must be finite")
 

@@ -162,7 +162,8 @@ class TestASourceThatChangesWhileItIsCopied:
 
     def change(self, double: storage.Double, folder: str, times: int) -> list[bytes]:
         """Let another model be written when the first file of it has been copied; the list has their graphs."""
-        graphs = [double.put("double://model/saved_model.pb", b"graph 0") and b"graph 0"]
+        graphs = [b"graph 0"]
+        double.put("double://model/saved_model.pb", graphs[0])
 
         def replaced(operation: str, url: str) -> None:
             if operation == "download" and url.endswith("saved_model.pb") and len(graphs) <= times:

@@ -47,7 +47,7 @@ class TestChoice:
             choose_meta_graph(with_tags())
 
 
-@tf.function  # type: ignore[misc]
+@tf.function
 def beside_a_constant(x: Any) -> Any:
     return x + 1, tf.constant([1.0, 2.0, 3.0])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from batchpredict.errors import INVALID_INPUTS, ModelUnusable, RecordRefused
-from batchpredict.models.columns import Ragged
+from batchpredict.models.columns import Column, Ragged
 from batchpredict.models.inspect import look
 from batchpredict.models.saved_model import SavedModel
 from batchpredict.models.signature import TensorSpec
@@ -80,7 +80,11 @@ class TestSparseInputs:
     def test_rows_of_unlike_lengths_share_a_call(self, load: Load) -> None:
         model = load("transform_sparse")
         words = Ragged([np.array([b"w"] * length, object) for length in range(6)])
-        columns = {"values": np.ones((6, 2), np.float32), "words": words, "x": np.zeros(6, np.float32)}
+        columns: dict[str, Column] = {
+            "values": np.ones((6, 2), np.float32),
+            "words": words,
+            "x": np.zeros(6, np.float32),
+        }
         scorer = Scorer(model, 6)
         (piece,), refusals = scorer.score(columns, 6)
         assert not refusals

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -106,7 +107,7 @@ def test_the_transform_in_a_pipeline_of_ones_own_on_a_cluster(tmp_path, out, fli
     from batchpredict import BatchPredict, Job
 
     source = support.write(tmp_path / "in.json", [json.dumps({"x": [row + 0.5] * 16}) for row in range(600)])
-    fields = {"signatureName": "dense", "splitBytes": 4_000, "batchSize": 1}
+    fields: dict[str, Any] = {"signatureName": "dense", "splitBytes": 4_000, "batchSize": 1}
     document = support.job(support.model("stateful_free_slow"), source, out, **fields)
     pipeline = beam.Pipeline(options=PipelineOptions([*spelled(flink_cluster.flags), "--parallelism=2"]))
     _ = pipeline | BatchPredict(Job.parse(document))

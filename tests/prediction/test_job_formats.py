@@ -39,7 +39,7 @@ def direct(pixels):
     return call
 
 
-def assert_equal(results: list[dict], expected: dict[str, np.ndarray]) -> None:
+def assert_equal(results: list[support.Document], expected: dict[str, np.ndarray]) -> None:
     assert [one["digit"] for one in results] == expected["digit"].tolist()
     found = np.array([one["probabilities"] for one in results], np.float32)
     np.testing.assert_allclose(found, expected["probabilities"], rtol=1e-5, atol=1e-7)
@@ -267,7 +267,7 @@ def test_csv_of_no_rows_has_a_header(tmp_path, memory):
 ROW = {"id": "r1", "note": {"n": [1, None]}, "a": [1, 2], "b": 3}
 
 
-def score_one(row: dict, memory: str, tmp_path, **config) -> list[dict]:
+def score_one(row: support.Document, memory: str, tmp_path, **config) -> list[support.Document]:
     source = support.write(tmp_path / "row.json", [json.dumps(row)])
     score_in_process(support.job(support.model("two_inputs"), source, memory, instanceConfig=config))
     return support.results(memory)
@@ -401,7 +401,7 @@ ODD = {
 }  # fmt: skip
 
 
-def parquet(path, columns: dict) -> str:
+def parquet(path, columns: support.Document) -> str:
     buffer = io.BytesIO()
     table = pa.table(list(columns.values()), names=[name.strip() for name in columns])
     pq.write_table(table, buffer)

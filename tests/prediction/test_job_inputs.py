@@ -77,7 +77,7 @@ def test_a_file_that_is_cut_off_is_an_error_of_the_job(data_format, left, place,
     sizes = rf"had {len(data)} bytes and has {len(short)} now"
     with pytest.raises(NoInput, match=rf"/x' has changed since the job was planned \(it {sizes}\)"):
         support.predictor_of(prepared)(Task(support.split(prepared, 0)))
-    assert prepared.staging.committed() == []
+    assert support.committed(prepared.staging) == []
 
 
 def sample(data_format: str) -> bytes:

@@ -133,7 +133,7 @@ def test_a_keras_2_model_with_its_optimizer_is_scored(data_format, write, memory
 
 @pytest.mark.parametrize("output_format", ["JSON", "CSV", "PARQUET"])
 def test_an_output_that_every_row_is_given_fits_every_output_format(output_format, write, memory):
-    fields = {"signatureName": "labels", "outputDataFormat": output_format, "batchSize": 2}
+    fields: dict[str, Any] = {"signatureName": "labels", "outputDataFormat": output_format, "batchSize": 2}
     document = support.job(support.model("without_batch"), write({"x": XS}, "TEXT"), memory, **fields)
     assert support.counts(score_in_process(document)) == (COUNT, 0)
 
@@ -141,7 +141,7 @@ def test_an_output_that_every_row_is_given_fits_every_output_format(output_forma
 def test_a_file_that_a_record_names_and_that_is_not_there_costs_that_record(tmp_path, write, memory):
     there = support.write(tmp_path / "there", b"content")
     source = write({"path": [there, "/not/there", there], "tag": ["a", "b", "c"]}, "TEXT")
-    fields = {"signatureName": "files", "batchSize": 3}
+    fields: dict[str, Any] = {"signatureName": "files", "batchSize": 3}
     output = score_in_process(support.job(support.model("statuses"), source, memory, **fields))
     assert support.counts(output) == (2, 1)
     (error,) = support.errors(memory)
@@ -151,7 +151,7 @@ def test_a_file_that_a_record_names_and_that_is_not_there_costs_that_record(tmp_
 def test_an_internal_error_of_one_record_costs_that_record(write, memory):
     xs = [1.0] * 40
     xs[13] = -1.0
-    fields = {"signatureName": "internal", "batchSize": 8}
+    fields: dict[str, Any] = {"signatureName": "internal", "batchSize": 8}
     document = support.job(support.model("statuses"), write({"x": xs}, "TEXT"), memory, **fields)
     assert support.counts(score_in_process(document)) == (39, 1)
     assert [error["index"] for error in support.errors(memory)] == [13]
@@ -187,7 +187,7 @@ UNUSABLE = {
 def test_what_is_wrong_with_the_model_fails_the_job_before_a_record_is_an_error(kind, write, memory):
     name, signature, reason = UNUSABLE[kind]
     xs: list[Any] = [[[[1.0, 2.0], [3.0, 4.0]]]] * COUNT if signature == "channels_first" else XS
-    fields = {"signatureName": signature} if signature else {}
+    fields: dict[str, Any] = {"signatureName": signature} if signature else {}
     with pytest.raises(ModelUnusable) as caught:
         score_in_process(support.job(support.model(name), write({"x": xs}, "TEXT"), memory, **fields))
     assert reason in str(caught.value)

@@ -39,7 +39,7 @@ def nested(tmp_path_factory) -> str:
     return support.write(path, b"".join(map(frame, records)))
 
 
-def score(source: str, output: str, split_bytes: int, **fields) -> dict:
+def score(source: str, output: str, split_bytes: int, **fields) -> support.Document:
     document = support.job(ECHO, source, output, "TF_RECORD", splitBytes=split_bytes, **fields)
     score_in_process(document)
     return document

@@ -13,7 +13,8 @@ from batchpredict import storage
 
 @pytest.fixture(params=[pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
 def store(request) -> Store:
-    return request.getfixturevalue(request.param)
+    store: Store = request.getfixturevalue(request.param)
+    return store
 
 
 @pytest.fixture(params=["TEXT", "TF_RECORD"])
@@ -30,7 +31,7 @@ def sample(request, tmp_path) -> tuple[str, str, str]:
     return request.param, support.model("double"), str(folder)
 
 
-def both(sample: tuple[str, str, str], store: Store, tmp_path) -> tuple[dict, dict]:
+def both(sample: tuple[str, str, str], store: Store, tmp_path) -> tuple[support.Document, support.Document]:
     """The same job on local files, already done, and on the store."""
     data_format, model, folder = sample
     here = support.job(model, f"{folder}/*", str(tmp_path / "local"), data_format, splitBytes=150)
@@ -46,7 +47,7 @@ def both(sample: tuple[str, str, str], store: Store, tmp_path) -> tuple[dict, di
     return here, there
 
 
-def same(here: dict, there: dict) -> None:
+def same(here: support.Document, there: support.Document) -> None:
     """The published files are the same, but for the names of the inputs in the errors."""
     outputs = [document["predictionInput"]["outputPath"] for document in (here, there)]
     local, remote = map(support.published, outputs)

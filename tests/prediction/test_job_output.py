@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import os
+from typing import Any
 
 import pytest
 import support
@@ -30,7 +31,7 @@ def source(tmp_path) -> str:
     return support.write(tmp_path / "in.json", rows)
 
 
-def three_splits(source: str, output: str, **fields) -> dict:
+def three_splits(source: str, output: str, **fields) -> support.Document:
     return support.job(DOUBLE, source, output, splitBytes=30, **fields)
 
 
@@ -101,7 +102,7 @@ class Journal:
             now = len(self.entries) == self._at and not self.happened
             place = arguments[1] if name == "move" else getattr(arguments[0], "name", arguments[0])
             self.entries.append((name, str(place)))
-            opened = arguments[0] if name == "close_written" else None
+            opened: Any = arguments[0] if name == "close_written" else None
             try:
                 if now and self._before:
                     self._act()
@@ -165,7 +166,7 @@ def interruptions(make_folder, monkeypatch, start, before):
         stop += 1
 
 
-def scored(document: dict, **options):
+def scored(document: support.Document, **options):
     prepared = prepare(Request(support.spec_of(document), **options))
     predict = support.predictor_of(prepared)
     for split in prepared.todo():
@@ -485,6 +486,7 @@ def test_errors_that_are_gone_are_found_again(source, out):
     document = three_splits(source, out)
     prepared = scored(document)
     (manifest,) = [one for one in support.manifests(document) if one.split == 0]
+    assert manifest.errors is not None
     os.remove(prepared.staging.part(manifest.errors.name))
     score_in_process(document)
     assert len(support.errors(out)) == 2

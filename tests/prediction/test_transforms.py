@@ -37,11 +37,11 @@ def fingerprint(out: str, name: str) -> str | None:
     return None if document is None else document["fingerprint"]
 
 
-def placed(document: dict, name: str) -> Placement:
+def placed(document: support.Document, name: str) -> Placement:
     return Placement(channel=channel(document["predictionInput"]["outputPath"], name).url, elsewhere=True)
 
 
-def run(document: dict, name: str = "one", **options: Any) -> None:
+def run(document: support.Document, name: str = "one", **options: Any) -> None:
     request = Request(support.spec_of(document), **options)
     pipeline = beam.Pipeline(runner=FnApiRunner())
     _ = pipeline | BatchPredict(request, placement=placed(document, name))
@@ -92,7 +92,7 @@ def test_a_job_that_has_failed_is_not_tried_again_by_its_steps(source, out):
     assert support.manifests(document) == []
 
 
-def planning(document: dict, name: str) -> Any:
+def planning(document: support.Document, name: str) -> Any:
     step = MakePlan(Request(support.spec_of(document), fresh=True), placed(document, name))
     step.setup()
     (planned,) = step.process("job")

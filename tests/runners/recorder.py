@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Recorder:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.snapshots = []
-        self.warnings = []
-        self.messages = []
+        self.snapshots: list[Any] = []
+        self.warnings: list[str] = []
+        self.messages: list[str] = []
 
     def progress(self, snapshot) -> None:
         self.snapshots.append(snapshot)

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 import support
@@ -31,12 +32,12 @@ def runner(request) -> Runner:
     return choose(*flags_of(request))
 
 
-def run_job(runner: Runner, document: dict, observer: Recorder | None = None, **how) -> tuple[int, int]:
+def run_job(runner: Runner, document: support.Document, observer: Recorder | None = None, **how) -> tuple[int, int]:
     """Predictions and errors of a job."""
     return support.counts(run(runner, support.work(document, **how), observer))
 
 
-def digits(output: str, data_format: str = "TEXT", **fields) -> dict:
+def digits(output: str, data_format: str = "TEXT", **fields) -> support.Document:
     parts, signature = (
         ("text", {}) if data_format == "TEXT" else ("tfrecord", {"signatureName": "serving_examples"})
     )
@@ -93,7 +94,7 @@ def test_a_job_that_is_resumed_does_only_the_rest(runner, tmp_path, out):
     assert all(anew[number].start_time > after[number].end_time for number in after)
 
 
-def failing(tmp_path, what: str) -> tuple[dict, type[JobFailed]]:
+def failing(tmp_path, what: str) -> tuple[support.Document, type[JobFailed]]:
     document = digits(str(tmp_path / "out"))
     fields = document["predictionInput"]
     if what == "no input":
@@ -127,7 +128,7 @@ def test_wrongly_guessed_borders_are_mended(runner, tmp_path):
     records = [b"".join(text_frame(rng) for _ in range(rng.randrange(1, 6))) for _ in range(24)]
     source = support.write(tmp_path / "nested.tfrecord", b"".join(map(support.frame, records)))
 
-    def document(name: str) -> dict:
+    def document(name: str) -> support.Document:
         output = str(tmp_path / name)
         return support.job(
             support.model("echo_string"), source, output, "TF_RECORD", splitBytes=150, maxWorkerCount=2
@@ -143,7 +144,7 @@ class Stops:
     """Stops the job, as a Ctrl-C does, when some of it is committed."""
 
     def __init__(self) -> None:
-        self.messages = []
+        self.messages: list[str] = []
         self.splits_done = 0
 
     def progress(self, snapshot) -> None:
@@ -158,13 +159,13 @@ class Stops:
         self.messages.append(text)
 
 
-def slow(tmp_path, name: str, rows: int = 3000) -> dict:
+def slow(tmp_path, name: str, rows: int = 3000) -> support.Document:
     """A job of a second for every hundred records and worker."""
     source = str(tmp_path / "slow.json")
     if not os.path.exists(source):
         support.write(source, (json.dumps({"x": [row % 7 + 0.5] * 16}) for row in range(rows)))
     output = str(tmp_path / name)
-    fields = {"signatureName": "dense", "splitBytes": 4_000, "batchSize": 1, "maxWorkerCount": 2}
+    fields: dict[str, Any] = {"signatureName": "dense", "splitBytes": 4_000, "batchSize": 1, "maxWorkerCount": 2}
     return support.job(support.model("stateful_free_slow"), source, output, **fields)
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import support
@@ -48,7 +49,7 @@ def service(gcs) -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def base(gcs_server) -> str:
     """A folder on the store with the model and the digits."""
-    folder = gcs_server.folder()
+    folder: str = gcs_server.folder()
     support.upload(support.DIGITS_MODEL, f"{folder}/model")
     support.upload(support.digits("text"), f"{folder}/in")
     return folder
@@ -65,22 +66,22 @@ def flags(service: StandIn, gcs: Gcs, *more: str) -> list[str]:
     ]
 
 
-def document(base: str, name: str, **fields) -> dict:
+def document(base: str, name: str, **fields) -> support.Document:
     fields = {"region": "europe-west1", "splitBytes": 40_000, **fields}
     found = support.job(f"{base}/model", f"{base}/in/*", f"{base}/{name}", **fields)
     return {**found, "jobId": "My_Digits_7", "labels": {"team": "blue"}}
 
 
-def work(job: dict, **wishes) -> PredictionWork:
+def work(job: support.Document, **wishes) -> PredictionWork:
     return PredictionWork.of(Job.submitted(job), **wishes)
 
 
-def created(service: StandIn) -> dict:
+def created(service: StandIn) -> support.Document:
     (job,) = service.jobs.values()
     return job
 
 
-def graph(job: dict):
+def graph(job: support.Document):
     """The pipeline that was staged for a job."""
     from apache_beam.portability.api import beam_runner_api_pb2
 
@@ -88,7 +89,7 @@ def graph(job: dict):
     return beam_runner_api_pb2.Pipeline.FromString(storage.read_bytes(url))
 
 
-def hand_over(service: StandIn, gcs: Gcs, job: dict, *more: str) -> dict:
+def hand_over(service: StandIn, gcs: Gcs, job: support.Document, *more: str) -> support.Document:
     """Dataflow's Job resource of a job; it is not run."""
     service.runs = False
     execution = choose("DataflowRunner", flags(service, gcs, *more)).submit(work(job), Recorder())
@@ -198,7 +199,12 @@ def test_ctrl_c_cancels_the_job(service, gcs, base, tmp_path):
     rows = (json.dumps({"x": [row % 7 + 0.5] * 16}) for row in range(3000))
     storage.replace_bytes(f"{base}/slow.json", "\n".join(rows).encode())
     model = support.upload(support.model("stateful_free_slow"), f"{base}/slow")
-    fields = {"signatureName": "dense", "splitBytes": 4000, "batchSize": 1, "region": "europe-west1"}
+    fields: dict[str, Any] = {
+        "signatureName": "dense",
+        "splitBytes": 4000,
+        "batchSize": 1,
+        "region": "europe-west1",
+    }
     job = support.job(model, f"{base}/slow.json", f"{base}/cancelled", **fields)
     command = support.command(
         *("predict", "--job", support.write_json(tmp_path / "job.json", job), "--runner", "DataflowRunner"),

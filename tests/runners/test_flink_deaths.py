@@ -43,7 +43,7 @@ class Case:
         assert support.planned(expected)[0].splits == SPLITS
         self.expected = support.published(expected["predictionInput"]["outputPath"])
 
-    def document(self, name: str) -> dict:
+    def document(self, name: str) -> support.Document:
         signature = "dense" if self._format == "TEXT" else "serving_default"
         output = os.path.join(self._folder, self._format, name)
         fields = {"signatureName": signature, "splitBytes": self._split_bytes, "batchSize": 1, "maxWorkerCount": 2}
@@ -55,7 +55,7 @@ def _example(values: list[float]) -> bytes:
     import tensorflow as tf
 
     feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString()
+    return bytes(tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,8 @@ def cases(tmp_path_factory) -> dict[str, Case]:
 
 @pytest.fixture
 def case(request, cases) -> Case:
-    return cases[request.param]
+    found: Case = cases[request.param]
+    return found
 
 
 def scenario(*formats: str) -> pytest.MarkDecorator:
@@ -77,7 +78,7 @@ def scenario(*formats: str) -> pytest.MarkDecorator:
 class Driver:
     """The command as a user runs it, on the cluster."""
 
-    def __init__(self, cluster: FlinkCluster, document: dict, name: str) -> None:
+    def __init__(self, cluster: FlinkCluster, document: support.Document, name: str) -> None:
         folder = document["predictionInput"]["outputPath"]
         self.document = document
         self._job = support.write_json(f"{folder}.{name}.json", document)

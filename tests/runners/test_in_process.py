@@ -13,7 +13,7 @@ from batchpredict.errors import BudgetSpent, InvalidJob, JobFailed, ModelUnusabl
 
 
 def test_any_number_of_workers_gives_the_same_files(tmp_path):
-    def document(name: str) -> dict:
+    def document(name: str) -> support.Document:
         output = str(tmp_path / name)
         return support.job(support.DIGITS_MODEL, support.digits("text", "*"), output, splitBytes=20_000)
 

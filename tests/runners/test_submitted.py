@@ -10,7 +10,7 @@ from recorder import Recorder
 
 from batchpredict.errors import JobCancelled, NoInput, RunnerFailed
 from batchpredict.prediction.request import PLAN, Request
-from batchpredict.runners import Channel
+from batchpredict.runners import Channel, pipeline
 from batchpredict.runners.submitted import Cluster, Submitted
 
 
@@ -24,16 +24,18 @@ class Clock:
         return self.now
 
 
-class Pipeline:
+class Pipeline(pipeline.Pipeline):
     """A pipeline that a runner has taken and never says anything of."""
 
     def __init__(self) -> None:
+        super().__init__(lambda last_moment: None)
         self.handed_over_at = 1000.0
-        self.handed_over = True
-        self.lost = self.cancelled = self.given_up = False
-        self.error: Exception | None = None
-        self.state = ""
-        self.text = ""
+        self.cancelled = self.given_up = False
+        self.told = ""
+
+    @property
+    def text(self) -> str:
+        return self.told
 
     def start(self) -> None:
         pass
@@ -181,7 +183,7 @@ def test_what_a_runner_says_at_length_goes_to_a_file(tmp_path, out, monkeypatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     one = Setting(out)
     one.pipeline.error = RuntimeError("long")
-    one.pipeline.text = "java.lang.X: oh\n\tat a.b(C.java)\nCaused by: java.io.IOException: no space\n\tat d.E\n"
+    one.pipeline.told = "java.lang.X: oh\n\tat a.b(C.java)\nCaused by: java.io.IOException: no space\n\tat d.E\n"
     assert one.after(0)
     with pytest.raises(RunnerFailed) as failure:
         one.job.output()

@@ -19,7 +19,7 @@ from batchpredict.errors import (
     ModelUnusable,
     RecordRefused,
 )
-from batchpredict.models.columns import Column, Ragged
+from batchpredict.models.columns import Column, Ragged, cut
 from batchpredict.models.signature import Signature, TensorSpec
 from batchpredict.scoring.batches import Piece, Scorer
 
@@ -39,7 +39,7 @@ class InBatches:
     def call_batches(self, columns: Mapping[str, Column], count: int, batch_size: int) -> list[dict[str, Any]]:
         assert count % batch_size == 0
         starts = range(0, count, batch_size)
-        cuts = ({alias: column[at : at + batch_size] for alias, column in columns.items()} for at in starts)
+        cuts = ({alias: cut(column, at, at + batch_size) for alias, column in columns.items()} for at in starts)
         return [self.call(batch, batch_size) for batch in cuts]
 
 

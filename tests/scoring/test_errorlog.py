@@ -180,7 +180,11 @@ class TestKey:
 
     @pytest.mark.parametrize("key", [b"12345678901234567890123", b"1.50", b"-0", b"1e400", b'{"b64" : "AA==" }'])
     def test_is_the_text_that_it_came_as(self, staging: Staging, key: bytes) -> None:
-        for lines, rest in ((run(b"x"), {"key": key}), (run(b'{"x": null, "id": ' + key + b"}"), {})):
+        given: list[tuple[Run, dict[str, Any]]] = [
+            (run(b"x"), {"key": key}),
+            (run(b'{"x": null, "id": ' + key + b"}"), {}),
+        ]
+        for lines, rest in given:
             log = ErrorLog(staging, 3, "id")
             refuse(log, 0, lines=lines, **rest)
             part = log.close()

@@ -23,7 +23,7 @@ def piece(segment: int, index: int, rows: list[int], *, ragged: bool = False, ke
     if ragged:
         numbers = Ragged(np.full(1 + value % 3, value) for value in values)
     columns = {"x": numbers, "s": [b"%d" % value for value in values]}
-    carried = [{"id": value} for value in values] if keyed else None
+    carried = [{"id": b"%d" % value} for value in values] if keyed else None
     return Instances(len(rows), columns, (Origin(segment, run, rows),), carried)
 
 
@@ -36,7 +36,7 @@ def check(instances: Instances) -> list[int]:
         assert np.unique(instances.columns["x"][row]).tolist() == [value]
         assert instances.columns["s"][row] == b"%d" % value
         if instances.carried is not None:
-            assert instances.carried[row] in ({"id": value}, {})
+            assert instances.carried[row] in ({"id": b"%d" % value}, {})
         values.append(value)
     assert all(len(column) == instances.count for column in instances.columns.values())
     return values
@@ -92,7 +92,7 @@ def test_a_place_is_a_record_s_index_in_its_segment() -> None:
 
 def test_fields_that_only_some_pieces_carry() -> None:
     both = merge([piece(0, 0, [0]), piece(0, 1, [0], keyed=True)])
-    assert both.carried == [{}, {"id": 1}]
+    assert both.carried == [{}, {"id": b"1"}]
 
 
 def test_nothing_is_held_when_all_is_given_out() -> None:

@@ -56,7 +56,8 @@ def _lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @st.composite
 def _objects(draw: Any, inner: st.SearchStrategy[str]) -> str:
     fields = draw(st.lists(st.tuples(SPACE, STRINGS, SPACE, SPACE, inner, SPACE), max_size=3))
-    return "{" + ",".join(f"{a}{name}{b}:{c}{value}{d}" for a, name, b, c, value, d in fields) + draw(SPACE) + "}"
+    space: str = draw(SPACE)
+    return "{" + ",".join(f"{a}{name}{b}:{c}{value}{d}" for a, name, b, c, value, d in fields) + space + "}"
 
 
 TEXTS = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import aiohttp
@@ -25,7 +26,8 @@ TEXTS = st.one_of(
 
 
 def gcs(status: int, text: str) -> Exception:
-    return HttpError({"code": status, "message": text})
+    error: Exception = HttpError({"code": status, "message": text})
+    return error
 
 
 def s3(status: int, text: str) -> Exception:
@@ -164,7 +166,7 @@ def test_a_failure_is_no_answer(double: storage.Double, error: Exception) -> Non
             double.fail("info", error)
             if operation is storage.is_directory:
                 double.fail("is_directory", error)
-            assert not isinstance(error_of(lambda call=operation: call(url)), FileNotFoundError)
+            assert not isinstance(error_of(functools.partial(operation, url)), FileNotFoundError)
 
 
 def test_what_a_client_raises_while_it_lists_is_named(double: storage.Double) -> None:

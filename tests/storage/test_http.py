@@ -7,7 +7,7 @@ import gzip
 import http.server
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +43,29 @@ class Requests(http.server.SimpleHTTPRequestHandler):
         elif how == "chunked":
             self._answer(200, DATA, chunked=True)
         elif how == "gzip":
-            self._answer(200, gzip.compress(DATA), **{"Content-Encoding": "gzip"})
+            self._answer(200, gzip.compress(DATA), {"Content-Encoding": "gzip"})
         elif how == "html":
-            self._answer(200, b"<html>log in first</html>", **{"Content-Type": "text/html; charset=utf-8"})
+            self._answer(200, b"<html>log in first</html>", {"Content-Type": "text/html; charset=utf-8"})
         elif how == "html-data":
-            self._answer(200, DATA, **{"Content-Type": "text/html"})
+            self._answer(200, DATA, {"Content-Type": "text/html"})
         elif "Range" in self.headers and how != "no-range":
             first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
             part = DATA[int(first) : int(last) + 1]
             if not part:
-                self._answer(416, b"", **{"Content-Range": f"bytes */{len(DATA)}"})
+                self._answer(416, b"", {"Content-Range": f"bytes */{len(DATA)}"})
                 return
             place = f"bytes {first}-{int(first) + len(part) - 1}/{len(DATA)}"
-            self._answer(206, part, **{"Content-Range": place})
+            self._answer(206, part, {"Content-Range": place})
         else:
             self._answer(200, DATA)
 
     do_GET = do_HEAD = _serve  # noqa: N815
 
-    def _answer(self, status: int, data: bytes, *, chunked: bool = False, **headers: str) -> None:
+    def _answer(
+        self, status: int, data: bytes, headers: Mapping[str, str] | None = None, *, chunked: bool = False
+    ) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in (headers or {}).items():
             self.send_header(name, value)
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -117,7 +119,7 @@ class TestCreateIfAbsent:
             assert content == bytes([winners[0]]) * 100_000
 
 
-def _race(folder: str, number: int, rounds: int, start, results) -> None:  # type: ignore[no-untyped-def]
+def _race(folder: str, number: int, rounds: int, start: Barrier, results: Queue[tuple[int, list[bool]]]) -> None:
     won = []
     for round_ in range(rounds):
         start.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Any
 
@@ -42,7 +41,6 @@ def test_a_model_that_is_replaced_meanwhile_is_not_used(
 
     monkeypatch.setattr(models, "fetch_model", fetched)
     monkeypatch.setattr(models, "SavedModel", loaded)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
     if when == "before it is fetched":
         replace()
     with pytest.raises(ModelUnusable) as caught:
