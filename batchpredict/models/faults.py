@@ -9,7 +9,7 @@
 | ResourceExhausted | the batch's size | halved; what fits is kept to; a lone record is an error |
 | Unavailable, Aborted, DeadlineExceeded | the device's | again in a fresh process, then the job fails |
 | Internal | the device's, if it is an accelerator | as above |
-| | else in doubt | a record's, unless record after record has it: then as above |
+| | else ambiguous | a record's, unless record after record has it: then as above |
 | DataLoss | the device's, if it is an accelerator | as above |
 | | else the records' | the batch is bisected |
 
@@ -44,7 +44,7 @@ class Fault(enum.Enum):
     MODEL = "model"
     SIZE = "size"
     DEVICE = "device"
-    DOUBT = "record or device"
+    AMBIGUOUS = "record or device"
 
 
 # The canonical codes, as in tensorflow/core/protobuf/error_codes.proto.
@@ -72,7 +72,7 @@ FAULTS = {
 }
 
 # What is said of values where there is no device that could break down.
-_ON_CPU = {INTERNAL: Fault.DOUBT, DATA_LOSS: Fault.RECORD}
+_ON_CPU = {INTERNAL: Fault.AMBIGUOUS, DATA_LOSS: Fault.RECORD}
 
 MAY_LACK_KERNEL = frozenset({INVALID_ARGUMENT, NOT_FOUND})
 """Statuses under which an op without a kernel is reported, besides those that are the model's anyhow."""

@@ -89,7 +89,7 @@ class SavedModel:
         self._fetches = tuple(name for bound in self._bound.outputs for name in bound.names)
         # Asked for in every call, and worked out once.
         self._fixed = self.signature.fixed_batch
-        self._lone = self.signature.lone
+        self._unbatched = self.signature.unbatched
         self._inputs = [
             (spec.alias, spec, np.dtype(as_dtype(spec.dtype).as_numpy_dtype)) for spec in self.signature.inputs
         ]
@@ -170,7 +170,7 @@ class SavedModel:
         except (ValueError, TypeError) as error:
             raise RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error)) from error
         outputs = {
-            spec.alias: rows_of(value, spec, size, lone=self._lone)
+            spec.alias: rows_of(value, spec, size, unbatched=self._unbatched)
             for spec, value in zip(self.signature.outputs, values, strict=True)
         }
         check_sizes(outputs, size)
@@ -200,7 +200,7 @@ class SavedModel:
         pieces = []
         for values in called:
             paired = zip(specs, values, strict=True)
-            pieces.append({spec.alias: rows_of(value, spec, batch_size, lone=False) for spec, value in paired})
+            pieces.append({spec.alias: rows_of(value, spec, batch_size, unbatched=False) for spec, value in paired})
             check_sizes(pieces[-1], batch_size)
         return pieces
 
@@ -226,7 +226,7 @@ class SavedModel:
         if fault is Fault.SIZE:
             text = f"The device's memory does not hold a model call of {count} records: {brief(error)}"
             return BatchTooLarge(FAILED_TO_RUN_MODEL, text)
-        if fault is Fault.DOUBT:
+        if fault is Fault.AMBIGUOUS:
             return InternalFailure(FAILED_TO_RUN_MODEL, _RUNNING + brief(error))
         return RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error))
 

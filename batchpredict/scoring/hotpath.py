@@ -71,8 +71,10 @@ class SplitPredictor:
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
         self._decoder = Decoder(model.signature, rule, text=spec.input.text)
         self._read = spec.input.load_reader()
-        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless, on_too_large=self._too_large)
-        self._remarks = list(model.signature.remarks)
+        self._scorer = Scorer(
+            model, spec.batch_size, on_all_refused=self._all_refused, on_too_large=self._too_large
+        )
+        self._remarks = list(enumerate(model.signature.remarks))
         self._results = Results(spec, model.signature)
 
     def __call__(self, task: Task) -> Manifest | None:
@@ -83,7 +85,8 @@ class SplitPredictor:
             error budget is spent.
         """
         while self._remarks:
-            self._watch.warn(self._remarks.pop(0))
+            number, remark = self._remarks.pop(0)
+            self._watch.warn(f"signature.{number}", remark)
         return _Attempt(
             self._spec,
             self._staging,
@@ -100,16 +103,18 @@ class SplitPredictor:
         seconds, self._load_seconds = self._load_seconds, 0.0
         return seconds
 
-    def _hopeless(self, message: str) -> None:
+    def _all_refused(self, message: str) -> None:
         self._watch.warn(
+            "all_refused",
             f"the model has refused every record of several batches in a row: {message} "
-            "(--max-errors ends such a job early)"
+            "(--max-errors ends such a job early)",
         )
 
     def _too_large(self, rows: int, fitting: int, message: str) -> None:
         self._watch.warn(
+            "too_large",
             f"the device's memory does not hold a whole batch: a call of {rows} records failed, {fitting} fit; "
-            f"calls get smaller. {message}"
+            f"calls get smaller. {message}",
         )
 
 

@@ -141,5 +141,5 @@ class PipeWatch:
             self._reported = now
             self._connection.send(Progress(predictions, errors, bytes_read, first_error))
 
-    def warn(self, message: str) -> None:
-        self._connection.send(Warned(message))
+    def warn(self, kind: str, message: str) -> None:
+        self._connection.send(Warned(kind, message))

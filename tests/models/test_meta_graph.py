@@ -119,5 +119,5 @@ class TestBatchDimension:
     @pytest.mark.parametrize("output", ["sum", "same"])
     def test_all_is_the_record_s_where_a_call_is_one(self, output: str) -> None:
         found = signature((), output)
-        assert found.lone
+        assert found.unbatched
         assert not found.outputs[0].batched
