@@ -9,7 +9,7 @@
 | ResourceExhausted | the batch's size | halved; what fits is kept to; a lone record is an error |
 | Unavailable, Aborted, DeadlineExceeded | the device's | again in a fresh process, then the job fails |
 | Internal | the device's, if it is an accelerator | as above |
-| | else in doubt | a record's, unless record after record has it: then as above |
+| | else ambiguous | a record's, unless record after record has it: then as above |
 | DataLoss | the device's, if it is an accelerator | as above |
 | | else the records' | the batch is bisected |
 
@@ -19,8 +19,12 @@ Why they stand where they do:
   from ops that open a file whose name is in the record; Unknown is Python's, or an op's, own failure.
 * Unimplemented is said by a kernel that lacks a case of its op, FailedPrecondition of a table or variable that
   nobody has initialised. No other record would fare better.
-* An op without a kernel is NotFound where a kernel is looked up and InvalidArgument where a device is. So if one of
-  these two comes before the model has ever answered, its graph is searched for such an op (`without_kernel`).
+* An op without a kernel is InvalidArgument where a device is looked for and NotFound where a kernel is, at the
+  first call or at the first that comes to it: some branches are made ready only when they are taken. TensorFlow's
+  sentence then has the op in quotes: No OpKernel was registered to support Op 'NcclAllReduce'. So the model is to
+  blame where one of these two statuses names an op of its graph that has no kernel (`named_in`). That the graph has
+  such an op is not enough: it may stand in a branch that is never taken, and a record that is refused for what it
+  holds must not end the job.
 * Internal is said by a device that has broken down. A CPU does not, but its kernels say it of values that they
   should have refused and did not look at.
 * DataLoss on a CPU is an op's word for data that it cannot decompress or whose checksum is wrong.
@@ -40,7 +44,7 @@ class Fault(enum.Enum):
     MODEL = "model"
     SIZE = "size"
     DEVICE = "device"
-    DOUBT = "record or device"
+    AMBIGUOUS = "record or device"
 
 
 # The canonical codes, as in tensorflow/core/protobuf/error_codes.proto.
@@ -68,7 +72,7 @@ FAULTS = {
 }
 
 # What is said of values where there is no device that could break down.
-_ON_CPU = {INTERNAL: Fault.DOUBT, DATA_LOSS: Fault.RECORD}
+_ON_CPU = {INTERNAL: Fault.AMBIGUOUS, DATA_LOSS: Fault.RECORD}
 
 MAY_LACK_KERNEL = frozenset({INVALID_ARGUMENT, NOT_FOUND})
 """Statuses under which an op without a kernel is reported, besides those that are the model's anyhow."""
@@ -100,8 +104,8 @@ def without_op(nodes: Iterable[Any]) -> str | None:
     return None
 
 
-def without_kernel(nodes: Iterable[Any], devices: Collection[str]) -> Any | None:
-    """The first NodeDef whose op has no kernel on these devices for its types; None if all have. Needs TensorFlow.
+def without_kernel(nodes: Iterable[Any], devices: Collection[str]) -> list[Any]:
+    """The NodeDefs whose op has no kernel on these devices for its types. Needs TensorFlow.
 
     Args:
       nodes: NodeDefs of a graph.
@@ -111,13 +115,19 @@ def without_kernel(nodes: Iterable[Any], devices: Collection[str]) -> Any | None
 
     usable = {*devices, "DEFAULT"}
     found: dict[str, list[Any]] = {}
+    lacking = []
     for node in nodes:
         if node.op not in found:
             registered = kernels.get_registered_kernels_for_op(node.op).kernel
             found[node.op] = [kernel for kernel in registered if kernel.device_type in usable]
         if not any(_fits(kernel, node) for kernel in found[node.op]):
-            return node
-    return None
+            lacking.append(node)
+    return lacking
+
+
+def named_in(message: str, nodes: Iterable[Any]) -> Any | None:
+    """The first of some NodeDefs whose op a failure's message names, in quotes; None if it names none of them."""
+    return next((node for node in nodes if f"'{node.op}'" in message), None)
 
 
 def _fits(kernel: Any, node: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from batchpredict.errors import ModelUnusable
 from batchpredict.models.graph_walk import GraphWalk
-from batchpredict.models.signature import Signature, TensorSpec, batch_of, is_lone
+from batchpredict.models.signature import Signature, TensorSpec, batch_of, is_unbatched
 from batchpredict.models.tf_core import Graph, TensorShape, as_dtype, errors, import_graph_def
 from batchpredict.models.values import numpy_dtype
 
@@ -120,12 +120,22 @@ def describe(meta_graph: Any, name: str, graph: Any | None) -> BoundSignature:
         _bound(alias, definition.outputs[alias], graph, name, is_input=False)
         for alias in sorted(definition.outputs)
     )
-    lone = is_lone([bound.spec for bound in inputs])
+    unbatched = is_unbatched([bound.spec for bound in inputs])
     size = batch_of(bound.spec for bound in inputs)
-    outputs = tuple(
-        replace(bound, spec=replace(bound.spec, batched=not lone and _has_batch(bound.spec.shape, size)))
-        for bound in outputs
-    )
+    walk = GraphWalk(meta_graph.graph_def)
+    sources = [tensor for bound in inputs for tensor in bound.names]
+
+    def batched(output: BoundTensor) -> bool:
+        if unbatched or not _has_batch(output.spec.shape, size):
+            return False
+        shape = output.spec.shape
+        if not shape or shape[0] is None or shape[0] == 1:
+            return True
+        # A constant may happen to have as many values as the graph has records. (With one record a call, the value
+        # is the record's either way.)
+        return walk.depends(output.names[0], sources)
+
+    outputs = tuple(replace(bound, spec=replace(bound.spec, batched=batched(bound))) for bound in outputs)
     specs = tuple(bound.spec for bound in inputs), tuple(bound.spec for bound in outputs)
     return BoundSignature(Signature(name, *specs), inputs, outputs)
 
@@ -160,7 +170,7 @@ def check_usable(meta_graph: Any, bound: BoundSignature) -> None:
         if spec.dtype in ("variant", "resource") or spec.dtype.startswith("complex"):
             raise ModelUnusable(f"Output {spec.alias} of signature {name} is of type {spec.dtype}.")
     _refuse_composite(meta_graph, bound)
-    if bound.signature.lone:
+    if bound.signature.unbatched:
         return
     walk = GraphWalk(meta_graph.graph_def)
     sources = [tensor for one in bound.inputs for tensor in one.names]
@@ -277,14 +287,14 @@ def _as_in_graph(alias: str, name: str, said: Shape, graph: Any, signature: str)
     return str(tensor.dtype.base_dtype.name), shape
 
 
-def rows_of(value: Any, spec: TensorSpec, count: int, *, lone: bool) -> np.ndarray[Any, Any]:
+def rows_of(value: Any, spec: TensorSpec, count: int, *, unbatched: bool) -> np.ndarray[Any, Any]:
     """What a session gave for an output, as an array with a row for each record of the call.
 
     Args:
       value: an array, or a scalar of numpy or bytes where the output has no dimension.
       spec: the output.
       count: records of the call.
-      lone: the call is one record, and the output's value is that record's.
+      unbatched: the call is one record, and the output's value is that record's.
     """
     if isinstance(value, np.ndarray):
         if spec.batched and value.ndim:
@@ -294,7 +304,7 @@ def rows_of(value: Any, spec: TensorSpec, count: int, *, lone: bool) -> np.ndarr
         array = np.array(value, dtype=object)
     else:
         array = np.asarray(value)
-    if lone:
+    if unbatched:
         return array[np.newaxis]
     if spec.batched:
         return array.reshape(1) if array.ndim == 0 else array

@@ -22,8 +22,8 @@ class Model(Protocol):
     def signature(self) -> Signature: ...
 
     def call(self, columns: Mapping[str, Column], count: int) -> Outputs:
-        """One model call with `count` rows: one row if the signature is `lone`, and rows with equal values of its
-        `call_values`.
+        """One model call with `count` rows: one row if the signature is `unbatched`, and rows with equal values of
+        its `call_values`.
 
         Raises:
           RecordRefused: the graph fails on these rows, or its outputs do not have a row for each of them.

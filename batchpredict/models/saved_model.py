@@ -11,6 +11,7 @@ Python function costs 0.3 ms.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import re
 import weakref
@@ -29,7 +30,7 @@ from batchpredict.errors import (
     RecordRefused,
 )
 from batchpredict.models.columns import Array, Column, cut
-from batchpredict.models.faults import MAY_LACK_KERNEL, Fault, fault_of, without_kernel, without_op
+from batchpredict.models.faults import MAY_LACK_KERNEL, Fault, fault_of, named_in, without_kernel, without_op
 from batchpredict.models.feeds import feed, padded
 from batchpredict.models.graph_walk import GraphWalk
 from batchpredict.models.meta_graph import check_usable, choose_meta_graph, describe, rows_of, signature_names
@@ -77,9 +78,7 @@ class SavedModel:
         self, path: str, signature_name: str | None = None, *, threads: int = 0, name: str | None = None
     ) -> None:
         self._name = name or path
-        self._answered = False
         self._devices = frozenset({"CPU"})
-        self._fetches: tuple[str, ...] = ()
         meta_graph, tags, loader = self._read(path)
         signature_name = choose(signature_names(meta_graph), signature_name)
         self._meta_graph = meta_graph
@@ -90,7 +89,7 @@ class SavedModel:
         self._fetches = tuple(name for bound in self._bound.outputs for name in bound.names)
         # Asked for in every call, and worked out once.
         self._fixed = self.signature.fixed_batch
-        self._lone = self.signature.lone
+        self._unbatched = self.signature.unbatched
         self._inputs = [
             (spec.alias, spec, np.dtype(as_dtype(spec.dtype).as_numpy_dtype)) for spec in self.signature.inputs
         ]
@@ -134,7 +133,7 @@ class SavedModel:
                 loader.load(session, tags)
         except Exception as error:
             # Anything at all can come out of a damaged SavedModel: decode errors, missing files, missing kernels.
-            raise self._unloadable(self._lacking() or brief(error)) from error
+            raise self._unloadable(self._lacking(error) or brief(error)) from error
         return session
 
     def _unloadable(self, reason: str) -> ModelUnusable:
@@ -170,9 +169,8 @@ class SavedModel:
             raise self._failed(error, count) from error
         except (ValueError, TypeError) as error:
             raise RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error)) from error
-        self._answered = True
         outputs = {
-            spec.alias: rows_of(value, spec, size, lone=self._lone)
+            spec.alias: rows_of(value, spec, size, unbatched=self._unbatched)
             for spec, value in zip(self.signature.outputs, values, strict=True)
         }
         check_sizes(outputs, size)
@@ -195,7 +193,6 @@ class SavedModel:
             raise self._failed(error, batch_size) from error
         except (ValueError, TypeError) as error:
             raise RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error)) from error
-        self._answered = True
         shapes = {tuple(map(np.shape, values)) for values in called}
         if len(shapes) == 1 and all(shape[:1] == (batch_size,) for shape in next(iter(shapes))):
             joined = map(np.concatenate, zip(*called, strict=True))
@@ -203,7 +200,7 @@ class SavedModel:
         pieces = []
         for values in called:
             paired = zip(specs, values, strict=True)
-            pieces.append({spec.alias: rows_of(value, spec, batch_size, lone=False) for spec, value in paired})
+            pieces.append({spec.alias: rows_of(value, spec, batch_size, unbatched=False) for spec, value in paired})
             check_sizes(pieces[-1], batch_size)
         return pieces
 
@@ -219,7 +216,7 @@ class SavedModel:
 
     def _failed(self, error: Any, count: int) -> Exception:
         """What a failed call is to those who called."""
-        if not self._answered and error.error_code in MAY_LACK_KERNEL and self._lacking():
+        if error.error_code in MAY_LACK_KERNEL and self._lacking(error):
             return self._unusable(error)
         fault = fault_of(error.error_code, accelerator=bool(self._devices - {"CPU"}))
         if fault is Fault.MODEL:
@@ -229,13 +226,13 @@ class SavedModel:
         if fault is Fault.SIZE:
             text = f"The device's memory does not hold a model call of {count} records: {brief(error)}"
             return BatchTooLarge(FAILED_TO_RUN_MODEL, text)
-        if fault is Fault.DOUBT:
+        if fault is Fault.AMBIGUOUS:
             return InternalFailure(FAILED_TO_RUN_MODEL, _RUNNING + brief(error))
         return RecordRefused(FAILED_TO_RUN_MODEL, _RUNNING + brief(error))
 
     def _unusable(self, error: Any) -> ModelUnusable:
         """That no record can be scored, with the op that says so where TensorFlow names its node."""
-        reason = self._lacking()
+        reason = self._lacking(error)
         if reason is None:
             named = _NODE.search(str(error))
             op = self._op_of(named[1]) if named else None
@@ -243,17 +240,22 @@ class SavedModel:
             reason = where + brief(error)
         return ModelUnusable(f"The model at {self._name} cannot be used: {reason}")
 
-    def _lacking(self) -> str | None:
-        """The op that has no kernel here, as a reason; None if there is none."""
-        walk = GraphWalk(self._meta_graph.graph_def)
-        nodes = walk.needed(self._fetches) if self._fetches else walk.everything()
-        node = without_kernel((node for node in nodes if not walk.defines(node.op)), self._devices)
+    def _lacking(self, error: Exception) -> str | None:
+        """That an op has no kernel here, as a reason, if it is this that a failure names; else None."""
+        node = named_in(str(error), self._without_kernel)
         if node is None:
             return None
         return (
             f"TensorFlow {TENSORFLOW_VERSION} has no kernel for its op {node.op} ({node.name}) on "
             f"{' and '.join(sorted(self._devices))}."
         )
+
+    @functools.cached_property
+    def _without_kernel(self) -> list[Any]:
+        """The nodes whose op has no kernel here. Worked out once: some models refuse a record in ten."""
+        walk = GraphWalk(self._meta_graph.graph_def)
+        nodes = (node for node in walk.everything() if not walk.defines(node.op))
+        return without_kernel(nodes, self._devices)
 
     def _op_of(self, node: str) -> str | None:
         """The op of a node, which within a function carries the names of the calls that led there."""

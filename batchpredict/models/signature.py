@@ -75,19 +75,19 @@ class Signature:
         return batch_of(self.inputs)
 
     @property
-    def lone(self) -> bool:
+    def unbatched(self) -> bool:
         """Whether a call is one record: no input has a batch dimension."""
-        return is_lone(self.inputs)
+        return is_unbatched(self.inputs)
 
     @property
     def call_values(self) -> tuple[str, ...]:
         """Inputs that have one value a call, beside others that have one for each record."""
-        return () if self.lone else tuple(spec.alias for spec in self.inputs if not spec.batched)
+        return () if self.unbatched else tuple(spec.alias for spec in self.inputs if not spec.batched)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What somebody who scores records with this signature should know of how it is called."""
-        if self.lone:
+        if self.unbatched:
             return (f"no input of signature {self.name} has a batch dimension, so a model call is one record",)
         inputs = (
             f"input {alias} of signature {self.name} has no batch dimension, so only records with equal values "
@@ -103,7 +103,7 @@ class Signature:
         return (*inputs, *outputs)
 
 
-def is_lone(inputs: Sequence[TensorSpec]) -> bool:
+def is_unbatched(inputs: Sequence[TensorSpec]) -> bool:
     """Whether a call with these inputs is one record: there are inputs, and none has a batch dimension."""
     return bool(inputs) and not any(spec.batched for spec in inputs)
 

@@ -4,7 +4,7 @@
 on two busy cores) and which nothing here needs. So where nobody has imported TensorFlow in this process, its
 package is put in place without being run, and the parts are imported as the modules of it that they are. Whoever
 asks the package for a name of the API later, by `import tensorflow as tf` and `tf.constant`, has it run then, and
-finds all.
+finds all; so does whoever imports a module that only the API has, such as `tensorflow.keras`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,57 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 # Libraries of other hardware, which only the package itself loads.
 _PLUGINS = "tensorflow-plugins"
 
+# Names that are asked of any module, by inspect for one, and that the package does not have.
+_FOREIGN = frozenset({"__wrapped__", "__warningregistry__"})
+
+_running = threading.RLock()
+
 
 class _Package(ModuleType):
     """A package whose code is run when somebody asks for a name that only that code gives."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            # The import system asks for some of these, and can do without.
+        if name in _FOREIGN or not self.run():
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        assert self.__spec__ is not None
-        assert self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
         return getattr(self, name)
+
+    def run(self) -> bool:
+        """Run the package's code, once. False in the midst of that, when what it has not yet is not there."""
+        with _running:
+            if type(self) is not _Package:
+                return True
+            if "_runs" in self.__dict__:
+                return False
+            self._runs = True
+            try:
+                assert self.__spec__ is not None
+                assert self.__spec__.loader is not None
+                self.__spec__.loader.exec_module(self)
+                self.__class__ = ModuleType  # type: ignore[assignment]
+            finally:
+                del self._runs
+        return True
+
+
+class _ModulesOfTheAPI(MetaPathFinder):
+    """Finds modules that lie where the package's own code says, by running that. Asked when nobody else has one."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        del path, target
+        parent = fullname.rpartition(".")[0]
+        package = sys.modules.get(parent)
+        if parent != "tensorflow" or not isinstance(package, _Package) or not package.run():
+            return None
+        return PathFinder.find_spec(fullname, package.__path__)
 
 
 def _put_in_place() -> None:
@@ -46,6 +78,7 @@ def _put_in_place() -> None:
     package.__file__ = spec.origin
     package.__path__ = list(spec.submodule_search_locations)
     sys.modules["tensorflow"] = package
+    sys.meta_path.append(_ModulesOfTheAPI())
 
 
 _put_in_place()

@@ -22,7 +22,7 @@ from batchpredict.models import Column, Model, Outputs, Ragged, all_equal, call_
 Refusals = dict[int, RecordRefused]
 
 # Batches that fail whole before the model counts as refusing everything.
-_HOPELESS_AFTER = 3
+_ALL_REFUSED_AFTER = 3
 # A group should take about this long: long enough that what is done once a group, in Python, does not matter, short
 # enough that progress and cancellation stay smooth.
 _GROUP_SECONDS = 0.02
@@ -71,7 +71,7 @@ class Scorer:
 
     Attributes:
       grouping: several batches may go into one group; off while a crashing record is looked for.
-      on_hopeless: told, once, when the model has refused several batches whole, with its last message.
+      on_all_refused: told, once, when the model has refused several batches whole, with its last message.
       on_too_large: told, once, when a call was too large for the device: the rows of that call, the most that
         have fitted, and the model's message.
     """
@@ -80,7 +80,7 @@ class Scorer:
     batch_size: int
     clock: Callable[[], float] = time.perf_counter
     grouping: bool = True
-    on_hopeless: Callable[[str], None] | None = None
+    on_all_refused: Callable[[str], None] | None = None
     on_too_large: Callable[[int, int, str], None] | None = None
     stats: CallStats = field(default_factory=CallStats)
     _group: int = 1
@@ -96,7 +96,7 @@ class Scorer:
 
     def __post_init__(self) -> None:
         signature = self.model.signature
-        self._call_rows = 1 if signature.lone else self.batch_size
+        self._call_rows = 1 if signature.unbatched else self.batch_size
         self._unlike = [spec.alias for spec in signature.inputs if not spec.sparse]
         self._equal = signature.call_values
 
@@ -193,7 +193,7 @@ class Scorer:
             return
         fitting = min(_GROUP_SECONDS * count / self.batch_size / max(seconds, 1e-6), _GROUP_LONGEST)
         room = max(_GROUP_ROWS // self.batch_size, 1)
-        # At most doubled at a time, so that one lucky measurement makes no giant.
+        # At most doubled at a time, as a single measurement may be far too short.
         self._group = max(1, min(int(fitting), room, self._group * 2))
 
     def _score_batch(
@@ -202,7 +202,7 @@ class Scorer:
         count = len(rows)
         accepted_before = len(pieces)
         self._too_large, self._too_large_rows, self._fitted = None, 0, 0
-        step = self._call_rows if self._failed_whole < _HOPELESS_AFTER else 1
+        step = self._call_rows if self._failed_whole < _ALL_REFUSED_AFTER else 1
         for start in range(0, count, step):
             self._halve(columns, rows, start, min(start + step, count), pieces, refusals)
         if self._too_large is not None and self._fitted:
@@ -211,10 +211,10 @@ class Scorer:
             self._failed_whole = 0
             return
         self._failed_whole += 1
-        if self._failed_whole >= _HOPELESS_AFTER and not self._announced:
+        if self._failed_whole >= _ALL_REFUSED_AFTER and not self._announced:
             self._announced = True
-            if self.on_hopeless is not None:
-                self.on_hopeless(refusals[rows[-1]].message)
+            if self.on_all_refused is not None:
+                self.on_all_refused(refusals[rows[-1]].message)
 
     def _halve(
         self,

@@ -12,8 +12,6 @@ What differs: there a bad record took its whole batch with it, here it is refuse
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -26,6 +24,14 @@ from batchpredict.scoring.bulk import BulkParser
 from batchpredict.scoring.fields import Carried, ExampleFields, FieldRule, unexpected, unfit
 from batchpredict.scoring.instances import Instances, Origin
 from batchpredict.scoring.json_fields import field_texts, same_fields
+from batchpredict.scoring.json_text import (
+    TOO_DEEP,
+    decode_all_base64,
+    decode_base64,
+    may_hold_base64,
+    not_utf8,
+    parse_json,
+)
 
 Decoded: TypeAlias = tuple[dict[str, Column], "list[Carried] | None", Refusals]
 """Columns by alias, the fields that are carried past the model, and what was refused; a row for each record."""
@@ -88,7 +94,7 @@ class Decoder:
         )
 
     def _decode_raw(self, payloads: list[bytes]) -> Decoded:
-        refusals = _not_utf8(payloads) if self._text else {}
+        refusals = not_utf8(payloads) if self._text else {}
         return {self._signature.inputs[0].alias: payloads}, None, refusals
 
     def _decode_examples(self, payloads: list[bytes]) -> Decoded:
@@ -166,88 +172,6 @@ class Decoder:
             return [decode_base64(value) for value in values] if may_hold_base64(joined) else values
         except (ValueError, RecursionError):
             return None
-
-
-def parse_json(payloads: Sequence[bytes], *, text: bool) -> tuple[list[Any], Refusals]:
-    """JSON texts as values; None where a text was refused. `text`: they are lines, which must be UTF-8."""
-    refusals: Refusals = {}
-    loads = orjson.loads
-    try:
-        values = [loads(payload) for payload in payloads]
-    except orjson.JSONDecodeError:
-        values = [_parse_one(row, payload, refusals, text=text) for row, payload in enumerate(payloads)]
-    return values, refusals
-
-
-def decode_all_base64(values: list[Any], payloads: Sequence[bytes], refusals: Refusals) -> None:
-    """Replace base64 objects in values by their bytes, and add to `refusals` the rows where they are not base64."""
-    # Looking for the marker once in the whole run is far cheaper than walking every value.
-    if not may_hold_base64(b"".join(payloads)):
-        return
-    for row, value in enumerate(values):
-        if row not in refusals:
-            try:
-                values[row] = decode_base64(value)
-            except ValueError:
-                refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
-            except RecursionError:
-                refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
-
-
-def may_hold_base64(text: bytes) -> bool:
-    """Whether JSON text may hold a base64 object; a backslash-u could spell its key in another way."""
-    return b'"b64"' in text or b"\\u" in text
-
-
-def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> Any:
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
-        # Of what is no line of text it took any encoding of Unicode, with a byte order mark or without.
-        encoding = "utf-8" if text else json.detect_encoding(payload)
-        value = json.loads(payload.decode(encoding), parse_int=_integer)
-        if b"\\u" in payload:
-            # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        return value
-    except UnicodeEncodeError:
-        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: an escape that is half of a surrogate pair.")
-    except UnicodeDecodeError:
-        refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8 if text else NOT_JSON)
-    except json.JSONDecodeError as error:
-        refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
-    except (RecursionError, ValueError):
-        refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
-    return None
-
-
-def _integer(text: str) -> int | float:
-    """A whole number as orjson reads it: of more than 64 bits only as a float."""
-    value = int(text)
-    return value if -(2**63) <= value < 2**64 else float(text)
-
-
-def decode_base64(value: Any) -> Any:
-    """`value` with every object of the form {"b64": text} replaced by the bytes that it stands for.
-
-    As the service did, and the standard library does, this passes over characters that base64 does not have, such
-    as line breaks; what is left must be padded.
-
-    Raises:
-      ValueError: the text is not base64.
-    """
-    if isinstance(value, dict):
-        if len(value) == 1 and "b64" in value:
-            if not isinstance(value["b64"], str):
-                raise ValueError("b64 is not a string")
-            return base64.b64decode(value["b64"])
-        return {name: decode_base64(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [decode_base64(inner) for inner in value]
-    return value
 
 
 def divide(
@@ -339,28 +263,3 @@ def _unfit(value: Any, aliases: Sequence[str]) -> str | None:
     if not isinstance(value, Mapping):
         return f"Input mismatch: the instance must be an object with the fields {', '.join(aliases)}."
     return unfit(value, aliases)
-
-
-NOT_JSON = (
-    "The record is not JSON text. A signature that takes one string gets records as they are, tf.Examples for one; "
-    "this signature does not."
-)
-TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."
-NOT_UTF8 = "The line is not valid UTF-8; encode binary data as base64."
-
-
-def _not_utf8(payloads: list[bytes]) -> Refusals:
-    try:
-        # One decode for the whole run: a newline cannot be part of a longer UTF-8 sequence.
-        b"\n".join(payloads).decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    else:
-        return {}
-    refusals: Refusals = {}
-    for row, payload in enumerate(payloads):
-        try:
-            payload.decode("utf-8")
-        except UnicodeDecodeError:
-            refusals[row] = RecordRefused(INVALID_INPUTS, NOT_UTF8)
-    return refusals

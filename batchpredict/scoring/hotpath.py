@@ -11,12 +11,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict import storage
-from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, NoInput, OutputRefused, RecordRefused
+from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, OutputRefused, RecordRefused
 from batchpredict.formats import Border, Damage, Reader, ResultWriter, Rows, Run, Segment, Upcoming, fetching
 from batchpredict.ledger import Manifest, PartFile, PredictionSpec, SegmentReport, Staging, worker_name
 from batchpredict.models import Model
@@ -28,11 +27,10 @@ from batchpredict.scoring.instances import Instances, Regrouper
 from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.rows import Results
 from batchpredict.scoring.task import Task, Unwatched, Watch
+from batchpredict.scoring.versions import UnchangedSegments, check_unchanged, unreadable
 
 # Records that a reader hands over at a time, if a batch is not larger.
 _RUN_ROWS = 2048
-# Questions to a store at a time; a split of many small files has one for each.
-_CHECKERS = 16
 
 
 class SplitPredictor:
@@ -71,8 +69,10 @@ class SplitPredictor:
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
         self._decoder = Decoder(model.signature, rule, text=spec.input.text)
         self._read = spec.input.load_reader()
-        self._scorer = Scorer(model, spec.batch_size, on_hopeless=self._hopeless, on_too_large=self._too_large)
-        self._remarks = list(model.signature.remarks)
+        self._scorer = Scorer(
+            model, spec.batch_size, on_all_refused=self._all_refused, on_too_large=self._too_large
+        )
+        self._remarks = list(enumerate(model.signature.remarks))
         self._results = Results(spec, model.signature)
 
     def __call__(self, task: Task) -> Manifest | None:
@@ -83,7 +83,8 @@ class SplitPredictor:
             error budget is spent.
         """
         while self._remarks:
-            self._watch.warn(self._remarks.pop(0))
+            number, remark = self._remarks.pop(0)
+            self._watch.warn(f"signature.{number}", remark)
         return _Attempt(
             self._spec,
             self._staging,
@@ -100,16 +101,18 @@ class SplitPredictor:
         seconds, self._load_seconds = self._load_seconds, 0.0
         return seconds
 
-    def _hopeless(self, message: str) -> None:
+    def _all_refused(self, message: str) -> None:
         self._watch.warn(
+            "all_refused",
             f"the model has refused every record of several batches in a row: {message} "
-            "(--max-errors ends such a job early)"
+            "(--max-errors ends such a job early)",
         )
 
     def _too_large(self, rows: int, fitting: int, message: str) -> None:
         self._watch.warn(
+            "too_large",
             f"the device's memory does not hold a whole batch: a call of {rows} records failed, {fitting} fit; "
-            f"calls get smaller. {message}"
+            f"calls get smaller. {message}",
         )
 
 
@@ -137,7 +140,7 @@ class _Attempt:
         self.scorer.begin(grouping=not task.careful)
         stats = self.scorer.stats
         self.crashing = frozenset(task.crashing)
-        self.unchanged = _Unchanged()
+        self.unchanged = UnchangedSegments()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
         name = self.staging.new_part(split, self.spec.output.part_suffix)
         url = self.staging.part(name)
@@ -204,7 +207,7 @@ class _Attempt:
                     self.records_read = before + event.records
                 elif isinstance(event, Damage):
                     self.errors.damaged(segment.path, number, event)
-                    self.records_read = before + event.index + 1
+                    self.records_read = before + event.index + event.records
                     self._check_budget()
                 else:
                     regrouper.add(self._decode(number, segment, event, before + event.index))
@@ -234,8 +237,8 @@ class _Attempt:
             yield from self.read(segment, rows=rows, max_record_bytes=longest, upcoming=upcoming)
         except OSError as error:
             # A file that was cut off under the reader is said to be that.
-            _check_unchanged(segment)
-            raise _unreadable(segment, error) from error
+            check_unchanged(segment)
+            raise unreadable(segment, error) from error
         # Asked at the end, when the answer holds for all that was read.
         self.unchanged.check(segment)
 
@@ -314,53 +317,6 @@ class _Attempt:
             # What did not fail may wait for the model, but it has been read, and the user is told of how many.
             self.watch.scored(self.records_read - errors, errors, self.bytes_read, first, at_once=True)
             raise BudgetSpent(f"{first}")
-
-
-class _Unchanged:
-    """Checks that segments are still what was planned; on a store in the background, as a question takes 50 ms."""
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-        self._answers: list[Future[None]] = []
-
-    def check(self, segment: Segment) -> None:
-        """Raises NoInput, now or in `done`, if a file has another size or version than was planned."""
-        if storage.is_local(segment.path):
-            _check_unchanged(segment)
-            return
-        self._threads = self._threads or ThreadPoolExecutor(_CHECKERS, "versions")
-        self._answers.append(self._threads.submit(_check_unchanged, segment))
-
-    def done(self) -> None:
-        """Wait for all answers, the first bad one of which is raised."""
-        for answer in self._answers:
-            answer.result()
-
-    def close(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-
-
-def _check_unchanged(segment: Segment) -> None:
-    try:
-        now = storage.info(segment.path)
-    except OSError as error:
-        raise _unreadable(segment, error) from error
-    if now.size != segment.size:
-        # Told in bytes, as a file that was cut off is looked for by its size.
-        change = f"it had {segment.size} bytes and has {now.size} now"
-    elif segment.version and now.version != segment.version:
-        change = "its content is another"
-    else:
-        return
-    raise NoInput(
-        f"inputPaths: '{segment.path}' has changed since the job was planned ({change}); run the job again, which "
-        "makes it a job over what is there now."
-    )
-
-
-def _unreadable(segment: Segment, error: OSError) -> NoInput:
-    return NoInput(f"inputPaths: '{segment.path}' cannot be read: {error}")
 
 
 def _report(segment: Segment, border: Border) -> SegmentReport:

@@ -67,8 +67,8 @@ class Watch(Protocol):
         """
         ...
 
-    def warn(self, message: str) -> None:
-        """Something that the job's user should be told now."""
+    def warn(self, kind: str, message: str) -> None:
+        """Something that the job's user should be told now, once for each `kind`, which is a short stable word."""
         ...
 
 
@@ -86,5 +86,5 @@ class Unwatched:
     ) -> None:
         pass
 
-    def warn(self, message: str) -> None:
+    def warn(self, kind: str, message: str) -> None:
         pass

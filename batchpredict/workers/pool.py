@@ -18,13 +18,14 @@ from batchpredict.job import ErrorBudget
 from batchpredict.ledger import Manifest, Tally, check_early
 from batchpredict.scoring import Task
 from batchpredict.workers.process import Died, WorkerProcess
-from batchpredict.workers.protocol import Progress, Setup
+from batchpredict.workers.protocol import Progress, Setup, Warned
 from batchpredict.workers.slots import MachineSlots, Slot
-from batchpredict.workers.supervision import GiveUp, Instruction, SplitDeaths, Starts
+from batchpredict.workers.supervision import GiveUp, Instruction, ProcessStarts, SplitDeaths
 
 # Between two looks whether the machine has a slot: its holder is another process, which tells nobody.
 _SLOT_SECONDS = 0.5
-# Fresh processes that a split gets after its device has failed: one may have been the victim of another's mishap.
+# Fresh processes that a split gets after its device has failed. Two, as the first may still meet a device that the
+# failure of some other process has left unusable for a moment.
 _DEVICE_RETRIES = 2
 
 
@@ -32,7 +33,7 @@ class Worker(Protocol):
     """A worker process as its supervisor sees it: see `WorkerProcess`."""
 
     def run(
-        self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
+        self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[Warned], None]
     ) -> Manifest | None:
         """Have one split scored. None if another attempt had committed it first.
 
@@ -106,7 +107,7 @@ class WorkerPool:
         self._committed = self._allowance.before
         self._first_error: str | None = None
         self._failure: BatchPredictError | None = None
-        self._starts = Starts()
+        self._starts = ProcessStarts()
         self._exact_cuts = exact_cuts
         self._warned: set[str] = set()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="split")
@@ -274,14 +275,13 @@ class WorkerPool:
         assert self._failure is not None
         return self._failure
 
-    def _warn(self, message: str) -> None:
-        """Pass a warning on, unless another process has given it already, with other particulars perhaps."""
-        kind = message.partition(":")[0]
+    def _warn(self, warning: Warned) -> None:
+        """Pass a warning on, unless a process has given one of its kind already, with other particulars perhaps."""
         with self._lock:
-            known = kind in self._warned
-            self._warned.add(kind)
+            known = warning.kind in self._warned
+            self._warned.add(warning.kind)
         if not known:
-            self._on_warning(message)
+            self._on_warning(warning.message)
 
     def _errors_left(self) -> int | None:
         budget = self._allowance.budget

@@ -92,7 +92,7 @@ class WorkerProcess:
             self._connection.send(setup)
 
     def run(
-        self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
+        self, task: Task, on_progress: Callable[[Progress], None], on_warning: Callable[[Warned], None]
     ) -> Manifest | None:
         """Have one split scored. None if another attempt had committed it first.
 
@@ -110,7 +110,7 @@ class WorkerProcess:
             if isinstance(message, Progress):
                 on_progress(message)
             elif isinstance(message, Warned):
-                on_warning(message.message)
+                on_warning(message)
             elif isinstance(message, Done):
                 return message.manifest
             else:

@@ -50,8 +50,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something to tell the job's user."""
+    """Something to tell the job's user, once however many processes find it.
 
+    Attributes:
+      kind: a short stable word, which tells warnings apart that are not the same.
+      message: what to say, which may differ from one process to the next.
+    """
+
+    kind: str
     message: str
 
 

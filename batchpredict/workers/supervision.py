@@ -20,7 +20,7 @@ model are watched, per split, by `SplitDeaths`:
 SIGKILL comes from outside, from an operator or a machine short of memory; a crash of the model's own says enough at
 once.
 
-Deaths before a process has loaded the model are watched over all splits, by `Starts`:
+Deaths before a process has loaded the model are watched over all splits, by `ProcessStarts`:
 
     the process                      what was known                          the next attempt
     -------------------------------  --------------------------------------  ----------------------------------
@@ -155,7 +155,7 @@ class SplitDeaths:
 
 
 @dataclass(frozen=True)
-class Starts:
+class ProcessStarts:
     """What is known of the starts of a pool's processes.
 
     Attributes:
@@ -166,11 +166,11 @@ class Starts:
     failed: int = 0
     ever_ready: bool = False
 
-    def after_ready(self) -> Starts:
+    def after_ready(self) -> ProcessStarts:
         """A process has loaded the model."""
-        return Starts(0, ever_ready=True)
+        return ProcessStarts(0, ever_ready=True)
 
-    def after_death(self, task: Task, end: ProcessEnd, said: str) -> tuple[Starts, Instruction]:
+    def after_death(self, task: Task, end: ProcessEnd, said: str) -> tuple[ProcessStarts, Instruction]:
         """What is known after a process has died before it was ready, and what to do.
 
         Args:

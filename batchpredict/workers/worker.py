@@ -88,13 +88,14 @@ def _prepare() -> None:
 def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
     """Load a job's model into this process."""
     started = time.monotonic()
-    from batchpredict.models import TENSORFLOW_VERSION, SavedModel, fetch_model, model_digest
+    from batchpredict.models import TENSORFLOW_VERSION, SavedModel, fetch_model
 
     spec = PredictionSpec.from_json(setup.spec)
-    if setup.model is not None and model_digest(spec.model_uri) != setup.model:
-        raise ModelUnusable(f"uri: the model at '{spec.model_uri}' has changed since the job was planned.")
+    _check_model(spec.model_uri, setup.model)
     path = fetch_model(spec.model_uri)
     model = SavedModel(path, spec.signature_name, threads=setup.threads, name=spec.model_uri)
+    # It may have been replaced while it was fetched and read.
+    _check_model(spec.model_uri, setup.model)
     # The collector would walk TensorFlow's million objects again and again, for the lists of rows that come
     # and go; measured at batch 1024: half of the time.
     gc.collect()
@@ -108,6 +109,14 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
         watch=watch,
         tensorflow=TENSORFLOW_VERSION,
     )
+
+
+def _check_model(uri: str, planned: str | None) -> None:
+    """Raises ModelUnusable if a model's files have another digest than those that the job was planned with."""
+    from batchpredict.models import model_digest
+
+    if planned is not None and model_digest(uri) != planned:
+        raise ModelUnusable(f"uri: the model at '{uri}' has changed since the job was planned.")
 
 
 class PipeWatch:
@@ -132,5 +141,5 @@ class PipeWatch:
             self._reported = now
             self._connection.send(Progress(predictions, errors, bytes_read, first_error))
 
-    def warn(self, message: str) -> None:
-        self._connection.send(Warned(message))
+    def warn(self, kind: str, message: str) -> None:
+        self._connection.send(Warned(kind, message))

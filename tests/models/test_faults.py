@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from batchpredict.errors import BatchTooLarge, DeviceFailed, InternalFailure, ModelUnusable, RecordRefused
-from batchpredict.models.faults import FAULTS, Fault, fault_of, without_kernel, without_op
+from batchpredict.models.faults import FAULTS, Fault, fault_of, named_in, without_kernel, without_op
 from batchpredict.models.saved_model import SavedModel
 
 E = tf.errors
@@ -99,12 +99,73 @@ class TestOps:
 
     def test_one_without_a_kernel_for_these_devices_is_found(self) -> None:
         model = nodes(Relu={"T": tf.float32}, NcclAllReduce={"T": tf.float32})
-        found = without_kernel(model, {"CPU"})
-        assert found is not None
-        assert found.name == "ncclallreduce"
-        assert without_kernel(model[:1], {"CPU"}) is None
+        assert [node.name for node in without_kernel(model, {"CPU"})] == ["ncclallreduce"]
+        assert without_kernel(model[:1], {"CPU"}) == []
 
     def test_a_kernel_for_other_types_does_not_count(self) -> None:
-        found = without_kernel(nodes(Relu={"T": tf.string}), {"CPU"})
-        assert found is not None
-        assert found.name == "relu"
+        assert [node.name for node in without_kernel(nodes(Relu={"T": tf.string}), {"CPU"})] == ["relu"]
+
+    def test_is_to_blame_if_it_is_named(self) -> None:
+        (node,) = nodes(NcclAllReduce={})
+        assert named_in("No registered 'NcclAllReduce' OpKernel for CPU devices", [node]) is node
+        assert named_in("No registered 'Relu' OpKernel for CPU devices", [node]) is None
+
+
+@pytest.fixture(scope="module")
+def branching(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that refuses what is not finite, and whose branch for negative values has no kernel on a CPU.
+
+    TensorFlow makes a branch of a plain `If` ready when it is first taken.
+    """
+    from tensorflow.python.framework import function
+
+    v1 = tf.compat.v1
+
+    @function.Defun(tf.float32)
+    def reduced(x: Any) -> Any:
+        return tf.raw_ops.NcclAllReduce(input=x, reduction="sum", num_devices=1, shared_name="one")
+
+    @function.Defun(tf.float32)
+    def doubled(x: Any) -> Any:
+        return tf.raw_ops.CheckNumerics(tensor=2 * x, message="it must be finite")
+
+    path = str(tmp_path_factory.mktemp("models") / "branching")
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], name="x")
+        negative = tf.reduce_any(x < 0)
+        (y,) = tf.raw_ops.If(
+            cond=negative,
+            input=[x],
+            Tout=[tf.float32],
+            then_branch=reduced,
+            else_branch=doubled,
+            output_shapes=[[None]],
+        )
+        v1.saved_model.simple_save(session, path, {"x": x}, {"y": tf.ensure_shape(y, [None])})
+    return path
+
+
+class TestBranchWithoutKernel:
+    def test_ends_the_job_when_it_is_taken(self, branching: str) -> None:
+        model = SavedModel(branching)
+        assert model.call({"x": np.ones(2, np.float32)}, 2)["y"].tolist() == [2.0, 2.0]
+        with pytest.raises(ModelUnusable, match=r"has no kernel for its op NcclAllReduce \(\w+\) on CPU"):
+            model.call({"x": -np.ones(2, np.float32)}, 2)
+
+    def test_does_not_take_the_blame_for_a_record(self, branching: str) -> None:
+        with pytest.raises(RecordRefused, match="it must be finite"):
+            SavedModel(branching).call({"x": np.full(2, np.inf, np.float32)}, 2)
+
+    def test_is_looked_for_once(self, branching: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        searches: list[Any] = []
+
+        def search(*given: Any) -> list[Any]:
+            searches.append(given)
+            return without_kernel(*given)
+
+        monkeypatch.setattr("batchpredict.models.saved_model.without_kernel", search)
+        model = SavedModel(branching)
+        for _ in range(3):
+            with pytest.raises(RecordRefused):
+                model.call({"x": np.full(2, np.inf, np.float32)}, 2)
+        assert len(searches) == 1

@@ -47,6 +47,11 @@ class TestChoice:
             choose_meta_graph(with_tags())
 
 
+@tf.function
+def beside_a_constant(x: Any) -> Any:
+    return x + 1, tf.constant([1.0, 2.0, 3.0])
+
+
 def signature(x: tuple[int | None, ...], output: str) -> Signature:
     """The signature of a graph that takes `x` of a shape and gives something as `y`."""
     graph = tf.Graph()
@@ -55,6 +60,10 @@ def signature(x: tuple[int | None, ...], output: str) -> Signature:
         y = {
             "same": lambda: tf.identity(inputs),
             "constant of three": lambda: tf.constant([1.0, 2.0, 3.0]),
+            "constant of one": lambda: tf.constant([1.0]),
+            "constant of a function": lambda: tf.function(lambda x: (tf.constant([1.0, 2.0, 3.0]), x + 1))(inputs)[
+                0
+            ],
             "sum": lambda: tf.reduce_sum(inputs),
             "mean": lambda: tf.reduce_mean(inputs, axis=0),
             "count in a loop": lambda: tf.while_loop(
@@ -77,9 +86,11 @@ class TestBatchDimension:
             ((3, 3), "same", True),
             ((None, 3), "constant of three", False),
             ((2, 3), "constant of three", False),
-            # The first dimension is the batch that the graph was built for.
-            ((3, 3), "constant of three", True),
+            # The first dimension is the batch that the graph was built for, if it depends on the inputs.
             ((3, 3), "mean", True),
+            ((3, 3), "constant of three", False),
+            ((3, 3), "constant of a function", False),
+            ((1, 3), "constant of one", True),
             # A graph for one record, whose output has lost the dimension.
             ((1, 3), "sum", True),
         ],
@@ -108,5 +119,5 @@ class TestBatchDimension:
     @pytest.mark.parametrize("output", ["sum", "same"])
     def test_all_is_the_record_s_where_a_call_is_one(self, output: str) -> None:
         found = signature((), output)
-        assert found.lone
+        assert found.unbatched
         assert not found.outputs[0].batched

@@ -228,6 +228,22 @@ class TestFixedBatch:
         assert outputs["y"].tolist() == self.ROWS[:count].sum(axis=1).tolist()
 
 
+class Labelled(tf.Module):  # type: ignore[misc]
+    """Built for three records, with three labels."""
+
+    @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, name="x")])
+    def score(self, x: Any) -> Any:
+        return {"y": 2 * x, "labels": tf.constant([b"a", b"b", b"c"])}
+
+
+def test_as_many_constants_as_a_fixed_batch_has_records_are_given_to_each(tmp_path: Any) -> None:
+    module = Labelled()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.score)
+    outputs = SavedModel(str(tmp_path)).call({"x": np.ones(4, np.float32)}, 4)
+    assert outputs["labels"].tolist() == [[b"a", b"b", b"c"]] * 4
+    assert outputs["y"].tolist() == [2.0] * 4
+
+
 def test_ragged_rows_of_one_shape_are_one_call(load: Any) -> None:
     outputs = load("varlen").call({"x": Ragged([np.ones(3, np.float32), np.zeros(3, np.float32)])}, 2)
     assert outputs["total"].tolist() == [3, 0]

@@ -123,7 +123,7 @@ class TestCalls:
     def test_a_model_that_refuses_everything_soon_costs_a_call_a_row(self) -> None:
         model = Doubling(lambda _: True)
         told: list[str] = []
-        scorer = Scorer(model, 16, on_hopeless=told.append)
+        scorer = Scorer(model, 16, on_all_refused=told.append)
         for start in range(0, 48, 16):
             scorer.score(*group(start, start + 16))
         model.calls.clear()
@@ -136,7 +136,7 @@ class TestCalls:
     def test_two_batches_that_fail_whole_are_no_reason_to_despair(self) -> None:
         model = Doubling(lambda row: row < 32)
         told: list[str] = []
-        scorer = Scorer(model, 16, on_hopeless=told.append)
+        scorer = Scorer(model, 16, on_all_refused=told.append)
         for start in range(0, 64, 16):
             scorer.score(*group(start, start + 16))
         assert told == []
@@ -367,8 +367,11 @@ class TestWhoseFault:
 class Product(InBatches):
     """y = a * b: `b` has one value a call, or both do."""
 
-    def __init__(self, *, lone: bool) -> None:
-        a, b = TensorSpec("a", "int64", () if lone else (None,), not lone), TensorSpec("b", "int64", (), False)
+    def __init__(self, *, unbatched: bool) -> None:
+        a, b = (
+            TensorSpec("a", "int64", () if unbatched else (None,), not unbatched),
+            TensorSpec("b", "int64", (), False),
+        )
         self.signature = Signature("s", (a, b), (TensorSpec("y", "int64", (None,)),))
         self.calls: list[list[int]] = []
 
@@ -382,16 +385,16 @@ class Product(InBatches):
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 8), st.booleans())
 def test_rows_with_unlike_values_of_a_scalar_input_never_share_a_call(
-    values: list[int], batch: int, lone: bool
+    values: list[int], batch: int, unbatched: bool
 ) -> None:
-    model = Product(lone=lone)
+    model = Product(unbatched=unbatched)
     count = len(values)
     columns: dict[str, Column] = {"a": np.arange(count), "b": np.array(values)}
     pieces, refusals = Scorer(model, batch).score(columns, count)
     found = {row: int(piece.outputs["y"][at]) for piece in pieces for at, row in enumerate(piece.rows)}
     assert not refusals
     assert found == {row: row * value for row, value in enumerate(values)}
-    assert max(map(len, model.calls)) <= (1 if lone else batch)
-    if not lone:
+    assert max(map(len, model.calls)) <= (1 if unbatched else batch)
+    if not unbatched:
         batches = [set(values[start : start + batch]) for start in range(0, count, batch)]
         assert len(model.calls) == sum(map(len, batches))

@@ -20,7 +20,7 @@ from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.task import Task
 from batchpredict.workers.pool import Allowance, WorkerPool
 from batchpredict.workers.process import Died
-from batchpredict.workers.protocol import Progress, Setup
+from batchpredict.workers.protocol import Progress, Setup, Warned
 from batchpredict.workers.slots import MachineSlots
 from batchpredict.workers.supervision import ProcessEnd
 
@@ -334,10 +334,11 @@ def test_a_kind_of_warning_is_given_once(pool: Any) -> None:
     said: list[str] = []
 
     def run(worker: Worker, task: Task, on_progress: Any, on_warning: Any) -> Manifest | None:
-        on_warning(f"the model has refused everything: {task.split.index}")
+        on_warning(Warned("all_refused", f"the model: it has refused everything {task.split.index}"))
+        on_warning(Warned("too_large", f"the model: a call of it is too large {task.split.index}"))
         return manifest(task.split.index)
 
     workers, _ = pool(run, on_warning=said.append)
     for index in range(3):
         workers.submit(task(index)).result()
-    assert said == ["the model has refused everything: 0"]
+    assert said == ["the model: it has refused everything 0", "the model: a call of it is too large 0"]

@@ -47,7 +47,7 @@ def workers() -> list[psutil.Process]:
 
 def run(worker: WorkerProcess, task: Task) -> Any:
     told: list[Progress] = []
-    return worker.run(task, told.append, pytest.fail)
+    return worker.run(task, told.append, lambda warning: pytest.fail(warning.message))
 
 
 def test_a_split_is_scored_and_committed_once(process: WorkerProcess, prepared: Prepared) -> None:

@@ -14,7 +14,7 @@ from batchpredict.formats.records import Segment
 from batchpredict.formats.splits import Split
 from batchpredict.scoring.place import Place, Range
 from batchpredict.scoring.task import Task
-from batchpredict.workers.supervision import GiveUp, Instruction, ProcessEnd, SplitDeaths, Starts, TryAgain
+from batchpredict.workers.supervision import GiveUp, Instruction, ProcessEnd, ProcessStarts, SplitDeaths, TryAgain
 
 TASK = Task(Split(4, (Segment("in.json", 0, 100, 100),)))
 CRASHED = ProcessEnd(-signal.SIGABRT)
@@ -188,7 +188,7 @@ class TestGivingUp:
 class TestStarts:
     def run(self, ends: list[int | None]) -> list[str]:
         """What is said of starts that end one after the other; None is one that is ready."""
-        starts, said = Starts(), []
+        starts, said = ProcessStarts(), []
         for status in ends:
             instruction: Instruction
             if status is None:
