@@ -63,6 +63,11 @@ __all__ = [
     "predict",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,

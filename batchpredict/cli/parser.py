@@ -64,11 +64,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, commands = build()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and not given[0].startswith("-") and given[0] not in commands:
-        parser.error(f"there is no command '{given[0]}'{suggestion(given[0], list(commands))}")
+        hint = suggestion(given[0], list(commands)) or f"; there are {', '.join(commands)}"
+        parser.error(f"there is no command '{given[0]}'{hint}")
+    # Flags of a command before its name: argparse would take their values for the name.
+    if given and given[0].startswith("-") and given[0] not in parser.flags():
+        parser.error(f"a command comes before '{given[0].partition('=')[0]}': {' or '.join(commands)}")
     known, unknown = parser.parse_known_args(given)
     if known.command is None:
-        if unknown:
-            parser.error(f"a command is missing before '{unknown[0]}': {' or '.join(commands)}")
         parser.print_help()
         parser.exit(SUCCEEDED)
     elsewhere = known.command == "predict" and known.runner != "DirectRunner"

@@ -55,7 +55,8 @@ _OUTPUTS = ("JSON", "CSV", "PARQUET")
 
 def _for_input(value: DataFormat) -> DataFormat:
     if value.value not in _INPUTS:
-        raise refuse(f"{value} is not a format of input files; expected one of {', '.join(_INPUTS)}.")
+        more = " A CSV file becomes Parquet by pyarrow.csv.read_csv." if value is DataFormat.CSV else ""
+        raise refuse(f"{value} is not a format of input files; expected one of {', '.join(_INPUTS)}.{more}")
     return value
 
 

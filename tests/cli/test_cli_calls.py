@@ -109,7 +109,7 @@ def test_bare_it_prints_its_help():
 
 
 WRONG = {
-    "no command": (["--quiet"], "batchpredict: a command is missing before '--quiet': predict or inspect or clean"),
+    "no command": (["--quiet"], "batchpredict: a command comes before '--quiet': predict or inspect or clean"),
     "unknown command": (["predit"], "there is no command 'predit'; did you mean 'predict'?"),
     "unknown flag": ([*call(), "--batch-sise=3"], "there is no flag '--batch-sise'; did you mean '--batch-size'?"),
     "abbreviated flag": ([*call(), "--batch=3"], "there is no flag '--batch'"),
