@@ -307,5 +307,5 @@ def read_page(staging: Staging, plan: Plan, page: int) -> Iterator[Split]:
 def _gone(staging: Staging) -> StagingDamaged:
     return StagingDamaged(
         f"The plan {staging.plan} is gone; somebody removed it while the job ran (another run with --fresh, "
-        "perhaps). Run the job again."
+        "or batchpredict clean, perhaps). Run the job again."
     )

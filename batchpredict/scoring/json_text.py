@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> A
         # The service read JSON as Python does: NaN and Infinity as bare words, numbers of any size.
         # Of what is no line of text it took any encoding of Unicode, with a byte order mark or without.
         encoding = "utf-8" if text else json.detect_encoding(payload)
-        value = json.loads(payload.decode(encoding), parse_int=_integer)
+        value = json.loads(payload.decode(encoding), parse_int=_integer, parse_float=_float)
         if b"\\u" in payload:
             # Python lets half of a surrogate pair pass, which is no text: neither a model nor a file can have it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -74,6 +75,8 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> A
         refusals[row] = RecordRefused(INVALID_INPUTS, _NOT_UTF8 if text else _NOT_JSON)
     except json.JSONDecodeError as error:
         refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
+    except _OutOfRange:
+        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: a number out of the range of a double.")
     except (RecursionError, ValueError):
         refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
     return None
@@ -82,7 +85,18 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> A
 def _integer(text: str) -> int | float:
     """A whole number as orjson reads it: of more than 64 bits only as a float."""
     value = int(text)
-    return value if -(2**63) <= value < 2**64 else float(text)
+    return value if -(2**63) <= value < 2**64 else _float(text)
+
+
+class _OutOfRange(ValueError):
+    """A number that a double cannot hold. Python would make an infinity of it, which nobody has written."""
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _OutOfRange(text)
+    return value
 
 
 def decode_base64(value: Any) -> Any:

@@ -6,6 +6,7 @@ hard link or a rename.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -26,6 +27,9 @@ class LocalStore(Store):
     is_local = True
 
     def local_path(self, url: str) -> str:
+        if url.startswith("~"):
+            # A name to the letter, which a shell would have replaced: fsspec would too, by half.
+            return os.path.abspath(url)
         return cast(str, LocalFileSystem._strip_protocol(url))
 
     def info(self, url: str) -> Input:
@@ -237,9 +241,19 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
     try:
         with os.scandir(folder or "/") as entries:
             for entry in entries:
-                yield entry.name, entry.is_dir()
+                yield entry.name, _is_folder(entry)
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        # A link that leads to itself leads nowhere.
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable[[str], bool]) -> Iterator[str]:
@@ -271,10 +285,16 @@ def _written_aside(path: str, data: bytes) -> str:
     """A synced file of another name in the folder of `path`, to be given its name in one step."""
     folder = os.path.dirname(path)
     aside = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
-    with open(aside, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(aside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # On a full disk, for one.
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
     return aside
 
 

@@ -87,6 +87,8 @@ def _resolved(store: Store, pattern: str) -> tuple[str, list[str]]:
             continue
         here = "/".join(parts[: at + 1])
         last = at == len(parts) - 1
-        if not (("*" not in parts[at] and exists(here)) if last else store.is_directory(here)):
+        # A file whose name holds an asterisk is among what that name matches as a pattern.
+        literal = store.is_directory(here) or (last and "*" not in parts[at] and exists(here))
+        if not literal:
             return "/".join(parts[:at]) or "/", parts[at:]
     return pattern, []
