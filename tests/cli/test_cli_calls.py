@@ -47,9 +47,9 @@ INSTANT = {
 @pytest.mark.parametrize("name", INSTANT)
 def test_help_and_wrong_calls_answer_at_once(name, tmp_path):
     arguments, status = INSTANT[name]
-    seconds = []
-    for _ in range(3):
-        # Processor time, which is the answer's time on an idle machine and does not fail on a busy one.
+    seconds: list[float] = []
+    # Processor time, which is the answer's time on an idle machine; on a busy one it may take some attempts to see it.
+    while len(seconds) < 8 and min(seconds, default=1.0) >= 0.5:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run_cli(*arguments, cwd=tmp_path).returncode == status
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
