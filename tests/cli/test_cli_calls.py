@@ -48,7 +48,7 @@ INSTANT = {
 def test_help_and_wrong_calls_answer_at_once(name, tmp_path):
     arguments, status = INSTANT[name]
     seconds: list[float] = []
-    # Processor time, which is the answer's time on an idle machine; on a busy one it may take some attempts to see it.
+    # Processor time, which is the answer's time on an idle machine; on a busy one it takes attempts to see it.
     while len(seconds) < 8 and min(seconds, default=1.0) >= 0.5:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run_cli(*arguments, cwd=tmp_path).returncode == status
