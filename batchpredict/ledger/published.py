@@ -119,7 +119,11 @@ def occupancy(output_path: str) -> Occupancy:
     """
 
     def ask(question: Callable[..., bool], *about: str) -> bool:
-        return reading(output_path, question, *about)
+        try:
+            return reading(output_path, question, *about)
+        except FileNotFoundError as error:
+            # No answer to these: it is the bucket that is not there.
+            raise OutputRefused(f"outputPath: cannot read '{output_path}': {error}") from error
 
     if ask(storage.exists, output_path) and not ask(storage.is_directory, output_path):
         raise OutputRefused(f"outputPath: '{output_path}' is a file; it must be a folder.")
