@@ -6,7 +6,6 @@ Imports next to nothing but the standard library, so that help and usage errors 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from batchpredict import __version__
 from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL
+from batchpredict.runners import closest
 
 _PREDICT = """\
 Score files with a SavedModel on this machine.
@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, commands = build()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and not given[0].startswith("-") and given[0] not in commands:
-        hint = suggestion(given[0], list(commands)) or f"; there are {', '.join(commands)}"
+        hint = closest(given[0], list(commands)) or f"; there are {', '.join(commands)}"
         parser.error(f"there is no command '{given[0]}'{hint}")
     # Flags of a command before its name: argparse would take their values for the name.
     if given and given[0].startswith("-") and given[0] not in parser.flags():
@@ -81,14 +81,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         kind = "flag" if wrong.startswith("-") else "argument"
         if kind == "argument" and known.command == "predict":
             command.error(f"there is no argument '{wrong}'; a pattern for --input-paths must stand in quotes")
-        command.error(f"there is no {kind} '{wrong}'{suggestion(wrong, command.flags())}")
+        command.error(f"there is no {kind} '{wrong}'{closest(wrong, command.flags())}")
     return known
-
-
-def suggestion(wrong: str, known: Sequence[str]) -> str:
-    """ ", did you mean '…'?" if something known looks like it."""
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -48,9 +47,6 @@ def load_job(url: str) -> Job:
 def _contents(url: str) -> bytes:
     if url == STDIN:
         return sys.stdin.buffer.read()
-    if "://" not in url and not os.path.exists(url):
-        # Said before anything that takes its time to import.
-        raise FileNotFoundError(url)
     from batchpredict import storage
 
     return storage.read_bytes(url)

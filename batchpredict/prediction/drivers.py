@@ -67,56 +67,37 @@ class DriverHere:
         cls, request: Request, workers: int | None, channel: Channel, observer: Observer[Snapshot]
     ) -> DriverHere:
         """Plan a job and start its workers; where nothing is left to score, do what is left at once."""
-        # Most jobs need a worker: one imports TensorFlow while this plans, and ends if there is nothing to do.
-        with contextlib.ExitStack() as unless_used:
+        with contextlib.ExitStack() as undo:
+            # Most jobs need a worker: one imports TensorFlow while this plans, and ends if there is nothing to do.
             early = WorkerProcess()
-            unless_used.callback(early.close)
-            return cls._begin(request, workers, channel, observer, early, unless_used)
-
-    @classmethod
-    def _begin(
-        cls,
-        request: Request,
-        workers: int | None,
-        channel: Channel,
-        observer: Observer[Snapshot],
-        early: WorkerProcess,
-        unless_used: contextlib.ExitStack,
-    ) -> DriverHere:
-        prepared = prepare(request)
-        if prepared.done is not None:
-            return cls(prepared, channel, observer, output=prepared.done)
-        plan, staging = prepared.plan, prepared.staging
-        feed = ManifestFeed(staging, plan)
-        first = feed.poll()
-        observer.progress(first)
-        todo = first.splits - first.splits_done
-        processes = min(Placement(workers=workers).processes(request.spec), max(todo, 1))
-        if not todo:
-            # An interrupted publish, perhaps. There is no need for Beam and TensorFlow.
-            return cls(prepared, channel, observer, feed=feed, output=publish_job(prepared, processes))
-        pool = make_pool(request.spec, plan, processes, before=first.resumed, on_warning=observer.warning)
-        offer_pool(staging, pool)
-        try:
+            undo.callback(early.close)
+            prepared = prepare(request)
+            if prepared.done is not None:
+                observer.message(FINISHED_BEFORE)
+                return cls(prepared, channel, observer, output=prepared.done)
+            plan, staging = prepared.plan, prepared.staging
+            feed = ManifestFeed(staging, plan)
+            first = feed.poll()
+            observer.progress(first)
+            todo = first.splits - first.splits_done
+            processes = min(Placement(workers=workers).processes(request.spec), max(todo, 1))
+            if not todo:
+                # An interrupted publish, perhaps. There is no need for Beam and TensorFlow.
+                return cls(prepared, channel, observer, feed=feed, output=publish_job(prepared, processes))
+            pool = make_pool(request.spec, plan, processes, before=first.resumed, on_warning=observer.warning)
+            undo.callback(pool.close)
+            offer_pool(staging, pool)
+            undo.callback(withdraw_pool, staging, pool)
+            undo.callback(pool.cancel)
             # Before Beam is imported, so that workers load the model meanwhile.
             pool.adopt(early)
-            unless_used.pop_all()
             pool.start(todo)
-        except BaseException:
-            pool.cancel()
-            withdraw_pool(staging, pool)
-            pool.close()
-            raise
+            undo.pop_all()
         return cls(prepared, channel, observer, workers=processes, pool=pool, feed=feed)
 
     @property
     def done(self) -> bool:
         return self._output is not None
-
-    @property
-    def finished_before(self) -> bool:
-        """The results were there before the job was begun."""
-        return self._prepared.done is not None
 
     def expand(self, pipeline: Any) -> None:
         from batchpredict.prediction.transforms import BatchPredict

@@ -11,7 +11,7 @@ from batchpredict.errors import WrongFlag
 from batchpredict.job import Job
 from batchpredict.ledger import FOLDER, Snapshot
 from batchpredict.prediction.drivers import DriverElsewhere, DriverHere
-from batchpredict.prediction.request import FINISHED_BEFORE, Request
+from batchpredict.prediction.request import Request
 from batchpredict.runners import Channel, Needs, Observer
 
 
@@ -69,10 +69,7 @@ class PredictionWork:
         Raises:
           JobFailed: no input, no model, or an output folder that cannot be used.
         """
-        driver = DriverHere.begin(self._request, self._workers, channel, observer)
-        if driver.finished_before:
-            observer.message(FINISHED_BEFORE)
-        return driver
+        return DriverHere.begin(self._request, self._workers, channel, observer)
 
     def elsewhere(self, channel: Channel | None, observer: Observer[Snapshot]) -> DriverElsewhere:
         """The pipeline plans the job where it runs, with paths that mean the same there."""

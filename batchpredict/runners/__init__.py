@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchpredict.runners.dataflow import DataflowRunner
     from batchpredict.runners.dataflow_service import Service
     from batchpredict.runners.drive import run, silence_threads
-    from batchpredict.runners.flags import check_known, spelled, take_runner
+    from batchpredict.runners.flags import check_known, closest, spelled, take_runner
     from batchpredict.runners.interface import Execution, Runner
     from batchpredict.runners.log_file import summary_line
     from batchpredict.runners.step import Step
@@ -36,6 +36,7 @@ __all__ = [
     "Work",
     "check_known",
     "choose",
+    "closest",
     "run",
     "silence_threads",
     "spelled",
@@ -61,6 +62,7 @@ if not TYPE_CHECKING:
             "Work": "work",
             "check_known": "flags",
             "choose": "choice",
+            "closest": "flags",
             "summary_line": "log_file",
             "run": "drive",
             "silence_threads": "drive",

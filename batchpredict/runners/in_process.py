@@ -76,12 +76,11 @@ class Running(Generic[S, R]):
         return ""
 
     def output(self) -> R:
-        error = None if self._pipeline is None else self._pipeline.error
-        if error is not None:
-            reason = self._channel.failure() or _ours(error, self._pipeline)
+        if self._pipeline is not None and self._pipeline.error is not None:
+            reason = self._channel.failure() or _explained(self._pipeline.error, self._pipeline.text)
             # What still waits must not be done for a work that has ended.
             self._driver.stop()
-            raise reason from error
+            raise reason from self._pipeline.error
         output = self._driver.output()
         if output is None:
             raise JobFailed("The pipeline ended without publishing the results.")
@@ -93,12 +92,11 @@ class Running(Generic[S, R]):
             self._channel.forget()
 
 
-def _ours(error: BaseException, pipeline: Pipeline | None) -> BatchPredictError:
-    """What an error of Beam's comes to for which no step has given a reason."""
+def _explained(error: BaseException, text: str) -> BatchPredictError:
+    """What an error of Beam's, which says `text`, comes to where no step has given a reason."""
     if isinstance(error, BatchPredictError):
         return error
-    told = None if pipeline is None else told_by(pipeline.text)
-    return told or JobFailed(f"The pipeline failed: {type(error).__name__}: {error}")
+    return told_by(text) or JobFailed(f"The pipeline failed: {type(error).__name__}: {error}")
 
 
 def _launcher(driver: Driver[S, R], flags: Sequence[str]) -> Launch:

@@ -88,7 +88,7 @@ def _resolved(store: Store, pattern: str) -> tuple[str, list[str]]:
         here = "/".join(parts[: at + 1])
         last = at == len(parts) - 1
         # A file whose name holds an asterisk is among what that name matches as a pattern.
-        literal = store.is_directory(here) or (last and "*" not in parts[at] and exists(here))
+        literal = exists(here) if last and "*" not in parts[at] else store.is_directory(here)
         if not literal:
             return "/".join(parts[:at]) or "/", parts[at:]
     return pattern, []
