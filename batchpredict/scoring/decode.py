@@ -31,6 +31,7 @@ from batchpredict.scoring.json_text import (
     may_hold_base64,
     not_utf8,
     parse_json,
+    refuse_out_of_range,
 )
 
 Decoded: TypeAlias = tuple[dict[str, Column], "list[Carried] | None", Refusals]
@@ -122,7 +123,8 @@ class Decoder:
         return {spec.alias: column}, None, refusals
 
     def _decode_json(self, payloads: list[bytes]) -> Decoded:
-        values, refusals = parse_json(payloads, text=self._text)
+        values, refusals, out_of_range = parse_json(payloads, text=self._text)
+        refuse_out_of_range(values, out_of_range, refusals)
         decode_all_base64(values, payloads, refusals)
         return columnarize(values, self._signature, refusals), None, refusals
 
@@ -131,8 +133,9 @@ class Decoder:
         decoded = self._decode_same_fields(payloads)
         if decoded is not None:
             return decoded
-        values, refusals = parse_json(payloads, text=self._text)
+        values, refusals, out_of_range = parse_json(payloads, text=self._text)
         inner, carried = divide(values, payloads, self._rule, refusals)
+        refuse_out_of_range(inner, out_of_range, refusals)
         decode_all_base64(inner, payloads, refusals)
         return columnarize(inner, self._signature, refusals), carried, refusals
 

@@ -24,15 +24,26 @@ TOO_DEEP = "Invalid JSON: nested too deeply, or a number too long."
 _NOT_UTF8 = "The line is not valid UTF-8; encode binary data as base64."
 
 
-def parse_json(payloads: Sequence[bytes], *, text: bool) -> tuple[list[Any], Refusals]:
-    """JSON texts as values; None where a text was refused. `text`: they are lines, which must be UTF-8."""
+def parse_json(payloads: Sequence[bytes], *, text: bool) -> tuple[list[Any], Refusals, list[int]]:
+    """JSON texts as values; None where a text was refused. `text`: they are lines, which must be UTF-8.
+
+    The last of the three names the rows that hold a number out of the range of a double: to be refused by
+    `refuse_out_of_range`, once it is known which fields are read as numbers at all.
+    """
     refusals: Refusals = {}
     loads = orjson.loads
     try:
-        values = [loads(payload) for payload in payloads]
+        return [loads(payload) for payload in payloads], refusals, []
     except orjson.JSONDecodeError:
         values = [_parse_one(row, payload, refusals, text=text) for row, payload in enumerate(payloads)]
-    return values, refusals
+    return values, refusals, [row for row, value in enumerate(values) if _out_of_range(value)]
+
+
+def refuse_out_of_range(values: Sequence[Any], rows: Sequence[int], refusals: Refusals) -> None:
+    """Add to `refusals` those of `rows` whose value holds a number out of the range of a double."""
+    for row in rows:
+        if row not in refusals and _out_of_range(values[row]):
+            refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: a number out of the range of a double.")
 
 
 def decode_all_base64(values: list[Any], payloads: Sequence[bytes], refusals: Refusals) -> None:
@@ -75,8 +86,6 @@ def _parse_one(row: int, payload: bytes, refusals: Refusals, *, text: bool) -> A
         refusals[row] = RecordRefused(INVALID_INPUTS, _NOT_UTF8 if text else _NOT_JSON)
     except json.JSONDecodeError as error:
         refusals[row] = RecordRefused(INVALID_INPUTS, f"Invalid JSON: {error}")
-    except _OutOfRange:
-        refusals[row] = RecordRefused(INVALID_INPUTS, "Invalid JSON: a number out of the range of a double.")
     except (RecursionError, ValueError):
         refusals[row] = RecordRefused(INVALID_INPUTS, TOO_DEEP)
     return None
@@ -88,15 +97,27 @@ def _integer(text: str) -> int | float:
     return value if -(2**63) <= value < 2**64 else _float(text)
 
 
-class _OutOfRange(ValueError):
+class _OutOfRange(float):
     """A number that a double cannot hold. Python would make an infinity of it, which nobody has written."""
 
 
 def _float(text: str) -> float:
     value = float(text)
-    if math.isinf(value):
-        raise _OutOfRange(text)
-    return value
+    return _OutOfRange(value) if math.isinf(value) else value
+
+
+def _out_of_range(value: Any) -> bool:
+    # Not by recursion: what the parser had depth for, this must have too.
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif type(one) is _OutOfRange:
+            return True
+    return False
 
 
 def decode_base64(value: Any) -> Any:

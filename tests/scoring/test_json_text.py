@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict.models import Refusals
-from batchpredict.scoring.json_text import decode_all_base64, decode_base64, not_utf8, parse_json
+from batchpredict.scoring.json_text import (
+    decode_all_base64,
+    decode_base64,
+    not_utf8,
+    parse_json,
+    refuse_out_of_range,
+)
 
 DEEP = b"[" * 1_000_000
 
@@ -23,7 +29,7 @@ def messages(refusals: Refusals) -> dict[int, str]:
 
 class TestParse:
     def test_what_python_reads_and_json_is_not(self) -> None:
-        values, refusals = parse_json([b"NaN", b"-Infinity", b"1" + b"0" * 30], text=True)
+        values, refusals, _ = parse_json([b"NaN", b"-Infinity", b"1" + b"0" * 30], text=True)
         assert math.isnan(values[0])
         assert values[1:] == [-math.inf, 1e30]
         assert refusals == {}
@@ -31,7 +37,7 @@ class TestParse:
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
     def test_any_encoding_of_what_is_no_line(self, encoding: str) -> None:
         payload = '{"a": "größe"}'.encode(encoding)
-        assert parse_json([payload], text=False) == ([{"a": "größe"}], {})
+        assert parse_json([payload], text=False) == ([{"a": "größe"}], {}, [])
 
     @pytest.mark.parametrize(
         ("payload", "text", "message"),
@@ -45,10 +51,16 @@ class TestParse:
         ],
     )
     def test_a_text_that_cannot_be_read_costs_itself(self, payload: bytes, text: bool, message: str) -> None:
-        values, refusals = parse_json([b"1", payload, b"2"], text=text)
+        values, refusals, _ = parse_json([b"1", payload, b"2"], text=text)
         assert values == [1, None, 2]
         assert list(refusals) == [1]
         assert refusals[1].message.startswith(message)
+
+    def test_a_number_out_of_range_costs_a_record_only_where_it_is_read_as_a_number(self) -> None:
+        values, refusals, rows = parse_json([b"NaN", b'{"k":1e400,"x":1}', b'{"k":1,"x":[2,-1e999]}'], text=True)
+        assert (refusals, rows) == ({}, [1, 2])
+        refuse_out_of_range([value["x"] if row else value for row, value in enumerate(values)], rows, refusals)
+        assert messages(refusals) == {2: "Invalid JSON: a number out of the range of a double."}
 
 
 class TestBase64:
