@@ -1,0 +1,80 @@
+"""Which waiting jobs a worker takes next: a fair share for each project, and no more than there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued job that may be claimed now.
+
+    Attributes:
+      project, job_id: which.
+      sequence: its place in the order of creation, over all projects.
+      workers: worker processes that it asks for.
+    """
+
+    project: str
+    job_id: str
+    sequence: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What runs already: jobs, and the worker processes that their leases reserve."""
+
+    jobs: int = 0
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a machine has in all, and what of it is taken.
+
+    Attributes:
+      jobs: most running jobs.
+      workers: most worker processes.
+      used: what runs there.
+    """
+
+    jobs: int
+    workers: int
+    used: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one project may have running at a time, on all machines; None for no limit."""
+
+    jobs: int | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A job that is to be claimed, with the worker processes that it gets: never more than it asked for."""
+
+    job: Waiting
+    workers: int
+
+
+def choose(
+    waiting: Sequence[Waiting], usage: Mapping[str, Usage], room: Room, limits: Limits = Limits()
+) -> list[Grant]:
+    """The jobs to claim, in order.
+
+    The next one is the oldest of the project that has the fewest worker processes; among those, the fewest jobs;
+    among those, the oldest. A job that asks for more than a whole machine, or than its project may have, gets that.
+    One for which there is no room yet is not overtaken by others, or a large job would wait for ever; a project at
+    its limit is.
+
+    Args:
+      waiting: queued jobs, in any order.
+      usage: by project, on all machines.
+      room: of the machine that asks.
+      limits: of each project.
+    """
+    raise NotImplementedError

@@ -1,0 +1,413 @@
+"""What the service keeps, and the contract of whoever keeps it.
+
+Every method is one transaction: it takes effect as a whole, before it returns, and survives a power cut from then on.
+Stores are used from many threads and many processes at once, by servers and workers that know nothing of each other.
+Methods that change something with a condition (an etag, a generation, a name that must be new) check it in the same
+transaction. Times are of the store's own clock, in UTC, so that machines whose clocks differ agree on leases.
+
+Nothing here knows what a job is for: its document is JSON that comes back as it came.
+
+Raised by any method: `StoreFailed` if the database cannot be reached or refuses; passing trouble (a lock that is
+taken, a connection that was closed) is tried again inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from batchpredict.errors import BatchPredictError
+from batchpredict.job import State
+from batchpredict.service.filters import Filter
+from batchpredict.service.queue.fairness import Usage, Waiting
+from batchpredict.service.queue.lifecycle import Cancel, Event, Standing
+
+
+class StoreFailed(BatchPredictError):
+    """The database cannot be reached, or refuses what it should do."""
+
+
+class Missing(BatchPredictError):
+    """There is no such job, model, version or operation."""
+
+
+class Exists(BatchPredictError):
+    """The name is taken; a job's also by one that has ended."""
+
+
+class QueueFull(BatchPredictError):
+    """The project has as many queued jobs as it may."""
+
+
+class Stale(BatchPredictError):
+    """The etag is not the one that is stored: somebody else was faster."""
+
+
+class InUse(BatchPredictError):
+    """A model that has versions, or a default version that is not the last one."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be created.
+
+    Attributes:
+      project, job_id: its name.
+      document: the Job as it was sent, without what only the service writes; JSON values, kept as they are.
+      labels: of the job.
+      creator: who created it, as a member of IAM policies ("user:ann@x.org", "allUsers").
+      workers: worker processes that it reserves while it runs.
+      pinned: what its model names meant when it was created: "uri" is the folder of the files that it will be
+        scored with, "version" the full name of the version if it has one.
+      webhook: URL that is told of each change of state; "" for none.
+    """
+
+    project: str
+    job_id: str
+    document: Mapping[str, Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    creator: str = "allUsers"
+    workers: int = 1
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    webhook: str = ""
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as it is kept.
+
+    Attributes:
+      new: as it was created; its labels may have been patched since.
+      sequence: its place in the order of creation, over all projects.
+      created: when.
+      etag: of labels; changes with every patch. 8 bytes in base64.
+      standing: see `queue.lifecycle`.
+      output: predictionOutput or trainingOutput in wire form, also while it runs; None before the first report.
+      position: its place in its project's queue, from 1; None unless it is queued and was asked for.
+    """
+
+    new: NewJob
+    sequence: int
+    created: datetime
+    etag: str
+    standing: Standing
+    output: Mapping[str, Any] | None = None
+    position: int | None = None
+
+    @property
+    def project(self) -> str:
+        return self.new.project
+
+    @property
+    def job_id(self) -> str:
+        return self.new.job_id
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step of a job's history: kept for ever, in order."""
+
+    project: str
+    job_id: str
+    generation: int
+    before: State | None
+    after: State
+    at: datetime
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a job's log.
+
+    Attributes:
+      number: 1 for the first line of a job, then one more each; lines that were dropped leave a gap.
+      at: when it was written.
+      severity: DEBUG, INFO, WARNING or ERROR, as Cloud Logging has them.
+      task: what wrote it: "service", "master-replica-0".
+      text: the line.
+    """
+
+    number: int
+    at: datetime
+    severity: str
+    task: str
+    text: str
+
+
+class JobStore(Protocol):
+    """Jobs, their queue and their logs."""
+
+    def now(self) -> datetime:
+        """The store's clock."""
+        ...
+
+    def create_job(self, new: NewJob, *, queue_limit: int | None = None) -> StoredJob:
+        """Raises Exists; QueueFull if the project has `queue_limit` queued jobs."""
+        ...
+
+    def job(self, project: str, job_id: str) -> StoredJob:
+        """With its position, if it is queued. Raises Missing."""
+        ...
+
+    def jobs(
+        self, project: str, *, where: Filter | None = None, size: int = 20, before: int | None = None
+    ) -> tuple[list[StoredJob], int | None]:
+        """A page of a project's jobs, newest first, and the `before` of the next page; None if there is none.
+
+        Jobs that are created meanwhile are on no later page. A full page is not followed by an empty one.
+        """
+        ...
+
+    def patch_job(self, project: str, job_id: str, labels: Mapping[str, str], etag: str | None) -> StoredJob:
+        """Replace labels. Raises Missing; Stale if an etag is given and is not the stored one."""
+        ...
+
+    def tell(self, project: str, job_id: str, event: Event, output: Mapping[str, Any] | None = None) -> StoredJob:
+        """Apply an event, with what the job has come to so far, if that is known.
+
+        A change of state is written to the history and, if the job has a webhook, put into the outbox.
+
+        Raises:
+          Missing.
+          LeaseLost, NotNow, Finished, IllegalTransition: nothing has changed; see `queue.lifecycle.step`.
+        """
+        ...
+
+    def cancel(self, project: str, job_id: str, event: Cancel) -> StoredJob:
+        """As `tell`; here by name because it is what clients do."""
+        ...
+
+    def waiting(self, *, per_project: int = 10) -> list[Waiting]:
+        """For each project its oldest queued jobs that may be claimed now."""
+        ...
+
+    def usage(self) -> Mapping[str, Usage]:
+        """What runs, by project: jobs that somebody holds."""
+        ...
+
+    def claim(self, project: str, job_id: str, worker: str, lease: timedelta, workers: int) -> StoredJob | None:
+        """Take a queued job; None if somebody else was faster, or it is not queued any more."""
+        ...
+
+    def renew(self, worker: str, lease: timedelta) -> dict[tuple[str, str], Standing]:
+        """Renew all that a worker holds, and learn how each job stands now: a cancel is found here.
+
+        Whatever a worker believes to hold and does not find here, it has lost.
+        """
+        ...
+
+    def expire(self) -> list[StoredJob]:
+        """Take back every lease that has ended; the jobs as they stand then."""
+        ...
+
+    def history(self, project: str, job_id: str) -> list[Change]:
+        """Every state that the job has been in, oldest first. Raises Missing."""
+        ...
+
+    def append_log(
+        self, project: str, job_id: str, generation: int, lines: Sequence[tuple[datetime, str, str, str]]
+    ) -> None:
+        """Add lines (at, severity, task, text). Raises LeaseLost if the generation is not live; then none is added.
+
+        At most 10,000 lines of a job are kept, and 10 MiB; the oldest go first.
+        """
+        ...
+
+    def log(self, project: str, job_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
+        """Lines with higher numbers than `after`, oldest first. Raises Missing."""
+        ...
+
+    def counts(self) -> Mapping[State, int]:
+        """Jobs by state, for metrics."""
+        ...
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker of the service as it last reported itself."""
+
+    worker: str
+    host: str
+    workers: int
+    jobs: int
+    seen: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A change of state that a webhook is to be told of.
+
+    Attributes:
+      number: unique and rising.
+      url: where to.
+      body: the Job resource as JSON values, as it was at that change.
+      attempts: made so far.
+    """
+
+    number: int
+    project: str
+    job_id: str
+    url: str
+    body: Mapping[str, Any]
+    attempts: int
+
+
+class OutboxStore(Protocol):
+    """Webhook deliveries, and who is at work."""
+
+    def due(self, limit: int, lease: timedelta) -> list[Delivery]:
+        """Take deliveries whose time has come; they come again after `lease` unless they are settled."""
+        ...
+
+    def delivered(self, number: int) -> None: ...
+
+    def postpone(self, number: int, wait: timedelta) -> None:
+        """Try again later."""
+        ...
+
+    def give_up(self, number: int, reason: str) -> None: ...
+
+    def report_worker(self, worker: Worker) -> None: ...
+
+    def workers(self, *, seen_within: timedelta) -> list[Worker]: ...
+
+
+class PolicyStore(Protocol):
+    """IAM policies, by the full name of their resource."""
+
+    def policy(self, resource: str) -> Mapping[str, Any]:
+        """{"etag": …, "bindings": […], …}; {"etag": "ACAB"} where none was set."""
+        ...
+
+    def set_policy(self, resource: str, policy: Mapping[str, Any], etag: str | None) -> Mapping[str, Any]:
+        """The policy as stored, with its new etag. Raises Stale."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model; `document` as it was sent. `default` is the id of its default version."""
+
+    project: str
+    model: str
+    document: Mapping[str, Any]
+    labels: Mapping[str, str]
+    creator: str
+    created: datetime
+    etag: str
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version of a model.
+
+    Attributes:
+      document: as it was sent.
+      state: READY, CREATING, FAILED, DELETING or UPDATING.
+      uri: folder of the copy of its files; "" until they are copied.
+      details: what was found in the SavedModel: its signatures.
+      message: why it failed.
+    """
+
+    project: str
+    model: str
+    version: str
+    document: Mapping[str, Any]
+    labels: Mapping[str, str]
+    created: datetime
+    etag: str
+    state: str = "CREATING"
+    uri: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+    last_used: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long-running operation, in the wire form of google.longrunning: name, metadata, done, error or response."""
+
+    project: str
+    operation: str
+    document: Mapping[str, Any]
+    done: bool
+    worker: str = ""
+
+
+class ModelStore(Protocol):
+    """Models, versions and operations. Orders are those of creation."""
+
+    def create_model(self, model: StoredModel) -> StoredModel:
+        """Raises Exists."""
+        ...
+
+    def model(self, project: str, model: str) -> StoredModel:
+        """Raises Missing."""
+        ...
+
+    def models(
+        self, project: str, *, where: Filter | None = None, size: int = 20, after: int | None = None
+    ) -> tuple[list[StoredModel], int | None]: ...
+
+    def patch_model(self, project: str, model: str, changes: Mapping[str, Any], etag: str | None) -> StoredModel:
+        """`changes` are fields of the document and "labels", "default". Raises Missing, Stale."""
+        ...
+
+    def delete_model(self, project: str, model: str) -> None:
+        """Raises Missing; InUse if it has versions."""
+        ...
+
+    def create_version(self, version: StoredVersion) -> StoredVersion:
+        """The first one of a model becomes its default. Raises Missing (no such model), Exists."""
+        ...
+
+    def version(self, project: str, model: str, version: str) -> StoredVersion: ...
+
+    def versions(
+        self, project: str, model: str, *, where: Filter | None = None, size: int = 20, after: int | None = None
+    ) -> tuple[list[StoredVersion], int | None]: ...
+
+    def patch_version(
+        self, project: str, model: str, version: str, changes: Mapping[str, Any], etag: str | None
+    ) -> StoredVersion:
+        """`changes` are fields of the document and "labels", "state", "uri", "details", "message", "last_used"."""
+        ...
+
+    def delete_version(self, project: str, model: str, version: str) -> None:
+        """Raises Missing; InUse for the default unless it is the last."""
+        ...
+
+    def pinned(self, uri: str) -> bool:
+        """Whether a job that has not ended is to be scored with the files in `uri`."""
+        ...
+
+    def create_operation(self, operation: Operation) -> Operation: ...
+
+    def operation(self, project: str, operation: str) -> Operation: ...
+
+    def operations(
+        self, project: str, *, size: int = 20, after: int | None = None
+    ) -> tuple[list[Operation], int | None]: ...
+
+    def finish_operation(
+        self,
+        project: str,
+        operation: str,
+        *,
+        response: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> Operation: ...
+
+
+class Store(JobStore, OutboxStore, PolicyStore, ModelStore, Protocol):
+    """All of it, in one database."""
+
+    def ready(self) -> None:
+        """Raises StoreFailed unless the database answers and has the schema of this version."""
+        ...
+
+    def close(self) -> None: ...
