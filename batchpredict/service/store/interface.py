@@ -85,6 +85,8 @@ class StoredJob:
       etag: of labels; changes with every patch. 8 bytes in base64.
       standing: see `queue.lifecycle`.
       output: predictionOutput or trainingOutput in wire form, also while it runs; None before the first report.
+      progress: how far it is, for people and not on the wire, as whoever ran it last said: "done" and "total" of one
+        unit (input bytes), "workers" processes, and "staging", the folder of what is not published yet.
       position: its place in its project's queue, from 1; None unless it is queued and was asked for.
     """
 
@@ -95,6 +97,7 @@ class StoredJob:
     standing: Standing
     output: Mapping[str, Any] | None = None
     position: int | None = None
+    progress: Mapping[str, Any] | None = None
 
     @property
     def project(self) -> str:
@@ -165,8 +168,15 @@ class JobStore(Protocol):
         """Replace labels. Raises Missing; Stale if an etag is given and is not the stored one."""
         ...
 
-    def tell(self, project: str, job_id: str, event: Event, output: Mapping[str, Any] | None = None) -> StoredJob:
-        """Apply an event, with what the job has come to so far, if that is known.
+    def tell(
+        self,
+        project: str,
+        job_id: str,
+        event: Event,
+        output: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
+    ) -> StoredJob:
+        """Apply an event, with what the job has come to so far and how far it is, if that is known.
 
         A change of state is written to the history and, if the job has a webhook, put into the outbox.
 
@@ -222,6 +232,10 @@ class JobStore(Protocol):
 
     def counts(self) -> Mapping[State, int]:
         """Jobs by state, for metrics."""
+        ...
+
+    def projects(self) -> list[str]:
+        """Projects that have jobs or models, by name: at most 1000. Does not read every job."""
         ...
 
 
