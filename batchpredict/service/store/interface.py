@@ -375,8 +375,12 @@ class ModelStore(Protocol):
         """Raises Missing; InUse if it has versions."""
         ...
 
-    def create_version(self, version: StoredVersion) -> StoredVersion:
-        """The first one of a model becomes its default. Raises Missing (no such model), Exists."""
+    def create_version(self, version: StoredVersion, operation: Operation | None = None) -> StoredVersion:
+        """The first one of a model becomes its default. Raises Missing (no such model), Exists.
+
+        Args:
+          operation: is to fill the version, and is created with it: none without the other.
+        """
         ...
 
     def version(self, project: str, model: str, version: str) -> StoredVersion: ...
@@ -388,7 +392,10 @@ class ModelStore(Protocol):
     def patch_version(
         self, project: str, model: str, version: str, changes: Mapping[str, Any], etag: str | None
     ) -> StoredVersion:
-        """`changes` are fields of the document and "labels", "state", "uri", "details", "message", "last_used"."""
+        """`changes` are fields of the document and "labels", "state", "uri", "details", "message", "last_used".
+
+        "last_used" alone leaves the etag as it is. Raises Missing, Stale.
+        """
         ...
 
     def delete_version(self, project: str, model: str, version: str) -> None:
@@ -406,6 +413,21 @@ class ModelStore(Protocol):
     def operations(
         self, project: str, *, size: int = 20, after: int | None = None
     ) -> tuple[list[Operation], int | None]: ...
+
+    def due_operations(self, worker: str, lease: timedelta, limit: int = 10) -> list[Operation]:
+        """Take operations of any project that are not done and that nobody holds, oldest first.
+
+        They are `worker`'s until `lease` has passed; then they come again, to whoever asks.
+        """
+        ...
+
+    def hold_operation(self, project: str, operation: str, worker: str, lease: timedelta) -> bool:
+        """Go on with an operation. False if it is done, or has become another worker's."""
+        ...
+
+    def patch_operation(self, project: str, operation: str, metadata: Mapping[str, Any]) -> Operation:
+        """Put fields into its document's metadata; nothing for one that is done. Raises Missing."""
+        ...
 
     def finish_operation(
         self,
