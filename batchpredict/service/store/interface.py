@@ -436,7 +436,9 @@ class ModelStore(Protocol):
         *,
         response: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
-    ) -> Operation: ...
+    ) -> Operation:
+        """Its end: `done`, `metadata.endTime`, and one of the two. One that is done stays as it is. Raises Missing."""
+        ...
 
 
 class Store(JobStore, OutboxStore, PolicyStore, ModelStore, Protocol):
