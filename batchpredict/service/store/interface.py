@@ -226,8 +226,13 @@ class JobStore(Protocol):
         """
         ...
 
-    def log(self, project: str, job_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
-        """Lines with higher numbers than `after`, oldest first. Raises Missing."""
+    def log(
+        self, project: str, job_id: str, *, after: int = 0, limit: int = 1000, latest: bool = False
+    ) -> list[LogLine]:
+        """Lines with higher numbers than `after`, oldest first: the first `limit` of them, or the latest.
+
+        Raises Missing.
+        """
         ...
 
     def counts(self) -> Mapping[State, int]:
