@@ -4,7 +4,7 @@ from batchpredict.job.budget import UNLIMITED, ErrorBudget
 from batchpredict.job.hardware import AcceleratorConfig
 from batchpredict.job.job import OUTPUT_ONLY, Job
 from batchpredict.job.prediction import DataFormat, InstanceConfig, PredictionInput, PredictionOutput
-from batchpredict.job.reading import load
+from batchpredict.job.reading import decode, load
 from batchpredict.job.scalars import to_datetime, to_seconds, to_timestamp
 from batchpredict.job.states import TERMINAL, TRANSITIONS, State, advance
 from batchpredict.job.training import (
@@ -27,6 +27,19 @@ from batchpredict.job.tuning import (
     ParameterType,
     ScaleType,
 )
+from batchpredict.job.wire import (
+    Bool,
+    Double,
+    Findings,
+    Int32,
+    Item,
+    NonBlank,
+    Timestamp,
+    Wire,
+    WireEnum,
+    refuse,
+    rule,
+)
 
 __all__ = [
     "OUTPUT_ONLY",
@@ -35,17 +48,23 @@ __all__ = [
     "UNLIMITED",
     "AcceleratorConfig",
     "Algorithm",
+    "Bool",
     "BuiltInAlgorithmOutput",
     "DataFormat",
     "DiskConfig",
+    "Double",
     "EncryptionConfig",
     "ErrorBudget",
+    "Findings",
     "GoalType",
     "HyperparameterMetric",
     "HyperparameterOutput",
     "HyperparameterSpec",
     "InstanceConfig",
+    "Int32",
+    "Item",
     "Job",
+    "NonBlank",
     "ParameterSpec",
     "ParameterType",
     "PredictionInput",
@@ -55,10 +74,16 @@ __all__ = [
     "ScaleType",
     "Scheduling",
     "State",
+    "Timestamp",
     "TrainingInput",
     "TrainingOutput",
+    "Wire",
+    "WireEnum",
     "advance",
+    "decode",
     "load",
+    "refuse",
+    "rule",
     "to_datetime",
     "to_seconds",
     "to_timestamp",

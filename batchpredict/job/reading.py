@@ -109,8 +109,11 @@ def _plain(value: Any) -> Any:
     raise ValueError(f"A {type(value).__name__} is not JSON.")
 
 
-def decode(message: type[_Message], document: dict[str, Any]) -> _Message:
+def decode(message: type[_Message], document: dict[str, Any], root: str = "job") -> _Message:
     """Read `document` as a `message` and check every rule of it and of the messages inside.
+
+    Args:
+        root: what the paths of fields begin with: "job", "model", "version".
 
     Raises:
         InvalidJob: with all violations, in the order of the document.
@@ -119,34 +122,34 @@ def decode(message: type[_Message], document: dict[str, Any]) -> _Message:
     try:
         decoded = message.model_validate(document)
     except ValidationError as error:
-        findings = [_translated(message, details) for details in error.errors(include_url=False)]
+        findings = [_translated(message, details, root) for details in error.errors(include_url=False)]
         decoded = message.model_validate(document, context=DRAFT)
-    findings += [(where, Violation(field_path(where), text)) for where, text in _broken_rules(decoded, ())]
+    findings += [(where, Violation(field_path(where, root), text)) for where, text in _broken_rules(decoded, ())]
     if findings:
         findings.sort(key=lambda finding: _place(document, finding[0]))
         raise InvalidJob([violation for _, violation in findings])
     return decoded
 
 
-def field_path(where: Location) -> str:
+def field_path(where: Location, root: str) -> str:
     """The path of a field as the service wrote it: ``job.job_id``, ``prediction_input.batch_size``."""
     inside = where[:1] in (("training_input",), ("prediction_input",))
-    return _absolute(where).removeprefix("job.") if inside else _absolute(where)
+    return _absolute(where, root).removeprefix("job.") if inside else _absolute(where, root)
 
 
-def _absolute(where: Location) -> str:
-    return "job" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
+def _absolute(where: Location, root: str) -> str:
+    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
 
 
-def _translated(message: type[Wire], error: Any) -> _Finding:
+def _translated(message: type[Wire], error: Any, root: str) -> _Finding:
     """One of pydantic's errors as a finding."""
     where: Location = error["loc"]
     if error["type"] == "extra_forbidden":
         # Blamed on the object that holds it, and under the absolute path: so did the service.
         holder = where[:-1]
-        text = _unknown(_message_at(message, holder), _absolute(holder), str(where[-1]))
-        return where, Violation(_absolute(holder), text)
-    return where, Violation(field_path(where), _described(error))
+        text = _unknown(_message_at(message, holder), _absolute(holder, root), str(where[-1]))
+        return where, Violation(_absolute(holder, root), text)
+    return where, Violation(field_path(where, root), _described(error))
 
 
 _EXPECTED = {
