@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from batchpredict.cli.commands import function_of
 from batchpredict.cli.parser import parse
 from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED, stopped_early
 
@@ -17,18 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     options = parse(arguments)
     try:
-        if options.command == "inspect":
-            from batchpredict.cli.inspect import inspect
-
-            status = inspect(options)
-        elif options.command == "clean":
-            from batchpredict.cli.clean import clean
-
-            status = clean(options)
-        else:
-            from batchpredict.cli.predict import predict
-
-            status = predict(options)
+        status = function_of(options.command)(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our stdout has seen enough.
@@ -40,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = FAILED
     except KeyboardInterrupt:
         program = f"batchpredict {options.command}"
-        if options.command != "clean":
+        if options.command in ("predict", "inspect"):
             # A job that is under way answers to it by itself; see `launch.carry`.
             return stopped_early(program)
         print(f"{program}: stopped.", file=sys.stderr)

@@ -6,7 +6,8 @@ import argparse
 import json
 from collections import Counter
 
-from batchpredict.cli.document import in_flags, read_job
+from batchpredict.cli.document import read_job
+from batchpredict.cli.fields import in_flags
 from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import PredictionOutput

@@ -75,7 +75,10 @@ else:
     import tomli as tomllib
 
 # Variables of the engine and of the command that are none of a service's settings, though some look like one.
-_OTHERS = frozenset(f"BATCHPREDICT_{name}" for name in ("CACHE", "CACHE_BYTES", "CONFIG", "DEBUG", "TOKEN"))
+_OTHERS = frozenset(
+    f"BATCHPREDICT_{name}"
+    for name in ("CACHE", "CACHE_BYTES", "CONFIG", "DEBUG", "ENDPOINT", "PROJECT", "TOKEN")
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""The log of a job, line after line, across whatever interrupts the connection."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from batchpredict.cli.remote.connection import Refused, Service, Unreachable
+from batchpredict.cli.remote.names import job_name
+from batchpredict.cli.remote.patience import Patience
+from batchpredict.cli.remote.render import plain
+from batchpredict.cli.remote.running import command
+from batchpredict.launch import SUCCEEDED
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+
+Line = Mapping[str, Any]
+
+
+@command
+def stream(service: Service, options: argparse.Namespace) -> int:
+    for line in lines(service, job_name(service, options.job_id), options.polling_interval):
+        show(line, options, as_json=options.format == "json")
+    return SUCCEEDED
+
+
+def lines(service: Service, name: str, interval: float) -> Iterator[Line]:
+    """Every line of a job's log, as it is written, until the job has ended and its log is read.
+
+    Args:
+      interval: seconds after which the service is asked again where its answer ended before the job did.
+    """
+    after = 0
+    patience = Patience()
+    while True:
+        try:
+            # Asked first: what the job writes before it ends is then in the answer that follows.
+            ended = service.get(name).get("state") in ENDED
+            for line in service.lines(f"{name}:logs", follow="" if ended else "true", after=after):
+                after = max(after, int(line.get("number", 0)))
+                yield line
+            patience.met()
+        except (Unreachable, Refused) as error:
+            patience.lost(error)
+        else:
+            if ended:
+                return
+        time.sleep(interval)
+
+
+def show(line: Line, options: argparse.Namespace, *, as_json: bool = False) -> None:
+    """Print a line as gcloud does: severity, time, task and text, with tabs between."""
+    if options.task_name and line.get("task") != options.task_name:
+        return
+    if as_json:
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+        return
+    head = f"{line.get('severity', 'INFO')}\t{_time(str(line.get('time', '')))}\t{line.get('task', '')}\t"
+    text = str(line.get("text", "")).rstrip("\n")
+    parts = text.split("\n") or [""]
+    if options.allow_multiline_logs:
+        print("\n".join([f"{head}\t{plain(parts[0])}", *map(plain, parts[1:])]), flush=True)
+    else:
+        for part in parts:
+            print(f"{head}\t{plain(part)}", flush=True)
+
+
+def _time(text: str) -> str:
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return text
+    return found.strftime("%Y-%m-%d %H:%M:%S %z")

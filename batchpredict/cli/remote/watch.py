@@ -1,0 +1,113 @@
+"""Waiting for a job: its progress or its log while it runs, and what it came to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from batchpredict.cli.remote import logs
+from batchpredict.cli.remote.connection import Refused, Service, Unreachable
+from batchpredict.cli.remote.names import job_name
+from batchpredict.cli.remote.patience import Patience
+from batchpredict.cli.remote.render import plain, print_json
+from batchpredict.cli.remote.running import command
+from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from batchpredict.launch import Reporter
+    from batchpredict.ledger import Snapshot
+
+# Seconds between two looks at a job: short for one that is over soon, and no burden to the service for a long one.
+_FIRST_LOOK = 0.2
+_LONGEST_LOOK = 2.0
+
+Job = dict[str, Any]
+
+
+@command
+def wait(service: Service, options: argparse.Namespace) -> int:
+    return follow(service, job_name(service, options.job_id), options, with_logs=False)
+
+
+def follow(service: Service, name: str, options: argparse.Namespace, *, with_logs: bool) -> int:
+    """Watch a job to its end, print what it came to, and give the exit status that `predict` would have."""
+    job_id = name.rpartition("/")[2]
+    try:
+        job = _with_logs(service, name, options) if with_logs else _with_progress(service, name, options)
+    except KeyboardInterrupt:
+        print(
+            f"batchpredict {options.command}: stopped waiting; the job goes on. {advice(job_id, 'wait')}, "
+            f"'batchpredict jobs cancel {job_id}' ends it.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    if job.get("state") == "SUCCEEDED":
+        print_json(job.get("predictionOutput", job.get("trainingOutput", {})))
+        return SUCCEEDED
+    verb = "was cancelled" if job.get("state") == "CANCELLED" else "failed"
+    message = plain(" ".join(str(job.get("errorMessage", "")).split()))
+    print(f"batchpredict {options.command}: the job {verb}{': ' if message else ''}{message}", file=sys.stderr)
+    return FAILED
+
+
+def advice(job_id: str, verb: str) -> str:
+    """What to type to see how a job does."""
+    does = {"describe": "shows it", "wait": "watches it"}[verb]
+    return f"'batchpredict jobs {verb} {job_id}' {does}"
+
+
+def _with_logs(service: Service, name: str, options: argparse.Namespace) -> Job:
+    for line in logs.lines(service, name, options.polling_interval):
+        logs.show(line, options)
+    return service.get(name)
+
+
+def _with_progress(service: Service, name: str, options: argparse.Namespace) -> Job:
+    from batchpredict.cli.observers import choose
+
+    reporter: Reporter[Snapshot] = choose(quiet=options.quiet, json_logs=options.json_logs)
+    try:
+        return _watch(service, name, reporter)
+    finally:
+        reporter.close()
+
+
+def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
+    patience = Patience(warn=lambda text: reporter.warning(text.removeprefix("warning: ")))
+    look, said = _FIRST_LOOK, ""
+    while True:
+        try:
+            job = service.get(name)
+            patience.met()
+        except (Unreachable, Refused) as error:
+            patience.lost(error)
+        else:
+            if job.get("state") in logs.ENDED:
+                return job
+            if job.get("state") == "RUNNING":
+                reporter.progress(snapshot(job))
+            elif (news := _where(job)) != said:
+                reporter.message(news)
+                said = news
+        time.sleep(look)
+        look = min(look * 1.5, _LONGEST_LOOK)
+
+
+def _where(job: Job) -> str:
+    """Where a job that does not run yet, or not any more, is."""
+    position = job.get("jobPosition")
+    return f"{job.get('jobId')} is {job.get('state')}" + (f", at place {position} of its queue" if position else "")
+
+
+def snapshot(job: Job) -> Snapshot:
+    """How far a job is, as those see it who run one themselves."""
+    from batchpredict.ledger import Snapshot, Tally
+
+    output, progress = job.get("predictionOutput", {}), job.get("progress", {})
+    tally = Tally(
+        int(output.get("predictionCount", 0)), int(output.get("errorCount", 0)), int(progress.get("done", 0))
+    )
+    total, workers = int(progress.get("total", 0)), int(progress.get("workers", 0))
+    return Snapshot(tally, Tally(), total, 0, 0, workers)
