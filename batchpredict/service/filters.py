@@ -7,7 +7,9 @@ with the prefix before a trailing `*`; `=` and `!=` compare; `<`, `<=`, `>`, `>=
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,10 @@ class Or:
 
 
 Filter = Comparison | Not | And | Or
+
+Values = Mapping[str, "str | datetime | bool | None"]
+"""Values by field, in snake_case, and labels as `labels.KEY`; a field that is absent is as one that is None."""
+
+
+def matches(where: Filter, values: Values) -> bool:
+    raise NotImplementedError

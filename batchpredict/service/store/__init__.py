@@ -1,0 +1,68 @@
+"""What the service keeps: jobs, their queue, logs and history, models, policies, in SQLite or PostgreSQL.
+
+`interface` is the contract. SQLAlchemy is loaded with the first store that is opened, not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchpredict._lazy import lazily
+from batchpredict.service.store.interface import (
+    Change,
+    Delivery,
+    Exists,
+    InUse,
+    JobStore,
+    LogLine,
+    Missing,
+    ModelStore,
+    NewJob,
+    Operation,
+    OutboxStore,
+    PolicyStore,
+    QueueFull,
+    Stale,
+    Store,
+    StoredJob,
+    StoredModel,
+    StoredVersion,
+    StoreFailed,
+    Worker,
+)
+
+if TYPE_CHECKING:
+    from batchpredict.service.store.opening import migrate, open_store
+    from batchpredict.service.store.resource import job_resource
+
+__all__ = [
+    "Change",
+    "Delivery",
+    "Exists",
+    "InUse",
+    "JobStore",
+    "LogLine",
+    "Missing",
+    "ModelStore",
+    "NewJob",
+    "Operation",
+    "OutboxStore",
+    "PolicyStore",
+    "QueueFull",
+    "Stale",
+    "Store",
+    "StoreFailed",
+    "StoredJob",
+    "StoredModel",
+    "StoredVersion",
+    "Worker",
+    "job_resource",
+    "migrate",
+    "open_store",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {"job_resource": "resource", "migrate": "opening", "open_store": "opening"},
+    )

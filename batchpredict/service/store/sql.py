@@ -1,0 +1,26 @@
+"""The whole store, in one database."""
+
+from __future__ import annotations
+
+from batchpredict.service.store.claims import SqlClaims
+from batchpredict.service.store.database import Database
+from batchpredict.service.store.jobs import SqlJobs
+from batchpredict.service.store.logs import SqlLogs
+from batchpredict.service.store.models import SqlModels
+from batchpredict.service.store.operations import SqlOperations
+from batchpredict.service.store.outbox import SqlOutbox
+from batchpredict.service.store.policies import SqlPolicies
+from batchpredict.service.store.schema import check
+
+
+class SqlStore(SqlJobs, SqlClaims, SqlLogs, SqlOutbox, SqlPolicies, SqlModels, SqlOperations):
+    """`Store` over SQLAlchemy: SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+
+    def ready(self) -> None:
+        self._database.read(check)
+
+    def close(self) -> None:
+        self._database.close()
