@@ -39,6 +39,7 @@ from batchpredict.job.wire import (
     WireEnum,
     refuse,
     rule,
+    to_camel,
 )
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "load",
     "refuse",
     "rule",
+    "to_camel",
     "to_datetime",
     "to_seconds",
     "to_timestamp",

@@ -1,0 +1,105 @@
+"""What the model of a job means when the job is created: the folder of files that it will be scored with.
+
+A name is looked up once. Whatever becomes of the version or the default afterwards, the job keeps what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from batchpredict.job import Job, PredictionInput
+from batchpredict.resources import ModelName, VersionName
+from batchpredict.service.access.interface import Access, Caller, Paths
+from batchpredict.service.registry.errors import ResourceInUse, no_model, no_version, not_ready
+from batchpredict.service.store.interface import Missing, Stale, Store, StoredVersion
+
+URI = "prediction_input.uri"
+MODEL_NAME = "prediction_input.model_name"
+VERSION_NAME = "prediction_input.version_name"
+
+_USED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The model of a job.
+
+    Attributes:
+      uri: folder of its files, as a worker is to read it; "" for a job that has none.
+      version: full name of the version whose copy that is; "" for a folder of the user's own.
+      details: what is known of a version's files: "signatures", "defaultSignature".
+    """
+
+    uri: str = ""
+    version: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def stored(self) -> dict[str, str]:
+        """As `NewJob.pinned` has it."""
+        return {key: value for key, value in (("uri", self.uri), ("version", self.version)) if value}
+
+
+def resolve(job: Job, project: str, caller: Caller, *, store: Store, access: Access, paths: Paths) -> Pinned:
+    """Find what the model of a job means now.
+
+    Args:
+      job: as it was sent; it stays as it is.
+      project: that it is created in. Its own models are open to whoever may create jobs there.
+      caller: who creates it.
+
+    Raises:
+      ResourceMissing: no such model or version, or one of another project that the caller may not know of.
+      ResourceInUse: the version is not ready, or the model has no version.
+      InvalidJob: a uri that is outside of the roots.
+    """
+    source = job.prediction_input
+    if source is None:
+        return Pinned()
+    if not (source.model_name or source.version_name):
+        return Pinned(paths.check((source.uri or "").strip(), URI))
+    name, at = _named(source, project, caller, store, access)
+    try:
+        version = store.version(name.project, name.model, name.version)
+    except Missing:
+        raise no_version(name, at) from None
+    if version.state != "READY":
+        raise not_ready(name, version.state, version.message, at)
+    _used(store, version)
+    return Pinned(version.uri, str(name), version.details)
+
+
+def _named(
+    source: PredictionInput, project: str, caller: Caller, store: Store, access: Access
+) -> tuple[VersionName, str]:
+    """The version that a job asks for, and the field that names it."""
+    if source.version_name:
+        name, at, permission = VersionName.parse(source.version_name), VERSION_NAME, "ml.versions.get"
+        model = name.parent
+    else:
+        model, at, permission = ModelName.parse(source.model_name or ""), MODEL_NAME, "ml.models.get"
+    try:
+        stored = store.model(model.project, model.model)
+    except Missing:
+        raise no_model(model, at) from None
+    if model.project != project and not access.may(caller, permission, str(model), owner=stored.creator):
+        raise no_model(model, at)
+    if source.version_name:
+        return name, at
+    if stored.default is None:
+        raise ResourceInUse(at, f'The model "{model}" has no version yet; create one first.')
+    return VersionName(model.project, model.model, stored.default), at
+
+
+def _used(store: Store, version: StoredVersion) -> None:
+    """Note when a version was used last; not for each of many jobs."""
+    now = store.now()
+    if version.last_used is not None and now - version.last_used < _USED_EVERY:
+        return
+    try:
+        store.patch_version(version.project, version.model, version.version, {"last_used": now}, None)
+    except (Missing, Stale):
+        # It was there a moment ago, which is enough.
+        return

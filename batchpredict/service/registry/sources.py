@@ -1,0 +1,128 @@
+"""The files of a SavedModel that a user names: which they are, and that all of them lie below the roots.
+
+A link within the folder may lead to a file of somebody else's. So what is opened is looked at once more when it is
+open: between the two looks the owner of the folder may have put a link in a file's place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from batchpredict import storage
+from batchpredict.errors import InvalidJob, Violation
+from batchpredict.service.access.interface import Paths
+
+MAX_FILES = 1000
+"""Of a model: what the service allowed a deploymentUri."""
+
+_BLOCK = 1 << 20
+
+GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
+"""Of which a SavedModel has one."""
+
+
+def refused(field: str, description: str) -> InvalidJob:
+    """A value of a field that cannot be used."""
+    return InvalidJob([Violation(field, description)])
+
+
+def look_at(uri: str, field: str) -> None:
+    """See that there is a SavedModel at a URL, by its graph and nothing more.
+
+    Raises:
+      InvalidJob: there is none, or its folder cannot be read.
+    """
+    try:
+        if any(storage.exists(storage.join(uri, name)) for name in GRAPHS):
+            return
+        if storage.exists(uri) and not storage.is_directory(uri):
+            raise refused(field, f"'{uri}' is a file; give the folder of the SavedModel.")
+    except (OSError, ValueError, ImportError) as error:
+        raise unreadable(uri, field, error) from error
+    raise no_saved_model(uri, field)
+
+
+def model_files(uri: str, paths: Paths, field: str) -> dict[str, storage.Input]:
+    """Every file of a SavedModel, by its path in its folder.
+
+    Raises:
+      InvalidJob: there is none, it has too many files, or one of them cannot be read or lies outside of the roots.
+    """
+    look_at(uri, field)
+    try:
+        count = sum(1 for _ in itertools.islice(storage.walk(uri), MAX_FILES + 1))
+        if count > MAX_FILES:
+            raise refused(field, f"'{uri}' holds more than {MAX_FILES} files, the most that a model may have.")
+        found = storage.tree(uri)
+    except (OSError, ValueError, ImportError) as error:
+        raise unreadable(uri, field, error) from error
+    return {name: _checked(uri, name, paths, field) for name in found}
+
+
+def _checked(uri: str, name: str, paths: Paths, field: str) -> storage.Input:
+    url = storage.join(uri, name)
+    if not paths.inside(url):
+        raise outside(uri, name, field)
+    try:
+        return storage.info(url)
+    except IsADirectoryError as error:
+        raise refused(
+            field, f"'{name}' in '{uri}' is a link to a folder; put the folder itself in its place."
+        ) from error
+    except OSError as error:
+        raise unreadable(url, field, error) from error
+
+
+def blocks(uri: str, name: str, file: storage.Input, paths: Paths, field: str) -> Iterator[bytes]:
+    """The contents of one file of a model, which is certainly one below the roots.
+
+    Raises:
+      InvalidJob: it cannot be read, or has become another one since it was listed.
+    """
+    try:
+        with contextlib.ExitStack() as close:
+            path = file.url
+            if file.encoding:
+                # What a store gives decoded comes in one piece.
+                path = os.path.join(close.enter_context(tempfile.TemporaryDirectory()), "file")
+                storage.download(file.url, path)
+            opened = close.enter_context(storage.open_read(path))
+            if path == file.url and storage.is_local(path) and not _is_inside(opened, paths):
+                raise outside(uri, name, field)
+            while block := opened.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise unreadable(file.url, field, error) from error
+
+
+def _is_inside(opened: IO[bytes], paths: Paths) -> bool:
+    try:
+        path = os.readlink(f"/proc/self/fd/{opened.fileno()}")
+    except OSError as error:
+        # Only Linux says what a descriptor is of; elsewhere the look before the opening must do.
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return True
+        raise
+    return paths.inside(path)
+
+
+def outside(uri: str, name: str, field: str) -> InvalidJob:
+    return refused(
+        field, f"'{name}' in '{uri}' is a link that leads out of the folders that models may be read from."
+    )
+
+
+def no_saved_model(uri: str, field: str) -> InvalidJob:
+    return refused(
+        field, f"Deployment directory {uri} is expected to contain exactly one of: [{', '.join(GRAPHS)}]."
+    )
+
+
+def unreadable(uri: str, field: str, error: Exception) -> InvalidJob:
+    return refused(field, f"The model at '{uri}' cannot be read: {error}")
