@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from batchpredict.models.columns import Array, Column, Ragged, all_equal, call_groups, concatenate, cut, take
     from batchpredict.models.encode import base64_object, is_bytes, json_text, to_values
     from batchpredict.models.fetch import clean_cache, fetch_model, model_digest
+    from batchpredict.models.graph_file import listed_signatures
     from batchpredict.models.inspect import look
     from batchpredict.models.model import Model, Outputs
     from batchpredict.models.saved_model import SavedModel
-    from batchpredict.models.signature import Signature, TensorSpec
+    from batchpredict.models.signature import Signature, TensorSpec, choose_signature
     from batchpredict.models.tf_core import TENSORFLOW_VERSION, parse_example
     from batchpredict.models.values import InvalidText, Refusals, compatible, mismatch, numpy_dtype, to_column
 
@@ -32,6 +33,7 @@ __all__ = [
     "all_equal",
     "base64_object",
     "call_groups",
+    "choose_signature",
     "clean_cache",
     "compatible",
     "concatenate",
@@ -39,6 +41,7 @@ __all__ = [
     "fetch_model",
     "is_bytes",
     "json_text",
+    "listed_signatures",
     "look",
     "mismatch",
     "model_digest",
@@ -67,6 +70,7 @@ if not TYPE_CHECKING:
             "all_equal": "columns",
             "base64_object": "encode",
             "call_groups": "columns",
+            "choose_signature": "signature",
             "clean_cache": "fetch",
             "compatible": "values",
             "concatenate": "columns",
@@ -74,6 +78,7 @@ if not TYPE_CHECKING:
             "fetch_model": "fetch",
             "is_bytes": "encode",
             "json_text": "encode",
+            "listed_signatures": "graph_file",
             "look": "inspect",
             "mismatch": "values",
             "model_digest": "fetch",

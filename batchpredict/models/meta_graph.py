@@ -15,14 +15,16 @@ import numpy as np
 
 from batchpredict.errors import ModelUnusable
 from batchpredict.models.graph_walk import GraphWalk
-from batchpredict.models.signature import Signature, TensorSpec, batch_of, is_unbatched
+from batchpredict.models.signature import (
+    Signature,
+    TensorSpec,
+    batch_of,
+    choose_tags,
+    is_unbatched,
+    offered_names,
+)
 from batchpredict.models.tf_core import Graph, TensorShape, as_dtype, errors, import_graph_def
 from batchpredict.models.values import numpy_dtype
-
-SERVE_TAG = "serve"
-
-# TensorFlow keeps its initialisation among the signatures.
-_HIDDEN = "__saved_model_"
 
 Shape = tuple[int | None, ...] | None
 
@@ -56,23 +58,12 @@ def choose_meta_graph(saved_model: Any) -> Any:
       ModelUnusable: there is none, or several and none is for serving.
     """
     graphs = list(saved_model.meta_graphs)
-    tags = [sorted(graph.meta_info_def.tags) for graph in graphs]
-    if not graphs:
-        raise ModelUnusable("it holds no graph")
-    if [SERVE_TAG] in tags:
-        return graphs[tags.index([SERVE_TAG])]
-    if len(graphs) == 1:
-        return graphs[0]
-    for graph, names in zip(graphs, tags, strict=True):
-        if SERVE_TAG in names:
-            return graph
-    have = "; ".join(", ".join(names) or "no tag" for names in tags)
-    raise ModelUnusable(f"none of its graphs is tagged {SERVE_TAG}: their tags are {have}")
+    return graphs[choose_tags([graph.meta_info_def.tags for graph in graphs])]
 
 
 def signature_names(meta_graph: Any) -> list[str]:
     """The signatures that a caller may use, in the order of their names."""
-    return sorted(name for name in meta_graph.signature_def if not name.startswith(_HIDDEN))
+    return offered_names(meta_graph.signature_def)
 
 
 def import_graph(meta_graph: Any) -> Any | None:

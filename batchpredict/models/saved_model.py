@@ -35,7 +35,7 @@ from batchpredict.models.feeds import feed, padded
 from batchpredict.models.graph_walk import GraphWalk
 from batchpredict.models.meta_graph import check_usable, choose_meta_graph, describe, rows_of, signature_names
 from batchpredict.models.model import Outputs
-from batchpredict.models.signature import Signature, choose
+from batchpredict.models.signature import Signature, choose_signature
 from batchpredict.models.tf_core import (
     TENSORFLOW_VERSION,
     Graph,
@@ -80,7 +80,7 @@ class SavedModel:
         self._name = name or path
         self._devices = frozenset({"CPU"})
         meta_graph, tags, loader = self._read(path)
-        signature_name = choose(signature_names(meta_graph), signature_name)
+        signature_name = choose_signature(signature_names(meta_graph), signature_name)
         self._meta_graph = meta_graph
         self._session = self._load(loader, tags, threads)
         self._bound = describe(meta_graph, signature_name, self._session.graph)

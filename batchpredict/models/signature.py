@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from batchpredict.errors import ModelUnusable
 
 DEFAULT_SIGNATURE = "serving_default"
+SERVE_TAG = "serve"
+
+# TensorFlow keeps its initialisation among the signatures.
+_HIDDEN = "__saved_model_"
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def batch_of(inputs: Iterable[TensorSpec]) -> int | None:
     return next((size for size in sizes if size is not None), None)
 
 
-def choose(names: Collection[str], asked: str | None) -> str:
+def choose_signature(names: Collection[str], asked: str | None) -> str:
     """The signature to use, by the service's rule: the only one, else the one asked for, else the default.
 
     Raises:
@@ -127,3 +131,29 @@ def choose(names: Collection[str], asked: str | None) -> str:
         have = ", ".join(sorted(names)) or "none at all"
         raise ModelUnusable(f"No signature found for signature key {wanted}. The model has: {have}.")
     return wanted
+
+
+def offered_names(names: Iterable[str]) -> list[str]:
+    """Those of a meta graph's signatures that a caller may use, in the order of their names."""
+    return sorted(name for name in names if not name.startswith(_HIDDEN))
+
+
+def choose_tags(tags: Sequence[Collection[str]]) -> int:
+    """Which meta graph to use, by the tags of each: the one for serving, else the only one, else the first for
+    serving and something else.
+
+    Raises:
+      ModelUnusable: there is none, or several and none is for serving.
+    """
+    several = [sorted(names) for names in tags]
+    if not several:
+        raise ModelUnusable("it holds no graph")
+    if [SERVE_TAG] in several:
+        return several.index([SERVE_TAG])
+    if len(several) == 1:
+        return 0
+    for index, names in enumerate(several):
+        if SERVE_TAG in names:
+            return index
+    have = "; ".join(", ".join(names) or "no tag" for names in several)
+    raise ModelUnusable(f"none of its graphs is tagged {SERVE_TAG}: their tags are {have}")

@@ -5,32 +5,32 @@ from __future__ import annotations
 import pytest
 
 from batchpredict.errors import ModelUnusable
-from batchpredict.models.signature import Signature, TensorSpec, choose
+from batchpredict.models.signature import Signature, TensorSpec, choose_signature
 
 
 class TestChoose:
     def test_the_only_one_is_used_whatever_its_name(self) -> None:
-        assert choose(["score"], None) == "score"
+        assert choose_signature(["score"], None) == "score"
 
     def test_of_several_the_default_is_used(self) -> None:
-        assert choose(["score", "serving_default"], None) == "serving_default"
+        assert choose_signature(["score", "serving_default"], None) == "serving_default"
 
     def test_the_one_that_was_asked_for_is_used(self) -> None:
-        assert choose(["score", "serving_default"], "score") == "score"
+        assert choose_signature(["score", "serving_default"], "score") == "score"
 
     def test_the_only_one_does_not_stand_in_for_another_that_was_asked_for(self) -> None:
         with pytest.raises(ModelUnusable) as caught:
-            choose(["score"], "rank")
+            choose_signature(["score"], "rank")
         assert str(caught.value) == "No signature found for signature key rank. The model has: score."
 
     def test_several_without_a_default_need_a_name(self) -> None:
         with pytest.raises(ModelUnusable) as caught:
-            choose(["b", "a"], None)
+            choose_signature(["b", "a"], None)
         assert str(caught.value) == "No signature found for signature key serving_default. The model has: a, b."
 
     def test_a_model_without_signatures_cannot_be_used(self) -> None:
         with pytest.raises(ModelUnusable) as caught:
-            choose([], None)
+            choose_signature([], None)
         message = "No signature found for signature key serving_default. The model has: none at all."
         assert str(caught.value) == message
 
