@@ -1,0 +1,223 @@
+"""From the fields of a form to the Job that they mean, and from an error of that Job back to the field. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchpredict.errors import InvalidJob, Violation
+from batchpredict.resources import MAX_ID_LENGTH
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the form.
+
+    Attributes:
+      name: of the form's field.
+      wire: of the predictionInput's field, in camelCase; its parts with dots between.
+      label, hint: for people.
+      kind: "line", "lines" (an item a line), "number", or "choice".
+      choices: of a choice: (value, label).
+      required: whether the API wants it.
+    """
+
+    name: str
+    wire: str
+    label: str
+    hint: str = ""
+    kind: str = "line"
+    choices: Sequence[tuple[str, str]] = ()
+    required: bool = False
+
+    @property
+    def path(self) -> str:
+        """How errors name it."""
+        return re.sub("([A-Z])", lambda match: f"_{match[1].lower()}", self.wire)
+
+
+_DEFAULT = ("", "default")
+
+FIELDS = (
+    Field(
+        "input_paths",
+        "inputPaths",
+        "Input paths",
+        "One a line: files, folders, or patterns such as gs://bucket/in-*.json",
+        "lines",
+        required=True,
+    ),
+    Field(
+        "data_format",
+        "dataFormat",
+        "Format of the input",
+        kind="choice",
+        choices=[
+            ("TEXT", "TEXT: a line is an instance"),
+            ("JSON", "JSON: the same"),
+            ("TF_RECORD", "TF_RECORD"),
+            ("TF_RECORD_GZIP", "TF_RECORD_GZIP"),
+            ("PARQUET", "PARQUET: a column is an input"),
+        ],
+        required=True,
+    ),
+    Field("output_path", "outputPath", "Output folder", "Results and errors are written here", required=True),
+    Field(
+        "region",
+        "region",
+        "Region",
+        'Where jobs on Dataflow run; elsewhere any name, such as "local"',
+        required=True,
+    ),
+)
+
+FURTHER = (
+    Field("signature_name", "signatureName", "Signature", "The model's only one, else serving_default"),
+    Field("batch_size", "batchSize", "Batch size", "Records of one model call; 64 by default", "number"),
+    Field(
+        "max_worker_count",
+        "maxWorkerCount",
+        "Most workers",
+        "Processes that the job may have; 10 by default",
+        "number",
+    ),
+    Field(
+        "output_data_format",
+        "outputDataFormat",
+        "Format of the results",
+        kind="choice",
+        choices=[_DEFAULT, ("JSON", "JSON"), ("CSV", "CSV"), ("PARQUET", "PARQUET")],
+    ),
+    Field("key_field", "instanceConfig.keyField", "Key field", "Goes past the model and onto the prediction"),
+    Field("max_errors", "maxErrors", "Most errors", "Fails after more: 100, or 5%; no limit by default"),
+    Field(
+        "runtime_version", "runtimeVersion", "Runtime version", "Kept with the job; the installed TensorFlow runs"
+    ),
+)
+
+MODEL_KINDS = (
+    ("modelName", "Model: its default version"),
+    ("versionName", "Version of a model"),
+    ("uri", "Folder of a SavedModel"),
+)
+
+_LABEL = re.compile(r"\s*([^=\s]+)\s*=\s*(\S*)\s*")
+
+
+def draft(fields: Mapping[str, str], project: str) -> dict[str, Any]:
+    """The Job that the fields of the form mean; empty ones are absent.
+
+    Raises:
+      InvalidJob: a line of the labels is not `key=value`.
+    """
+    asked: dict[str, Any] = {}
+    model, kind = fields.get("model", "").strip(), fields.get("model_kind", "uri")
+    if model and kind in dict(MODEL_KINDS):
+        asked[kind] = _full_name(project, kind, model)
+    for field in (*FIELDS, *FURTHER):
+        text = fields.get(field.name, "")
+        value: Any = (
+            [line.strip() for line in text.splitlines() if line.strip()] if field.kind == "lines" else text.strip()
+        )
+        if value:
+            _put(asked, field.wire, value)
+    return _job(fields, asked)
+
+
+def draft_of_json(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The Job with the predictionInput that a form holds as JSON.
+
+    Raises:
+      InvalidJob: it is no JSON object, with line and column; or as `draft`.
+    """
+    text = fields.get("input", "")
+    try:
+        asked = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        why = str(error) or "it is nested too deeply"
+        raise InvalidJob([Violation("prediction_input", f"This is not JSON: {why}.")]) from None
+    if not isinstance(asked, dict):
+        raise InvalidJob([Violation("prediction_input", "This must be a JSON object, in braces.")])
+    return _job(fields, asked)
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Labels as the form has them: a line each."""
+    return "\n".join(f"{key}={value}" for key, value in labels.items())
+
+
+def at_fields(violations: Sequence[Violation]) -> dict[str, list[str]]:
+    """Descriptions by the name of the form's field that they belong to; "" for the whole of the form."""
+    by_path = {field.path: field.name for field in (*FIELDS, *FURTHER)}
+    for name in ("model_name", "version_name", "uri"):
+        by_path[name] = "model"
+    found: dict[str, list[str]] = {}
+    for violation in violations:
+        path = re.sub(r"\[\d+\]", "", violation.field.removeprefix("job.").removeprefix("prediction_input."))
+        first = path.partition(".")[0]
+        if first in ("job_id", "labels"):
+            name = first
+        elif path == "prediction_input":
+            # Which model, or that there is none, is said of the whole input.
+            name = "model" if "model_name" in violation.description else "input"
+        else:
+            name = by_path.get(path) or by_path.get(first) or ""
+        where = "" if name and violation.field.rstrip("]0123456789[") == violation.field else f"{violation.field}: "
+        found.setdefault(name, []).append(
+            where + violation.description if violation.field else violation.description
+        )
+    return found
+
+
+def another_id(job_id: str, taken: Callable[[str], bool]) -> str:
+    """A new id that follows from an old one: its last number counted up, or "_2" behind it.
+
+    Args:
+      taken: tells whether an id is in use; asked a few times only, the last answer may still be taken.
+    """
+    match = re.fullmatch(r"(.*?_)(\d{1,6})", job_id)
+    stem, number = (match[1], int(match[2])) if match else (f"{job_id}_", 1)
+    candidate = job_id
+    for step in (1, 2, 3, 4, 5, 10, 20, 50, 100, 1000):
+        text = str(number + step)
+        candidate = stem[: MAX_ID_LENGTH - len(text)] + text
+        if not taken(candidate):
+            break
+    return candidate
+
+
+def _job(fields: Mapping[str, str], asked: dict[str, Any]) -> dict[str, Any]:
+    job: dict[str, Any] = {"jobId": fields.get("job_id", "").strip(), "predictionInput": asked}
+    labels: dict[str, str] = {}
+    for line in fields.get("labels", "").splitlines():
+        if not line.strip():
+            continue
+        match = _LABEL.fullmatch(line)
+        if match is None:
+            raise InvalidJob([Violation("labels", f'"{line.strip()}" is not of the form key=value.')])
+        labels[match[1]] = match[2]
+    return {**job, "labels": labels} if labels else job
+
+
+def _full_name(project: str, kind: str, model: str) -> str:
+    """Model and version may be named as they are within the project: "census", "census/v1"."""
+    if kind == "uri" or model.startswith("projects/"):
+        return model
+    name, _, version = model.partition("/")
+    if kind == "modelName":
+        return f"projects/{project}/models/{model}"
+    return f"projects/{project}/models/{name}/versions/{version.removeprefix('versions/')}"
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[last] = value
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a value of JSON")

@@ -1,0 +1,131 @@
+"""Pages about one job: what it is doing, its errors, its log, and its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from batchpredict.resources import JobName
+from batchpredict.service.access.interface import Access, Caller, Paths
+from batchpredict.service.console.failures import Failures, Position, Unreadable
+from batchpredict.service.console.interface import JobMethods
+from batchpredict.service.console.pages import Fields, is_fragment, page, segment
+from batchpredict.service.console.sessions import HOME, check_form, visitor
+from batchpredict.service.console.views import job_view, json_text, timeline
+from batchpredict.service.rest.errors import Problem
+from batchpredict.service.store.interface import Missing, Store, StoredJob
+
+LOG_PAGE = 500
+"""Lines of the log that one answer has."""
+
+_LOG_TAIL = 200
+
+
+class Watching:
+    """One job. Every page asks whether the caller may see it before anything of it is read."""
+
+    def __init__(self, store: Store, access: Access, paths: Paths, methods: JobMethods) -> None:
+        self._store = store
+        self._access = access
+        self._paths = paths
+        self._methods = methods
+
+    def job(self, request: Request, project: str, job_id: str) -> Response:
+        """The job; for the script, only what of it changes."""
+        seen = visitor(self._access, request)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        name = str(JobName(project, job_id))
+        now = self._store.now()
+        view = job_view(job, now)
+        history = self._store.history(project, job_id)
+        summary: list[tuple[str, int]] = []
+        unreadable = ""
+        if view.over and view.errors:
+            try:
+                summary = Failures(job, self._paths).summary()
+            except Unreadable as error:
+                unreadable = str(error)
+        values: dict[str, Any] = {
+            "project": project,
+            "job": view,
+            "now": now,
+            "timeline": timeline(history, now),
+            "summary": summary,
+            "unreadable": unreadable,
+            "may_cancel": self._access.may(seen.caller, "ml.jobs.cancel", name, owner=job.new.creator),
+            "may_create": self._access.may(seen.caller, "ml.jobs.create", f"projects/{project}"),
+        }
+        if is_fragment(request):
+            return page(seen, "job_live.html", **values)
+        lines = self._store.log(project, job_id, limit=_LOG_TAIL, latest=True)
+        return page(seen, "job.html", document=json_text(job.new.document), lines=lines, **values)
+
+    def log(self, request: Request, project: str, job_id: str) -> Response:
+        """The log from a line on; for the script, only its lines."""
+        seen = visitor(self._access, request)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        text = request.query_params.get("after", "0")
+        after = int(text) if text.isdecimal() and text.isascii() and len(text) < 18 else 0
+        lines = self._store.log(project, job_id, after=after, limit=LOG_PAGE)
+        view = job_view(job, self._store.now())
+        template = "log_lines.html" if is_fragment(request) else "log.html"
+        following = lines[-1].number if len(lines) == LOG_PAGE else None
+        return page(seen, template, project=project, job=view, lines=lines, after=after, following=following)
+
+    def errors(self, request: Request, project: str, job_id: str) -> Response:
+        """A page of the job's named errors."""
+        seen = visitor(self._access, request)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        token = request.query_params.get("pageToken", "")
+        begin = Position.of(token) if token else Position()
+        values: dict[str, Any] = {"project": project, "job": job_view(job, self._store.now()), "first": not token}
+        try:
+            failures = Failures(job, self._paths)
+            found = failures.page(begin)
+            summary = failures.summary() if not token else []
+        except Unreadable as error:
+            return page(seen, "errors.html", found=None, summary=[], unreadable=str(error), **values)
+        return page(seen, "errors.html", found=found, summary=summary, unreadable="", **values)
+
+    def ask_to_cancel(self, request: Request, project: str, job_id: str) -> Response:
+        """The question whether the job shall be cancelled."""
+        seen = visitor(self._access, request)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        name = str(JobName(project, job_id))
+        self._access.require(seen.caller, "ml.jobs.cancel", name, owner=job.new.creator)
+        return page(seen, "cancel.html", project=project, job=job_view(job, self._store.now()), fault="")
+
+    def cancel(self, request: Request, project: str, job_id: str, fields: Fields) -> Response:
+        seen = visitor(self._access, request)
+        check_form(request, fields)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        try:
+            self._methods.cancel(project, job_id, seen.caller)
+        except Problem as error:
+            # It has ended meanwhile.
+            job = self._store.job(project, job_id)
+            fault = error.message.partition(" Error: ")[2] or error.message
+            view = job_view(job, self._store.now())
+            return page(seen, "cancel.html", status=error.code, project=project, job=view, fault=fault)
+        return RedirectResponse(f"{HOME}/projects/{segment(project)}/jobs/{segment(job_id)}", 303)
+
+
+def visible_job(
+    store: Store, access: Access, caller: Caller, project: str, job_id: str, permission: str = "ml.jobs.get"
+) -> StoredJob:
+    """A job that the caller may see.
+
+    Raises:
+      Missing: there is none.
+      Forbidden, Hidden: the caller may not; also where there is none.
+    """
+    name = str(JobName(project, job_id))
+    try:
+        job = store.job(project, job_id)
+    except Missing:
+        access.require(caller, permission, name)
+        raise
+    access.require(caller, permission, name, owner=job.new.creator)
+    return job

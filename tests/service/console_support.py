@@ -1,0 +1,183 @@
+"""A service with its console, on a port of its own: a real store, real access rules, a real server."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from batchpredict import storage
+from batchpredict.errors import InvalidJob, Violation
+from batchpredict.job import Job
+from batchpredict.service.access import Caller, ServiceAccess, sha256_of
+from batchpredict.service.console import console
+from batchpredict.service.queue.lifecycle import Begin, Fail, Succeed
+from batchpredict.service.rest.interface import Checked
+from batchpredict.service.rest.job_methods import JobMethods
+from batchpredict.service.settings import Settings, Token
+from batchpredict.service.store import NewJob, Store, StoredJob, open_store
+
+PROJECT = "shop"
+ANN, BOB, EVE = "token-of-ann", "token-of-bob", "token-of-eve"
+"""Ann may do everything, Bob looks on in the project, Eve may do nothing in it."""
+
+_MEMBERS = {ANN: "user:ann@x.org", BOB: "user:bob@x.org", EVE: "user:eve@x.org"}
+
+
+@dataclass(frozen=True)
+class OneRoot:
+    """Paths below one folder."""
+
+    root: str
+
+    def check(self, url: str, field: str) -> str:
+        path = storage.canonical(url)
+        if path != self.root and not path.startswith(f"{self.root}/"):
+            raise InvalidJob([Violation(field, "It is outside of the folders that jobs may use.")])
+        return path
+
+    def inside(self, url: str) -> bool:
+        return storage.canonical(url).startswith(f"{self.root}/")
+
+
+@dataclass
+class World:
+    """A store with a console before it.
+
+    Attributes:
+      root: the folder that jobs may use.
+      url: of the server, without a slash at its end.
+    """
+
+    store: Store
+    access: ServiceAccess
+    root: str
+    url: str = ""
+    checked: list[Job] = field(default_factory=list)
+
+    def check(self, project: str, job: Job, caller: Caller) -> Checked:
+        self.checked.append(job)
+        asked = job.prediction_input
+        if asked is not None and "nothing" in asked.input_paths[0]:
+            raise InvalidJob([Violation("prediction_input.input_paths[0]", "It matches no file.")])
+        return Checked()
+
+    def client(self, token: str = "") -> httpx.Client:
+        """A client that sends a token in its header."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers)
+
+    def signed_in(self, token: str) -> httpx.Client:
+        """A client that has gone through the sign-in page, as a browser does."""
+        client = httpx.Client(base_url=self.url, follow_redirects=True)
+        page = client.get("/console/sign-in")
+        fields = {"token": token, "next": "/console", "form_token": form_token(page)}
+        answer = client.post("/console/sign-in", data=fields, headers=origin(self.url))
+        assert answer.status_code == 200, answer.text
+        return client
+
+    def job(self, job_id: str, project: str = PROJECT, **changes: Any) -> StoredJob:
+        """A queued job."""
+        asked = {
+            "uri": f"{self.root}/model",
+            "inputPaths": [f"{self.root}/in-*.json"],
+            "dataFormat": "TEXT",
+            "outputPath": f"{self.root}/{job_id}",
+            "region": "local",
+            **changes.pop("asked", {}),
+        }
+        settings = {"creator": "user:ann@x.org", **changes}
+        return self.store.create_job(NewJob(project, job_id, {"predictionInput": asked}, **settings))
+
+    def run(
+        self,
+        job_id: str,
+        project: str = PROJECT,
+        *,
+        output: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
+        log: Sequence[str] = (),
+    ) -> int:
+        """A worker takes a queued job and begins; the generation of its lease."""
+        claimed = self.store.claim(project, job_id, "worker-1", timedelta(minutes=5), 2)
+        assert claimed is not None
+        generation = claimed.standing.generation
+        self.store.tell(project, job_id, Begin(generation), output, progress)
+        self.say(job_id, generation, *log)
+        return generation
+
+    def say(self, job_id: str, generation: int, *lines: str) -> None:
+        now = self.store.now()
+        said = [(now, "INFO", "service", line) for line in lines]
+        if said:
+            self.store.append_log(PROJECT, job_id, generation, said)
+
+    def end(
+        self,
+        job_id: str,
+        generation: int,
+        *,
+        error: str = "",
+        output: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
+        event = Fail(generation, error) if error else Succeed(generation)
+        self.store.tell(PROJECT, job_id, event, output, progress)
+
+
+@contextlib.contextmanager
+def world(folder: str, *, open_to_all: bool = False) -> Iterator[World]:
+    """A service in a folder; with `open_to_all` nobody is asked for a token."""
+    tokens = () if open_to_all else tuple(Token(member, sha256_of(token)) for token, member in _MEMBERS.items())
+    store = open_store(f"{folder}/service.db")
+    access = ServiceAccess(Settings(tokens=tokens, admins=("user:ann@x.org",)), store)
+    made = World(store, access, storage.canonical(f"{folder}/data"))
+    policy = {"bindings": [{"role": "roles/ml.viewer", "members": ["user:bob@x.org"]}]}
+    store.set_policy(f"projects/{PROJECT}", policy, None)
+    methods = JobMethods(store, access, made.check, lambda url: url)
+    app = FastAPI(openapi_url=None)
+    app.include_router(console(store, access, OneRoot(made.root), methods))
+    with serving(app) as url:
+        made.url = url
+        try:
+            yield made
+        finally:
+            store.close()
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """An app on a port of this machine, in a thread; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def origin(url: str) -> dict[str, str]:
+    """What a browser says of where a form was sent from."""
+    return {"origin": url}
+
+
+_FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
+
+
+def form_token(page: httpx.Response) -> str:
+    """What a form of a page has to carry."""
+    found = _FORM_TOKEN.search(page.text)
+    assert found, page.text
+    return found[1]
