@@ -14,8 +14,8 @@ Errors of the callee become answers by their class, whoever raises them:
     QueueFull                     429 RESOURCE_EXHAUSTED
     StoreFailed                   503 UNAVAILABLE
 
-An error of any of these classes may carry `violations` (a sequence of `errors.Violation`); they are then put into the
-answer's details as a google.rpc.BadRequest, and its message is `str(error)`.
+An error of any of these classes may carry `violations` (a sequence of `errors.Violation`); they are then put into
+the answer's details as a google.rpc.BadRequest, and its message is `str(error)`.
 """
 
 from __future__ import annotations
