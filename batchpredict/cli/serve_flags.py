@@ -17,6 +17,7 @@ def add(parser: Parser) -> None:
     """`batchpredict serve`"""
     serve = parser.add_command("serve", "start the jobs service", _SERVE, epilog=EPILOG)
     serve.add_argument("--config", metavar="FILE", help="settings, as TOML (environment: BATCHPREDICT_CONFIG)")
+    serve.add_argument("--check", action="store_true", help="only say whether the settings are right")
     server = serve.add_argument_group("where it listens")
     server.add_argument("--host", metavar="HOST", help="address (default: 127.0.0.1); others need tokens or OIDC")
     server.add_argument("--port", metavar="PORT", help="default: 8080; 0 for any that is free")

@@ -100,6 +100,8 @@ class Service:
         with closing(self._open("GET", name, query, None)) as answer:
             try:
                 for line in answer:
+                    if not line.endswith(b"\n"):
+                        return  # The rest of it did not come.
                     if line.strip():
                         yield _object(line, self.endpoint)
             except (OSError, http.client.HTTPException):

@@ -59,8 +59,8 @@ def show(line: Line, options: argparse.Namespace, *, as_json: bool = False) -> N
     if as_json:
         print(json.dumps(line, ensure_ascii=False), flush=True)
         return
-    head = f"{line.get('severity', 'INFO')}\t{_time(str(line.get('time', '')))}\t{line.get('task', '')}\t"
-    text = str(line.get("text", "")).rstrip("\n")
+    head = f"{line.get('severity', 'INFO')}\t{_time(str(line.get('timestamp', '')))}\t{line.get('task', '')}\t"
+    text = str(line.get("message", "")).rstrip("\n")
     parts = text.split("\n") or [""]
     if options.allow_multiline_logs:
         print("\n".join([f"{head}\t{plain(parts[0])}", *map(plain, parts[1:])]), flush=True)
