@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from batchpredict.ledger.cleaning import find_leftovers, remove
     from batchpredict.ledger.finished import finished_output
     from batchpredict.ledger.manifest import Manifest, PartFile, SegmentReport
-    from batchpredict.ledger.plan import Plan, load_plan, make_plan, read_page
+    from batchpredict.ledger.plan import (
+        Plan,
+        load_plan,
+        make_plan,
+        most_splits,
+        read_page,
+        refuse_own_output,
+    )
     from batchpredict.ledger.progress import ManifestFeed, Snapshot, committed_tally
     from batchpredict.ledger.proof import Proof, prove
     from batchpredict.ledger.publish import PublishOrder, Settled, finish, publish_all, publish_page, settle
@@ -44,6 +51,7 @@ __all__ = [
     "finished_output",
     "load_plan",
     "make_plan",
+    "most_splits",
     "occupancy",
     "parse_budget",
     "prove",
@@ -51,6 +59,7 @@ __all__ = [
     "publish_page",
     "read_page",
     "refuse_others",
+    "refuse_own_output",
     "remove",
     "settle",
     "spooling",
@@ -83,6 +92,7 @@ if not TYPE_CHECKING:
             "finished_output": "finished",
             "load_plan": "plan",
             "make_plan": "plan",
+            "most_splits": "plan",
             "occupancy": "published",
             "parse_budget": "budget",
             "prove": "proof",
@@ -90,6 +100,7 @@ if not TYPE_CHECKING:
             "publish_page": "publish",
             "read_page": "plan",
             "refuse_others": "published",
+            "refuse_own_output": "plan",
             "remove": "cleaning",
             "settle": "publish",
             "spooling": "access",

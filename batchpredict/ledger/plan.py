@@ -138,7 +138,7 @@ def make_plan(spec: PredictionSpec, model: str) -> Draft:
       JobFailed: there is no room for temporary files.
     """
     _refuse_unknown_places(spec)
-    _refuse_own_output(spec)
+    refuse_own_output(spec)
     with spooling(), _spool() as listed:
         fingerprint = hashlib.sha256()
         for part in (FORMAT_VERSION, spec.options(), model):
@@ -223,6 +223,17 @@ def choose_split_bytes(total: int, batch_size: int, record_bytes: float, *, remo
     return max(min(max(total // _SPLITS, smallest), _LARGEST), batches)
 
 
+def most_splits(total: int, split_bytes: int | None, *, remote: bool = False) -> int:
+    """More splits than these a job does not have: with small files packed, two neighbours exceed one split's size.
+
+    Args:
+      total: bytes of its inputs, of which there are not thousands.
+      split_bytes: as the job has it; None for a size that is chosen.
+    """
+    smallest = split_bytes or (_SMALLEST_REMOTE if remote else _SMALLEST)
+    return 2 * total // smallest + 1
+
+
 def _mean_record_bytes(first: storage.Input | None, data_format: InputFormat, max_record_bytes: int) -> float:
     """Mean size of the first records of a file; 0 if that cannot be said."""
     if first is None or not data_format.sampled:
@@ -249,7 +260,13 @@ def _refuse_unknown_places(spec: PredictionSpec) -> None:
                 raise kind(f"{field}: '{url}' cannot be used: {error}") from error
 
 
-def _refuse_own_output(spec: PredictionSpec) -> None:
+def refuse_own_output(spec: PredictionSpec) -> None:
+    """Refuse a job that would read its own results.
+
+    Raises:
+      OutputRefused: a pattern of its inputs asks for files like them in its output folder.
+      NoInput: a pattern's file system refuses to answer.
+    """
     for pattern in spec.inputs:
         if owns(spec.output_path, pattern, spec.output):
             raise OutputRefused(

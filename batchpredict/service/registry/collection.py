@@ -1,8 +1,8 @@
 """Deletes the copies that no version has any more, when no job needs them.
 
 A copy is needed by its version, by the operation that makes it, and by every job that is pinned to it and has not
-ended. A job may be in the making whose model was looked up a moment ago, so a copy that nothing needs is looked at again
-after a while, and deleted if that is so still.
+ended. A job may be in the making whose model was looked up a moment ago, so a copy that nothing needs is looked at
+again after a while, and deleted if that is so still.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ DATA/models/index/ID.json       whose a copy is; there before the first of its f
 DATA/models/copies/ID/          the files of a SavedModel
 
 A copy gets an id that nothing ever had. It counts when its version's row names its folder, which is the one step
-that makes it a version's; until then, and after that row is gone, the index tells that there is something to delete.
-So nothing that a power cut leaves is forgotten.
+that makes it a version's; until then, and after that row is gone, the index tells that there is something to
+delete. So nothing that a power cut leaves is forgotten.
 """
 
 from __future__ import annotations

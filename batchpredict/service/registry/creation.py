@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 FIELD = "version.deployment_uri"
 
 MAX_ATTEMPTS = 5
-"""After so many attempts that ended without a word, which is with their process, the operation itself is to blame."""
+"""After so many attempts that ended without a word, as one does with its process, the files may be to blame."""
 
 Inspect = Callable[[str, Callable[[], None]], Mapping[str, Any]]
 

@@ -1,7 +1,7 @@
 """What clients are shown of models, versions and operations: the stored ones in wire form.
 
-Names are full ones, times are RFC 3339 in UTC, and what is not set is absent, also a false `isDefault`, as in proto3
-JSON.
+Names are full ones, times are RFC 3339 in UTC, and what is not set is absent, also a false `isDefault`, as in
+proto3 JSON.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The process that reads a SavedModel's signatures: `python -m ….registry.inspector URI [BYTES]`.
 
-A SavedModel comes from a user, and TensorFlow's C++ may crash on it or take all memory. It writes one JSON object
-to standard output, either {"found": …} as `inspect` prints it or {"error": sentence}, and ends when its standard input
-does, which is when the process that started it is gone. BYTES bound its address space.
+A SavedModel comes from a user, and TensorFlow's C++ may crash on it or take all memory. This writes one JSON object
+to standard output, either {"found": …} as `inspect` prints it or {"error": sentence}, and ends when its standard
+input does, which is when the process that started it is gone. BYTES bound its address space.
 """
 
 from __future__ import annotations

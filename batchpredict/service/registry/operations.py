@@ -1,7 +1,7 @@
 """Who does the operations that take their time: threads of an API process, each operation held by one of them.
 
-An operation is held with a lease that is renewed. One whose process has died comes to another, or to the same service
-after its restart, when the lease has ended.
+An operation is held with a lease that is renewed. One whose process has died comes to another, or to the same
+service after its restart, when the lease has ended.
 """
 
 from __future__ import annotations

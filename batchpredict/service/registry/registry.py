@@ -1,7 +1,7 @@
-"""What the REST methods of models, versions and operations do; see `rest.interface.Registry` for what each promises.
+"""What the REST methods of models, versions and operations do; `rest.interface.Registry` is what each promises.
 
-An operation that only changes rows is done when it is answered. CREATE_VERSION has files to copy, and is performed by
-threads of this process, or of another one at the same store.
+An operation that only changes rows is done when it is answered. CREATE_VERSION has files to copy, and is performed
+by threads of this process, or of another one at the same store.
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ MAX_FILES = 1000
 """Of a model: what the service allowed a deploymentUri."""
 
 _BLOCK = 1 << 20
+# A folder that is named as a model by mistake may have any number.
+_MOST_LISTED = 10_000
 
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 """Of which a SavedModel has one."""
@@ -77,6 +79,26 @@ def _checked(uri: str, name: str, paths: Paths, field: str) -> storage.Input:
         ) from error
     except OSError as error:
         raise unreadable(url, field, error) from error
+
+
+def refuse_links(uri: str, paths: Paths, field: str) -> None:
+    """See that no file of a SavedModel is a link that leads out of the roots.
+
+    Raises:
+      InvalidJob: one is, there are more files than any model has, or they cannot be listed.
+    """
+    if not storage.is_local(uri):
+        return
+    try:
+        count = sum(1 for _ in itertools.islice(storage.walk(uri), _MOST_LISTED + 1))
+        if count > _MOST_LISTED:
+            raise refused(field, f"'{uri}' holds more than {_MOST_LISTED} files.")
+        found = storage.tree(uri)
+    except OSError as error:
+        raise unreadable(uri, field, error) from error
+    for name in found:
+        if not paths.inside(storage.join(uri, name)):
+            raise outside(uri, name, field)
 
 
 def blocks(uri: str, name: str, file: storage.Input, paths: Paths, field: str) -> Iterator[bytes]:

@@ -1,0 +1,233 @@
+"""What can be known of a job to be wrong before it is queued: a user mends it now and does not find it failed later.
+
+What is found depends on the moment: files may come and go while the job waits, and the job itself looks again.
+Only names, sizes and a model's list of signatures are read here, and no more of a large input than its first files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from batchpredict import storage
+from batchpredict.errors import InvalidJob, JobFailed, ModelUnusable, NoMatch, Violation
+from batchpredict.job import Job, PredictionInput
+from batchpredict.launch import knows
+from batchpredict.ledger import (
+    PredictionSpec,
+    Staging,
+    make_plan,
+    most_splits,
+    occupancy,
+    refuse_others,
+    refuse_own_output,
+)
+from batchpredict.models import choose_signature, listed_signatures, model_digest
+from batchpredict.service.access.interface import Access, Caller, Paths
+from batchpredict.service.registry.pinning import URI, Pinned, resolve
+from batchpredict.service.registry.sources import look_at, refuse_links
+from batchpredict.service.store.interface import Store
+
+INPUTS = "prediction_input.input_paths"
+OUTPUT = "prediction_input.output_path"
+SIGNATURE = "prediction_input.signature_name"
+
+_FILES = 1000
+"""Of one pattern, whose places are looked at."""
+
+_NO_WORK = "This service runs no training jobs yet; it runs jobs that have a prediction_input."
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A job that may be created.
+
+    Attributes:
+      pinned: what its model names mean now; see `store.interface.NewJob`.
+      workers: worker processes that it reserves while it runs.
+    """
+
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1
+
+
+class JobCheck:
+    """Checks jobs that are to be created. Used from many threads.
+
+    Args:
+      store: where models are.
+      access: who may use models of other projects.
+      paths: where files may be read and written.
+      user: whom job processes run as; "" for the user of this process, who can then be asked what it may write.
+    """
+
+    def __init__(self, store: Store, access: Access, paths: Paths, *, user: str = "") -> None:
+        self._store = store
+        self._access = access
+        self._paths = paths
+        self._user = user
+
+    def __call__(self, project: str, job: Job, caller: Caller) -> Checked:
+        """Look for all that can be known to be wrong with a job.
+
+        Args:
+          project: that it is to be created in.
+          job: as `Job.submitted` read it.
+          caller: who creates it.
+
+        Raises:
+          InvalidJob: with the fields that are wrong, in snake_case.
+          ResourceMissing, ResourceInUse: its model or version is not there, or not ready.
+        """
+        places = self._places(job)
+        if not knows(job):
+            raise InvalidJob([Violation("job.training_input", _NO_WORK)])
+        pinned = resolve(job, project, caller, store=self._store, access=self._access, paths=self._paths)
+        source = job.prediction_input
+        if source is None:
+            return Checked(pinned.stored())
+        self._check_model(source, pinned)
+        total = self._check_inputs(places)
+        self._check_output(_as_placed(job, source, pinned, places), places[OUTPUT], total)
+        return Checked(pinned.stored(), _workers(source, places, total))
+
+    def _places(self, job: Job) -> dict[str, str]:
+        """Every path that a job names, by its field, as it is to be used. Raises InvalidJob, with all at fault."""
+        places: dict[str, str] = {}
+        wrong: list[Violation] = []
+        for name, url in _named(job):
+            try:
+                places[name] = self._paths.check(url, name)
+            except InvalidJob as error:
+                wrong += error.violations
+        if wrong:
+            raise InvalidJob(wrong)
+        return places
+
+    def _check_model(self, source: PredictionInput, pinned: Pinned) -> None:
+        asked = source.signature_name or None
+        if pinned.version:
+            _choose_known(pinned.details.get("signatures", {}), asked)
+            return
+        look_at(pinned.uri, URI)
+        refuse_links(pinned.uri, self._paths, URI)
+        try:
+            names = listed_signatures(pinned.uri)
+        except (ModelUnusable, OSError) as error:
+            raise _wrong(URI, str(error)) from error
+        if names is not None:
+            _choose(names, asked)
+
+    def _check_inputs(self, places: Mapping[str, str]) -> int | None:
+        """Bytes of the inputs; None where there are more files than were looked at. Raises InvalidJob."""
+        total: int | None = 0
+        wrong = []
+        for name, pattern in places.items():
+            if not name.startswith(INPUTS):
+                continue
+            try:
+                files = list(itertools.islice(storage.expand(pattern), _FILES + 1))
+            except NoMatch as error:
+                wrong.append(Violation(name, _sentence(str(error))))
+                continue
+            outside = [file.url for file in files if not self._paths.inside(file.url)]
+            if outside:
+                text = f"'{outside[0]}' is a link that leads out of the folders that jobs may read from."
+                wrong.append(Violation(name, text))
+            total = None if total is None or len(files) > _FILES else total + sum(file.size for file in files)
+        if wrong:
+            raise InvalidJob(wrong)
+        return total
+
+    def _check_output(self, spec: PredictionSpec, folder: str, total: int | None) -> None:
+        try:
+            refuse_own_output(spec)
+            there = occupancy(folder)
+            # Whose results they are takes a look at every input, which of many is the job's to do.
+            if there.used and (there.owner is None or total is not None):
+                with make_plan(spec, model_digest(spec.model_uri)) as draft:
+                    refuse_others(Staging(folder, draft.plan.fingerprint), there, overwrite=False)
+        except JobFailed as error:
+            raise _wrong(OUTPUT, _sentence(str(error).partition(": ")[2] or str(error))) from error
+        if not there.used:
+            self._refuse_unwritable(folder)
+
+    def _refuse_unwritable(self, folder: str) -> None:
+        """Refuse an output folder of this machine that cannot be made or written.
+
+        What a store allows is found out by writing only, which a question must not do.
+        """
+        if self._user or not storage.is_local(folder):
+            return
+        path = storage.local_path(folder)
+        while not os.path.lexists(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        if not os.path.isdir(path):
+            raise _wrong(OUTPUT, f"'{folder}' cannot be written to: '{path}' is not a folder.")
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise _wrong(OUTPUT, f"'{folder}' cannot be written to: the service may not write to '{path}'.")
+
+
+def _named(job: Job) -> Iterator[tuple[str, str]]:
+    """(field, path) of everything that a job names, in the order of its fields."""
+    if job.prediction_input is not None:
+        source = job.prediction_input
+        for index, path in enumerate(source.input_paths):
+            yield f"{INPUTS}[{index}]", path
+        yield OUTPUT, source.output_path
+        if (source.uri or "").strip():
+            yield URI, (source.uri or "").strip()
+    if job.training_input is not None:
+        if job.training_input.job_dir:
+            yield "training_input.job_dir", job.training_input.job_dir
+        for index, path in enumerate(job.training_input.package_uris or ()):
+            yield f"training_input.package_uris[{index}]", path
+
+
+def _as_placed(job: Job, source: PredictionInput, pinned: Pinned, places: Mapping[str, str]) -> PredictionSpec:
+    """The job with its paths as they are to be used."""
+    inputs = tuple(path for name, path in places.items() if name.startswith(INPUTS))
+    changes = {
+        "input_paths": inputs,
+        "output_path": places[OUTPUT],
+        "uri": pinned.uri,
+        "model_name": None,
+        "version_name": None,
+    }
+    return PredictionSpec.of(job.replace(prediction_input=source.model_copy(update=changes)))
+
+
+def _choose(names: Sequence[str], asked: str | None) -> str:
+    try:
+        return choose_signature(names, asked)
+    except ModelUnusable as error:
+        raise _wrong(SIGNATURE, str(error)) from error
+
+
+def _choose_known(signatures: Mapping[str, Mapping[str, object]], asked: str | None) -> None:
+    """See that a signature of a version is there and can be used."""
+    name = _choose(sorted(signatures), asked)
+    known = signatures[name]
+    if known.get("exampleLine") is None:
+        remarks = known.get("remarks")
+        why = f" {remarks[0]}." if isinstance(remarks, list) and remarks else " cannot be used for prediction."
+        raise _wrong(SIGNATURE, f"Signature {name}{why}")
+
+
+def _workers(source: PredictionInput, places: Mapping[str, str], total: int | None) -> int:
+    """Worker processes that a job reserves: what it allows, but not more than can have something to do."""
+    most = source.effective_max_worker_count
+    if total is None:
+        return most
+    remote = not storage.is_local(places[f"{INPUTS}[0]"])
+    return min(most, most_splits(total, source.split_bytes, remote=remote))
+
+
+def _wrong(name: str, description: str) -> InvalidJob:
+    return InvalidJob([Violation(name, description)])
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
