@@ -186,7 +186,16 @@ _JOBS = (
         permission="ml.jobs.list",
         query=(_FILTER, *_PAGES),
     ),
-    Method("projects.jobs.get", "GET", _JOB, "Describes a job.", "Job", permission="ml.jobs.get", on="job"),
+    Method(
+        "projects.jobs.get",
+        "GET",
+        _JOB,
+        "Describes a job.",
+        "Job",
+        permission="ml.jobs.get",
+        on="job",
+        query=(Parameter("progress", "boolean", "With how far the job is, for people who watch it."),),
+    ),
     Method(
         "projects.jobs.patch",
         "PATCH",
