@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,4 +78,47 @@ def choose(
       room: of the machine that asks.
       limits: of each project.
     """
-    raise NotImplementedError
+    taken = dict(usage)
+    here = room.used
+    queues = _by_project(waiting)
+    grants: list[Grant] = []
+    while queues:
+        project = min(queues, key=lambda name: _turn(taken.get(name, Usage()), queues[name][0]))
+        job = queues[project][0]
+        wanted = min(job.workers, room.workers, job.workers if limits.workers is None else limits.workers)
+        if not _within(taken.get(project, Usage()), wanted, limits.jobs, limits.workers):
+            # The project has what it may have; others go on.
+            del queues[project]
+            continue
+        if not _within(here, wanted, room.jobs, room.workers):
+            break
+        grants.append(Grant(job, wanted))
+        taken[project] = _plus(taken.get(project, Usage()), wanted)
+        here = _plus(here, wanted)
+        queues[project].popleft()
+        if not queues[project]:
+            del queues[project]
+    return grants
+
+
+def _by_project(waiting: Sequence[Waiting]) -> dict[str, deque[Waiting]]:
+    queues: dict[str, deque[Waiting]] = {}
+    for job in sorted(waiting, key=lambda job: job.sequence):
+        queues.setdefault(job.project, deque()).append(job)
+    return queues
+
+
+def _turn(taken: Usage, oldest: Waiting) -> tuple[int, int, int]:
+    """The lowest is next."""
+    return taken.workers, taken.jobs, oldest.sequence
+
+
+def _within(taken: Usage, workers: int, most_jobs: int | None, most_workers: int | None) -> bool:
+    """Whether one more job with so many workers is still within these bounds."""
+    return (most_jobs is None or taken.jobs < most_jobs) and (
+        most_workers is None or taken.workers + workers <= most_workers
+    )
+
+
+def _plus(taken: Usage, workers: int) -> Usage:
+    return Usage(taken.jobs + 1, taken.workers + workers)

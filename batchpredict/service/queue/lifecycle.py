@@ -33,7 +33,7 @@ from batchpredict.errors import BatchPredictError
 from batchpredict.job import TERMINAL, State, advance
 
 MAX_LOSSES = 10
-"""Leases in a row that may be lost before the job is failed: more than a bad night of the machines, less than for ever."""
+"""Leases in a row that may be lost before the job is failed: more than a bad night of the machines has."""
 
 _FIRST_WAIT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(seconds=60)

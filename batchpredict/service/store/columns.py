@@ -1,4 +1,4 @@
-"""Types of columns that mean the same in SQLite and in PostgreSQL: times, JSON as it came, text that always fits."""
+"""Types of columns that mean the same in SQLite and in PostgreSQL: times, JSON as it came, text that fits."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Json(TypeDecorator[Any]):
 
 
 class Sentence(TypeDecorator[str]):
-    """Text from anywhere: a NUL, which PostgreSQL refuses, and half a surrogate pair, which is no UTF-8, are replaced."""
+    """Text from anywhere: a NUL, which PostgreSQL refuses, and half a surrogate pair, are replaced."""
 
     impl = Text
     cache_ok = True

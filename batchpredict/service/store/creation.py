@@ -60,9 +60,7 @@ def _create_one(transaction: Transaction, one: Creation) -> list[StoredJob | Exc
         transaction, one.new
     ):
         return [
-            QueueFull(
-                f'The project "{one.new.project}" has {one.queue_limit} queued jobs, which is as many as it may have.'
-            )
+            QueueFull(f'The project "{one.new.project}" has {one.queue_limit} queued jobs and may not have more.')
         ]
     return _insert(transaction, [one])
 

@@ -32,8 +32,8 @@ _PATIENCE = 15.0
 _FIRST_WAIT = 0.005
 _LONGEST_WAIT = 0.5
 
-# SQLSTATEs after which the same transaction may succeed: serialization_failure, deadlock_detected, lock_not_available,
-# and those of a server that shuts down, starts or has no connection free.
+# SQLSTATEs after which the same transaction may succeed: serialization_failure, deadlock_detected,
+# lock_not_available, and those of a server that shuts down, starts or has no connection free.
 _PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"})
 # Primary result codes of SQLite.
 _SQLITE_BUSY = 5
@@ -88,7 +88,7 @@ class Database:
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """What `work` finds in one transaction that writes nothing."""
-        return self._attempts(lambda again: self._read(work))
+        return self._attempts(lambda _: self._read(work))
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """What `work` gives, once its transaction is on the disk. `work` may be called several times."""
@@ -208,7 +208,8 @@ def _prepare_postgresql(connection: Any, _: Any) -> None:
     with _autocommit(connection), connection.cursor() as cursor:
         # Acknowledged means on the disk, whatever the cluster does for others.
         cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'"
         )
         # A process that was stopped in the middle of a transaction does not keep its locks for ever.
         cursor.execute("SET idle_in_transaction_session_timeout = '60s'")

@@ -17,7 +17,7 @@ def job_fields(job: StoredJob) -> Values:
         "create_time": job.created,
         "start_time": standing.start_time,
         "end_time": standing.end_time,
-        "error_message": standing.message,
+        "error_message": standing.message or None,
         **_labels(job.new.labels),
     }
 
@@ -43,7 +43,7 @@ def version_fields(version: StoredVersion, default: str | None) -> Values:
         "state": version.state,
         "framework": _text(version.document, "framework"),
         "is_default": version.version == default,
-        "error_message": version.message,
+        "error_message": version.message or None,
         **_labels(version.labels),
     }
 
@@ -52,6 +52,6 @@ def _labels(labels: Mapping[str, str]) -> Values:
     return {f"labels.{key}": value for key, value in labels.items()}
 
 
-def _text(document: Mapping[str, Any], field: str) -> str:
-    value = document.get(field, "")
-    return value if isinstance(value, str) else ""
+def _text(document: Mapping[str, Any], field: str) -> str | None:
+    value = document.get(field)
+    return value if isinstance(value, str) else None

@@ -1,7 +1,7 @@
 """Several threads' work in one transaction: one sync of the disk then serves them all.
 
-Whoever comes while a transaction is being committed waits for its turn, and what has come by then goes into the next
-transaction together. There is no timer and no thread: a single caller waits for nobody.
+Whoever comes while a transaction is being committed waits for its turn, and what has come by then goes into the
+next transaction together. There is no timer and no thread: a single caller waits for nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 MOST = 100
-"""Items of one transaction: past this the sync is a small part of it, and the first one need not wait for so many."""
+"""Items of one transaction: past this the sync is a small part of it, and the first one waits for the last."""
 
 
 @dataclass

@@ -20,7 +20,7 @@ from batchpredict.service.store.interface import Change, Missing, NewJob, Stale,
 from batchpredict.service.store.resource import job_resource
 from batchpredict.service.store.rows import new_etag, select_jobs, standing_columns, standing_of, stored_job
 from batchpredict.service.store.tables import IN_QUEUE, job_documents, job_history, job_labels, jobs, models, outbox
-from batchpredict.service.store.where import narrowed
+from batchpredict.service.store.where import page_of
 
 
 class SqlJobs:
@@ -53,9 +53,7 @@ class SqlJobs:
     def jobs(
         self, project: str, *, where: Filter | None = None, size: int = 20, before: int | None = None
     ) -> tuple[list[StoredJob], int | None]:
-        statement = narrowed(select_jobs(), project, where).order_by(jobs.c.sequence.desc()).limit(size + 1)
-        if before is not None:
-            statement = statement.where(jobs.c.sequence < before)
+        statement = page_of(select_jobs(), project, where, size + 1, before)
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         page = [stored_job(row) for row in rows[:size]]
         return page, page[-1].sequence if len(rows) > size else None
