@@ -36,7 +36,7 @@ COMMANDS = {
     "operations cancel": "remote.operations.cancel",
     **{
         f"{kind} {verb}": f"remote.policies.{function}"
-        for kind in ("jobs", "models")
+        for kind in ("jobs", "models", "projects")
         for verb, function in (
             ("get-iam-policy", "get"),
             ("set-iam-policy", "put"),

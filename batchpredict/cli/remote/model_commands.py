@@ -1,4 +1,4 @@
-"""The commands about models, versions and operations; as those of `gcloud ai-platform`."""
+"""The commands about models, versions, operations and projects; as those of `gcloud ai-platform`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _ASYNC = "print the operation instead of waiting for its end"
 
 
 def add(parser: Parser) -> None:
-    """`batchpredict models …`, `versions …` and `operations …`"""
+    """`batchpredict models …`, `versions …`, `operations …` and `projects …`"""
     _add_models(parser.add_command("models", "models of the jobs service"))
     _add_versions(parser.add_command("versions", "versions of a model of the jobs service"))
     _add_operations(parser.add_command("operations", "what the jobs service does with models"))
+    add_policies(parser.add_command("projects", "who may do what in a project of the jobs service"), "PROJECT")
 
 
 def _add_models(models: Parser) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from batchpredict.cli.remote.connection import Service
 from batchpredict.errors import InvalidName, WrongCall
-from batchpredict.resources import JobName, ModelName, OperationName, VersionName
+from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName
+
+
+def project_name(given: str) -> str:
+    """The full name of a project. Raises WrongCall."""
+    try:
+        return str(ProjectName.parse(given) if "/" in given else ProjectName(given))
+    except InvalidName as error:
+        raise _wrong("PROJECT", given, error) from error
 
 
 def job_name(service: Service, given: str) -> str:

@@ -1,4 +1,4 @@
-"""IAM policies of jobs and of models."""
+"""IAM policies of projects, jobs and models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from batchpredict.cli.remote.connection import Refused, Service
-from batchpredict.cli.remote.names import job_name, model_name
+from batchpredict.cli.remote.names import job_name, model_name, project_name
 from batchpredict.cli.remote.render import print_json, tell
 from batchpredict.cli.remote.running import command
 from batchpredict.errors import WrongCall
@@ -113,6 +113,9 @@ def _read(path: str) -> Policy:
 
 
 def _resource(service: Service, options: argparse.Namespace) -> str:
-    if options.command.startswith("jobs"):
+    kind = options.command.partition(" ")[0]
+    if kind == "jobs":
         return job_name(service, options.resource)
-    return model_name(service, options.resource, "MODEL")
+    if kind == "models":
+        return model_name(service, options.resource, "MODEL")
+    return project_name(options.resource)

@@ -79,7 +79,7 @@ def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
     look, said = _FIRST_LOOK, ""
     while True:
         try:
-            job = service.get(name)
+            job = service.get(name, progress="true")
             patience.met()
         except (Unreachable, Refused) as error:
             patience.lost(error)
