@@ -1,4 +1,4 @@
-"""What can be known of a job to be wrong before it is queued: a user mends it now and does not find it failed later.
+"""What can be known to be wrong with a job before it is queued: its user mends it now and not after it has failed.
 
 What is found depends on the moment: files may come and go while the job waits, and the job itself looks again.
 Only names, sizes and a model's list of signatures are read here, and no more of a large input than its first files.
