@@ -11,19 +11,6 @@ from batchpredict.service.rest.guard import Guard
 from batchpredict.service.rest.interface import Registry
 from batchpredict.service.rest.listing import listing
 
-MODEL_PATHS = (
-    "description",
-    "labels",
-    "etag",
-    "default_version",
-    "default_version.name",
-    "online_prediction_logging",
-    "online_prediction_console_logging",
-)
-"""What a patch of a model may name."""
-
-VERSION_PATHS = ("description", "labels", "etag")
-
 
 class Models:
     """create, list, get, patch, delete."""
@@ -53,7 +40,7 @@ class Models:
     def patch(self, call: Call) -> Answer:
         self._guard.model(call)
         labels.check(call.body.get("labels"), "model.labels")
-        mask = paths(call.query.get("updateMask", ""), MODEL_PATHS, "model")
+        mask = paths(call.query.get("updateMask", ""))
         return Answer(self._registry.patch_model(call.project, call.names["model"], call.body, mask))
 
     def delete(self, call: Call) -> Answer:
@@ -92,7 +79,7 @@ class Versions:
     def patch(self, call: Call) -> Answer:
         self._guard.model(call)
         labels.check(call.body.get("labels"), "version.labels")
-        mask = paths(call.query.get("updateMask", ""), VERSION_PATHS, "version")
+        mask = paths(call.query.get("updateMask", ""))
         return Answer(self._registry.patch_version(*_version(call), call.body, mask))
 
     def delete(self, call: Call) -> Answer:

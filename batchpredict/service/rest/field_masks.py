@@ -7,7 +7,7 @@ fields inside a field; `*` for all. Of a list it is meant of each item.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.service.rest.bodies import snake
@@ -98,19 +98,6 @@ def apply(mask: Mask, value: Any) -> Any:
     return found
 
 
-def paths(update_mask: str, known: Sequence[str], kind: str) -> tuple[str, ...]:
-    """The paths of an `updateMask`, in snake_case, each once; none if it is empty.
-
-    Args:
-      known: those that can be changed, in snake_case.
-      kind: what is patched, for the message: "job".
-
-    Raises:
-      Problem: a path that cannot be changed.
-    """
-    given = [snake(path.strip()) for path in update_mask.split(",") if path.strip()]
-    for path in given:
-        if path not in known:
-            offered = ", ".join(known)
-            raise wrong("update_mask", f'"{path[:80]}" of a {kind} cannot be changed; only {offered} can.')
-    return tuple(dict.fromkeys(given))
+def paths(update_mask: str) -> tuple[str, ...]:
+    """The paths of an `updateMask`, in snake_case, each once; none if it is empty."""
+    return tuple(dict.fromkeys(snake(path.strip()) for path in update_mask.split(",") if path.strip()))

@@ -32,14 +32,23 @@ Document = Mapping[str, Any]
 """A resource in wire form: camelCase, int64 as strings, what is not set is absent."""
 
 
+class Finding(Protocol):
+    """A job that may be created."""
+
+    @property
+    def pinned(self) -> Mapping[str, str]:
+        """What its model names mean now; see `store.interface.NewJob`."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Worker processes that it reserves while it runs."""
+        ...
+
+
 @dataclass(frozen=True)
 class Checked:
-    """A job that may be created.
-
-    Attributes:
-      pinned: what its model names mean now; see `store.interface.NewJob`.
-      workers: worker processes that it reserves while it runs.
-    """
+    """A `Finding`."""
 
     pinned: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
@@ -48,7 +57,7 @@ class Checked:
 class JobCheck(Protocol):
     """Finds early what would fail a job late, and pins its model."""
 
-    def __call__(self, project: str, job: Job, caller: Caller) -> Checked:
+    def __call__(self, project: str, job: Job, caller: Caller) -> Finding:
         """
         Raises:
           InvalidJob: a path outside the roots, a pattern that matches nothing, an output that cannot be written;

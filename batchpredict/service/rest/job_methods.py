@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
-from batchpredict.job import OUTPUT_ONLY, Job
+from batchpredict.job import Job
 from batchpredict.resources import ID_RULE
 from batchpredict.service.access.interface import Access, Caller
 from batchpredict.service.queue.lifecycle import Cancel, Finished
@@ -70,7 +70,7 @@ class JobMethods:
         new = NewJob(
             project=project,
             job_id=job.job_id,
-            document=_kept(sent, webhook),
+            document=_kept(sent, job.job_id),
             labels=tags,
             creator=caller.member,
             workers=checked.workers,
@@ -134,19 +134,10 @@ def _as_answered(violation: Violation) -> Violation:
     return Violation("job_id", violation.description) if bad_id else violation
 
 
-def _kept(sent: Mapping[str, Any], webhook: str | None) -> dict[str, Any]:
+def _kept(sent: Mapping[str, Any], job_id: str) -> dict[str, Any]:
     """The document that is stored: the input to the letter, under the name that answers have it by.
 
     Clients compare it with theirs after a 409 (cmle-behaviour §8), nulls and all.
     """
-    kept: dict[str, Any] = {}
-    for name, value in sent.items():
-        if value is not None and camel(name) in _INPUTS:
-            kept[camel(name)] = value
-    if webhook:
-        kept["webhook"] = webhook
-    return kept
-
-
-READ_ONLY = frozenset(camel(name) for name in OUTPUT_ONLY)
-"""Fields of a Job that only the service writes, in camelCase."""
+    inputs = {camel(name): value for name, value in sent.items() if value is not None and camel(name) in _INPUTS}
+    return {"jobId": job_id, **inputs}

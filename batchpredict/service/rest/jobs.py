@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.job import Job, State
@@ -18,6 +17,9 @@ from batchpredict.service.rest.listing import listing
 from batchpredict.service.store import job_resource
 from batchpredict.service.store.interface import JobStore, Stale, StoredJob
 
+PROGRESS = ("done", "total", "workers")
+"""What of a job's progress is told: input bytes read and in all, and worker processes."""
+
 _STARTED = frozenset({State.RUNNING, State.SUCCEEDED})
 
 
@@ -30,6 +32,8 @@ def resource(job: StoredJob) -> dict[str, Any]:
         path = asked.get("outputPath") or asked.get("output_path", "")
         none = {"outputPath": path, "predictionCount": "0", "errorCount": "0", "nodeHours": 0}
         document["predictionOutput"] = {**none, **output}
+    if job.new.webhook:
+        document["webhook"] = job.new.webhook
     return document
 
 
@@ -44,8 +48,8 @@ class Jobs:
     def create(self, call: Call) -> Answer:
         if call.query.get("validateOnly"):
             new = self._methods.draft(call.project, call.body, call.caller).new
-            tags: Mapping[str, Any] = {"labels": dict(new.labels)} if new.labels else {}
-            return Answer({"jobId": new.job_id, **new.document, **tags})
+            unset = {"labels": dict(new.labels), "webhook": new.webhook}
+            return Answer({**new.document, **{name: value for name, value in unset.items() if value}})
         job = self._methods.create_job(call.project, call.body, call.caller)
         return Answer(resource(job), created=f"projects/{job.project}/jobs/{job.job_id}")
 
@@ -56,12 +60,22 @@ class Jobs:
         return asked.page([resource(job) for job in jobs], following)
 
     def get(self, call: Call) -> Answer:
-        return Answer(resource(self._guard.job(call)))
+        job = self._guard.job(call)
+        document = resource(job)
+        if call.query.get("progress") and job.progress is not None:
+            # Additive, and only where it is asked for: clients know no such field.
+            known = {name: str(job.progress[name]) for name in PROGRESS if name in job.progress}
+            document["progress"] = known
+        return Answer(document)
 
     def patch(self, call: Call) -> Answer:
         job = self._guard.job(call)
         body = fields_of(call.body, [*_JOB_FIELDS], "job")
-        mask = paths(call.query.get("updateMask", ""), ("labels", "etag"), "job")
+        mask = paths(call.query.get("updateMask", ""))
+        for path in mask:
+            if path not in _CHANGEABLE:
+                text = f'"{path[:80]}" of a job cannot be changed; only {" and ".join(_CHANGEABLE)} can.'
+                raise wrong("update_mask", text)
         etag = body.get("etag")
         if etag is not None and not isinstance(etag, str):
             raise wrong("job.etag", "Expected a string.")
@@ -84,4 +98,5 @@ class Jobs:
         return Answer({})
 
 
+_CHANGEABLE = ("labels", "etag")
 _JOB_FIELDS = tuple(sorted({name for name in Job.spellings() if "_" not in name} | {"webhook"}))

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchpredict.service.filter_text import parse
-from batchpredict.service.filters import Fields, Filter
+from batchpredict.service.filters import Fields, Filter, parse
 from batchpredict.service.rest import paging
 from batchpredict.service.rest.calls import Answer, Call
 
