@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -81,13 +82,14 @@ class _Service:
         settings = self._settings
         # A port that is taken is found before anything else is begun.
         listener = self._listener()
+        _make_folder(settings)
         store = open_store(settings.database_url)
         self._ends.callback(store.close)
         self._measures.of_store(store)
         thread = self._start_worker(store) if settings.role in ("all", "worker") else None
         if listener is None:
             assert thread is not None
-            say("batchpredict: a worker waits for jobs")
+            say("a worker waits for jobs")
             thread.join()
         else:
             application = self._api(store) if settings.role != "worker" else self._bare(store)
@@ -210,7 +212,7 @@ class _Service:
         self._server = _Server(config)
         self._server.should_exit = self._stopping.is_set()
         scheme = "https" if settings.tls_certificate else "http"
-        self._server.announce = lambda: say(f"batchpredict: {scheme}://{_shown(listener)}")
+        self._server.announce = lambda: say(f"listening on {scheme}://{_shown(listener)}")
         self._server.run(sockets=[listener])
 
 
@@ -243,6 +245,17 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _make_folder(settings: Settings) -> None:
+    """The service's own folder, if it is on this machine. Raises WrongCall."""
+    if "://" in settings.data:
+        return
+    try:
+        # Every job is in it, and copies of every model; a user that jobs run as has to find the latter.
+        os.makedirs(settings.data, mode=0o711 if settings.user else 0o700, exist_ok=True)
+    except OSError as error:
+        raise WrongCall(f"--data: '{settings.data}' cannot be made: {error.strerror}") from error
+
+
 def _shown(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -258,4 +271,4 @@ def _own_user() -> str:
 
 
 def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"batchpredict: {line}", file=sys.stderr, flush=True)

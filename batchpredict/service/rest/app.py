@@ -162,7 +162,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return failure(no_such_method(request.url.path))
     if error.status_code == 405:
-        return failure(wrong_verb(request.method, (error.headers or {}).get("Allow", "")))
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        return failure(wrong_verb(request.method, allowed))
     status = "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL"
     return failure(Problem(error.status_code, status, str(error.detail)))
 
