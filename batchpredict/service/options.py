@@ -22,6 +22,22 @@ ROLES = ("all", "api", "worker")
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"(\d{1,15})([KMGT]?)(?:i?B)?")
+# File systems of fsspec that are memory of one process, or a view of files that are elsewhere.
+_NO_ROOTS = frozenset(
+    [
+        "memory",
+        "data",
+        "zip",
+        "tar",
+        "libarchive",
+        "reference",
+        "dir",
+        "generic",
+        "cached",
+        "blockcache",
+        "filecache",
+    ]
+)
 _HOST_PATTERN = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -180,7 +196,7 @@ def root(given: Any) -> str:
     """A folder or URL. What is wrong with it beyond this is found by `access.paths`."""
     url = some_text(given)
     scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if "::" in url or scheme == "memory":
+    if "::" in url or scheme in _NO_ROOTS:
         raise ValueError(f"names '{url}', which is nothing that several processes share")
     if set("*?[") & set(url):
         raise ValueError(f"names '{url}': a root is one folder, without wildcards")

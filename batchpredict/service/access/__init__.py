@@ -10,6 +10,7 @@ from batchpredict.service.access.interface import (
     Paths,
     Unauthenticated,
 )
+from batchpredict.service.access.paths import RootedPaths
 from batchpredict.service.access.tokens import new_token, sha256_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Hidden",
     "IdentityUnavailable",
     "Paths",
+    "RootedPaths",
     "ServiceAccess",
     "Unauthenticated",
     "new_token",
