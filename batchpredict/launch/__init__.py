@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 # Light enough for `--help`. And the function `carry` is bound here at once: its module has the same name.
-from batchpredict.launch.carry import Reporter, carry, refuse, silence_logs, stopped_early
+from batchpredict.launch.carry import Report, Reporter, carry, refuse, silence_logs, stopped_early
 from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL, status_of
 
 if TYPE_CHECKING:
     from batchpredict.launch.document import load_job, read_document
-    from batchpredict.launch.works import work_of
+    from batchpredict.launch.works import knows, make_ready, work_of
 
 __all__ = [
     "FAILED",
@@ -24,9 +24,12 @@ __all__ = [
     "SUCCEEDED",
     "TERMINATED",
     "WRONG_CALL",
+    "Report",
     "Reporter",
     "carry",
+    "knows",
     "load_job",
+    "make_ready",
     "read_document",
     "refuse",
     "silence_logs",
@@ -39,7 +42,9 @@ if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
         {
+            "knows": "works",
             "load_job": "document",
+            "make_ready": "works",
             "read_document": "document",
             "work_of": "works",
         },

@@ -30,6 +30,23 @@ class Progress(Protocol):
         ...
 
 
+class Report(Progress, Protocol):
+    """What a snapshot can say besides to whoever keeps the job."""
+
+    @property
+    def committed(self) -> int:
+        """Grows with whatever would not be lost if the work ended now."""
+        ...
+
+    def to_output(self) -> dict[str, Any]:
+        """What the work has come to so far, as the Job's output field has it on the wire."""
+        ...
+
+    def to_progress(self) -> dict[str, Any]:
+        """How far it is: "done" and "total" of one unit, and what else its kind has to show."""
+        ...
+
+
 class Outcome(Protocol):
     """What a work comes to."""
 

@@ -9,9 +9,17 @@ from batchpredict.job import Job
 if TYPE_CHECKING:
     from batchpredict.prediction import PredictionWork
 
+# Fields of a Job, of which it has one, that there is a work for.
+_INPUTS = ("prediction_input",)
+
+
+def knows(job: Job) -> bool:
+    """Whether there is a work for jobs of this kind: what `work_of` asks first, without importing any."""
+    return any(getattr(job, name) is not None for name in _INPUTS)
+
 
 def work_of(
-    job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False
+    job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False, model: str = ""
 ) -> PredictionWork:
     """The work of a job, to be given to a runner.
 
@@ -21,6 +29,7 @@ def work_of(
         maxWorkerCount.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
+      model: URL of the folder that the model's name in the job stands for; "" where nobody knows.
 
     Raises:
       InvalidJob: there is no work of this kind, or its model is named by a registry that there is none of here.
@@ -28,4 +37,21 @@ def work_of(
     # Only a job that is right is worth the import of what runs it.
     from batchpredict.prediction import PredictionWork
 
+    if model and job.prediction_input is not None:
+        named = {"uri": model, "model_name": None, "version_name": None}
+        job = job.replace(prediction_input=job.prediction_input.model_copy(update=named))
     return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+
+
+def make_ready(runner: str) -> None:
+    """Do what takes time and is the same for every job, in a process that is to run one on this runner."""
+    from batchpredict.prediction import start_early
+    from batchpredict.runners import import_engine, in_this_process
+
+    if in_this_process(runner):
+        start_early()
+    import_engine(runner)
+    # To ask for it is to import it.
+    from batchpredict.prediction import BatchPredict
+
+    del BatchPredict

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from batchpredict.job import PredictionOutput
 from batchpredict.ledger.budget import Tally
 from batchpredict.ledger.plan import Plan
 from batchpredict.ledger.staging import Staging
@@ -26,6 +28,9 @@ class Snapshot:
       workers: worker processes.
       versions: of TensorFlow, with which the committed splits were scored, as far as their manifests say.
       resumed_versions: those of the splits that earlier runs had committed.
+      node_seconds: seconds that workers spent on the committed splits.
+      output_path: URL of the job's output folder.
+      staging: URL of the folder of what is not published yet.
     """
 
     tally: Tally
@@ -36,6 +41,29 @@ class Snapshot:
     workers: int
     versions: frozenset[str] = frozenset()
     resumed_versions: frozenset[str] = frozenset()
+    node_seconds: float = 0.0
+    output_path: str = ""
+    staging: str = ""
+
+    @property
+    def committed(self) -> int:
+        """Grows with whatever would not be lost if the job ended now."""
+        return self.splits_done
+
+    def to_output(self) -> dict[str, Any]:
+        """predictionOutput of a job that is not done, in wire form."""
+        output = PredictionOutput(
+            output_path=self.output_path,
+            prediction_count=self.tally.predictions,
+            error_count=self.tally.errors,
+            node_hours=self.node_seconds / 3600,
+        )
+        return output.to_wire()
+
+    def to_progress(self) -> dict[str, Any]:
+        """For people: "done" and "total" input bytes, "workers", and "staging", what is not published yet."""
+        done = min(self.tally.bytes, self.total_bytes)
+        return {"done": done, "total": self.total_bytes, "workers": self.workers, "staging": self.staging}
 
     def resumed_sentence(self) -> str:
         """What earlier runs have left of the job; "" if nothing."""
@@ -74,6 +102,7 @@ class ManifestFeed:
         self._open: dict[int, set[int]] = {page: set() for page in plan.pages}
         self._done = 0
         self._tally = Tally()
+        self._node_seconds = 0.0
         self._versions: set[str] = set()
         self._resumed: Tally | None = None
         self._resumed_versions: frozenset[str] = frozenset()
@@ -107,6 +136,9 @@ class ManifestFeed:
             workers=workers,
             versions=frozenset(self._versions),
             resumed_versions=self._resumed_versions,
+            node_seconds=self._node_seconds,
+            output_path=self._staging.output_path,
+            staging=self._staging.root,
         )
 
     def _look(self, page: int) -> None:
@@ -117,6 +149,7 @@ class ManifestFeed:
             seen.add(manifest.split)
             self._done += 1
             self._tally += Tally.of(manifest)
+            self._node_seconds += manifest.node_seconds
             if manifest.tensorflow:
                 self._versions.add(manifest.tensorflow)
         if len(seen) == len(numbers):

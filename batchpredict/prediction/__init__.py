@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
+    from batchpredict.prediction.early import start_early
     from batchpredict.prediction.request import Placement, Request
     from batchpredict.prediction.transforms import BatchPredict
     from batchpredict.prediction.work import PredictionWork
@@ -16,6 +17,7 @@ __all__ = [
     "Placement",
     "PredictionWork",
     "Request",
+    "start_early",
 ]
 
 if not TYPE_CHECKING:
@@ -26,5 +28,6 @@ if not TYPE_CHECKING:
             "Placement": "request",
             "PredictionWork": "work",
             "Request": "request",
+            "start_early": "early",
         },
     )

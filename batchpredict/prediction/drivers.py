@@ -11,11 +11,12 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError, OutputRefused
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import ManifestFeed, Snapshot, Staging, finished_output, load_plan
+from batchpredict.prediction.early import take_early
 from batchpredict.prediction.pools import make_pool, offer_pool, withdraw_pool
 from batchpredict.prediction.prepare import Prepared, prepare, publish_job
 from batchpredict.prediction.request import FINISHED_BEFORE, OUTPUT, PLAN, Placement, Request
 from batchpredict.runners import Channel, Observer
-from batchpredict.workers import WorkerPool, WorkerProcess
+from batchpredict.workers import WorkerPool
 
 # A question to the output folder that takes a second is followed by a rest of so many.
 _REST = 10.0
@@ -69,7 +70,7 @@ class DriverHere:
         """Plan a job and start its workers; where nothing is left to score, do what is left at once."""
         with contextlib.ExitStack() as undo:
             # Most jobs need a worker: one imports TensorFlow while this plans, and ends if there is nothing to do.
-            early = WorkerProcess()
+            early = take_early()
             undo.callback(early.close)
             prepared = prepare(request)
             if prepared.done is not None:

@@ -11,7 +11,7 @@ from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
     from batchpredict.runners.channel import Channel
-    from batchpredict.runners.choice import DIRECT, choose
+    from batchpredict.runners.choice import DIRECT, choose, import_engine, in_this_process
     from batchpredict.runners.dataflow import DataflowRunner
     from batchpredict.runners.dataflow_service import Service
     from batchpredict.runners.drive import run, silence_threads
@@ -37,6 +37,8 @@ __all__ = [
     "check_known",
     "choose",
     "closest",
+    "import_engine",
+    "in_this_process",
     "run",
     "silence_threads",
     "spelled",
@@ -63,6 +65,8 @@ if not TYPE_CHECKING:
             "check_known": "flags",
             "choose": "choice",
             "closest": "flags",
+            "import_engine": "choice",
+            "in_this_process": "choice",
             "summary_line": "log_file",
             "run": "drive",
             "silence_threads": "drive",

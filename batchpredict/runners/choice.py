@@ -46,3 +46,16 @@ def choose(name: str, beam_flags: Sequence[str]) -> Runner:
     from batchpredict.runners.beam import BeamRunner
 
     return BeamRunner(name, spelled(beam_flags))
+
+
+def import_engine(name: str) -> None:
+    """Import what a runner needs to carry a work: it takes seconds, and is done otherwise when one is submitted."""
+    import apache_beam  # noqa: F401
+
+    if in_this_process(name):
+        from apache_beam.runners.portability import fn_api_runner  # noqa: F401
+
+
+def in_this_process(name: str) -> bool:
+    """Whether a runner does works in the process that submits them."""
+    return name in _IN_PROCESS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
+    from batchpredict.workers.devices import visible_gpus
     from batchpredict.workers.pool import Allowance, WorkerPool
     from batchpredict.workers.process import WorkerProcess
     from batchpredict.workers.protocol import Setup
@@ -18,6 +19,7 @@ __all__ = [
     "Setup",
     "WorkerPool",
     "WorkerProcess",
+    "visible_gpus",
 ]
 
 if not TYPE_CHECKING:
@@ -29,5 +31,6 @@ if not TYPE_CHECKING:
             "Setup": "protocol",
             "WorkerPool": "pool",
             "WorkerProcess": "process",
+            "visible_gpus": "devices",
         },
     )

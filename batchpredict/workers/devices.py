@@ -31,6 +31,14 @@ def visible_gpus(environ: MutableMapping[str, str] | None = None) -> list[str]:
     return [str(number) for number in sorted(int(found[1]) for found in numbers if found)]
 
 
+def locks_folder() -> str:
+    """Where locks are that all processes of a machine share: $BATCHPREDICT_LOCKS, else its temporary folder.
+
+    The variable is for processes that are given a temporary folder of their own.
+    """
+    return os.environ.get("BATCHPREDICT_LOCKS") or tempfile.gettempdir()
+
+
 class DeviceClaim:
     """A claim on one GPU, held until `release` or the end of the process. `gpu` is None for the CPU."""
 
@@ -55,10 +63,10 @@ def claim(gpus: Sequence[str], folder: str | None = None) -> DeviceClaim:
 
     Args:
       gpus: identifiers of the GPUs to choose from.
-      folder: where the lock files are; the same for every process of the machine. Default: below the
-        system's temporary folder.
+      folder: where the lock files are; the same for every process of the machine. Default: below
+        `locks_folder()`.
     """
-    locks = folder or os.path.join(tempfile.gettempdir(), f"batchpredict-gpus-{os.getuid()}")
+    locks = folder or os.path.join(locks_folder(), f"batchpredict-gpus-{os.getuid()}")
     if gpus:
         os.makedirs(locks, mode=0o700, exist_ok=True)
     for gpu in gpus:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
+
+from batchpredict.workers.devices import locks_folder
 
 
 class Slot:
@@ -29,13 +30,13 @@ class MachineSlots:
 
     Args:
       count: how many there are.
-      folder: where the lock files are, the same for every process of the machine. Default: below the system's
-        temporary folder.
+      folder: where the lock files are, the same for every process of the machine. Default: below
+        `devices.locks_folder()`.
     """
 
     def __init__(self, count: int, folder: str | None = None) -> None:
         self._count = count
-        self._folder = folder or os.path.join(tempfile.gettempdir(), f"batchpredict-slots-{os.getuid()}")
+        self._folder = folder or os.path.join(locks_folder(), f"batchpredict-slots-{os.getuid()}")
 
     def claim(self) -> Slot | None:
         """A slot that nobody holds; None if all are taken."""

@@ -29,3 +29,14 @@ def test_there_is_no_work_of_a_training_job():
         work_of(job)
     (violation,) = error.value.violations
     assert violation.field == "job.prediction_input"
+
+
+def test_a_model_by_name_is_scored_with_the_folder_that_it_stands_for():
+    document = support.job("model", "in/*", "out")
+    del document["predictionInput"]["uri"]
+    document["predictionInput"]["modelName"] = "projects/p/models/m"
+    job = Job.submitted(document)
+    work = work_of(job, model="/copies/m_v1")
+    assert dict(work.places())["prediction_input.uri"] == "/copies/m_v1"
+    with pytest.raises(InvalidJob):
+        work_of(job)

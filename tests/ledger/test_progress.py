@@ -18,10 +18,10 @@ def staging(out: str) -> Staging:
     return Staging(out, "f00d")
 
 
-def commit(staging: Staging, split: int, tensorflow: str = "") -> None:
+def commit(staging: Staging, split: int, tensorflow: str = "", node_seconds: float = 0.0) -> None:
     report = SegmentReport("a", split * 100, split * 100 + 100, 500, True, 0, 0, 10)
     manifest = Manifest(
-        "f00d", split, None, "w", 0.0, 0.0, 0.0, ("y",), PartFile("p", 0), None, (report,), 9, 1, (),
+        "f00d", split, None, "w", 0.0, 0.0, node_seconds, ("y",), PartFile("p", 0), None, (report,), 9, 1, (),
         0, 0, 0, 0, 0.0, 0.0, tensorflow,
     )  # fmt: skip
     staging.commit(manifest)
@@ -42,11 +42,31 @@ def test_what_earlier_runs_had_committed_is_told_apart(staging: Staging) -> None
     commit(staging, 3)
     feed = ManifestFeed(staging, PLAN, Clock(0.0))
     first = feed.poll(Tally(2, 0, 20), 4)
-    assert first == Snapshot(Tally(11, 1, 120), Tally(9, 1, 100), 500, 1, 5, 4)
+    places = {"output_path": staging.output_path, "staging": staging.root}
+    assert first == Snapshot(Tally(11, 1, 120), Tally(9, 1, 100), 500, 1, 5, 4, **places)
     commit(staging, 0)
     commit(staging, 4)
-    assert feed.poll() == Snapshot(Tally(27, 3, 300), Tally(9, 1, 100), 500, 3, 5, 0)
+    assert feed.poll() == Snapshot(Tally(27, 3, 300), Tally(9, 1, 100), 500, 3, 5, 0, **places)
     assert committed_tally(staging, PLAN) == Tally(27, 3, 300)
+
+
+def test_a_job_under_way_has_an_output_and_a_progress(staging: Staging) -> None:
+    commit(staging, 0, node_seconds=1800.0)
+    commit(staging, 1, node_seconds=900.0)
+    snapshot = ManifestFeed(staging, PLAN, Clock(0.0)).poll(Tally(2, 1, 20), 3)
+    assert snapshot.to_output() == {
+        "outputPath": staging.output_path,
+        "predictionCount": "20",
+        "errorCount": "3",
+        "nodeHours": 0.75,
+    }
+    assert snapshot.to_progress() == {"done": 220, "total": 500, "workers": 3, "staging": staging.root}
+    assert snapshot.committed == 2
+
+
+def test_what_is_read_past_the_end_is_no_progress(staging: Staging) -> None:
+    snapshot = ManifestFeed(staging, PLAN, Clock(0.0)).poll(Tally(0, 0, 999))
+    assert snapshot.to_progress()["done"] == 500
 
 
 def test_where_looking_takes_long_it_is_done_seldom(staging: Staging) -> None:

@@ -1,0 +1,85 @@
+"""Secrets in text that others will read: logs and error messages.
+
+A mask is no protection against a job that wants to tell what it knows; it keeps out what programs print by
+accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+MASKED = "***"
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # Credentials in a URL: https://user:password@host
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@:'\"]*:[^\s/@'\"]+@", re.I), rf"\1{MASKED}@"),
+    # Headers.
+    (
+        re.compile(
+            r"(\b(?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:(bearer|basic|digest)\s+)?[^\s'\",;]+", re.I
+        ),
+        rf"\1{MASKED}",
+    ),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{12,}", re.I), rf"\1 {MASKED}"),
+    # Signed URLs and query parameters.
+    (
+        re.compile(
+            r"([?&;](?:[\w.-]*(?:token|secret|password|passwd|signature|credential|api[_-]?key)[\w.-]*|sig|key|code)=)"
+            r"[^\s&'\"#]+",
+            re.I,
+        ),
+        rf"\1{MASKED}",
+    ),
+    # name=value, "name": "value"
+    (
+        re.compile(
+            r"(\b[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key)"
+            r"(?:s|[_-]?id)?['\"]?\s*[:=]\s*['\"]?)(?![\s'\"])[^\s'\",;&}]{4,}",
+            re.I,
+        ),
+        rf"\1{MASKED}",
+    ),
+    # What services give out, by its form.
+    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), MASKED),
+    (re.compile(r"\bAIza[0-9A-Za-z_-]{35}"), MASKED),
+    (re.compile(r"\bya29\.[0-9A-Za-z_-]{10,}"), MASKED),
+    (re.compile(r"\bgh[pousr]_[0-9A-Za-z]{20,}"), MASKED),
+    (re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}"), MASKED),
+    (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"), MASKED),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASKED),
+)
+
+# Variables whose values are secrets, wherever they turn up.
+_SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSW|CREDENTIAL|_KEY$|ACCESS_KEY|APIKEY)", re.I)
+_SHORTEST = 8
+"""Shorter values are words that a log may well have."""
+
+
+class Mask:
+    """Masks secrets in text.
+
+    Args:
+      known: secrets that are masked wherever they turn up.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        values = sorted({value for value in known if len(value) >= _SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, values))) if values else None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Mask:
+        """One that knows the values of an environment's variables that hold secrets, by their names."""
+        return cls(
+            value
+            for name, value in environ.items()
+            # A file that holds a secret is none.
+            if _SECRET_NAME.search(name) and not value.startswith(("/", "~", "."))
+        )
+
+    def __call__(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(MASKED, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text

@@ -1,0 +1,168 @@
+"""A job process: `python -m batchpredict.service.worker.process FD [RUNNER]`.
+
+It waits for its order on stdin, has the work done, says how it goes on the pipe FD, and ends. With a RUNNER it is
+started before there is a job, and makes itself ready for whatever job comes. It takes one. It knows no kind of
+work: `launch` finds the work of a job, `runners` carry it.
+
+SIGTERM stops the work; what is committed stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import NoReturn
+
+from batchpredict.errors import BatchPredictError, JobFailed, to_document
+from batchpredict.launch import Report, silence_logs
+from batchpredict.service.worker.protocol import (
+    Begun,
+    Failed,
+    Message,
+    Order,
+    Progress,
+    Said,
+    Stopped,
+    Succeeded,
+    read_order,
+    to_line,
+)
+
+# Between two messages how far the work is.
+_PROGRESS_SECONDS = 1.0
+
+
+class _StopAsked(BaseException):
+    """SIGTERM, as an exception of the main thread."""
+
+
+def main() -> None:
+    """Entry point."""
+    speaker = Speaker(int(sys.argv[1]))
+    silence_logs()
+    unready = _make_ready(sys.argv[2]) if len(sys.argv) > 2 else None
+    line = sys.stdin.buffer.readline()
+    if not line:
+        # Nobody wants this process any more.
+        _end(0)
+    signal.signal(signal.SIGTERM, _on_terminate)
+    message: Message
+    try:
+        if unready is not None:
+            raise unready
+        message = _done(read_order(line), speaker)
+    except _StopAsked:
+        message = Stopped()
+    except BatchPredictError as error:
+        message = Failed(to_document(error))
+    except Exception as error:
+        traceback.print_exc()
+        message = Failed(to_document(JobFailed(f"The job failed: {type(error).__name__}: {error}")))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    speaker.say(message)
+    _end(0)
+
+
+def _make_ready(runner: str) -> Exception | None:
+    """What went wrong with it is the job's to hear, whenever there is one."""
+    from batchpredict.launch import make_ready
+
+    try:
+        make_ready(runner)
+    except Exception as error:
+        traceback.print_exc()
+        return error
+    return None
+
+
+def _done(order: Order, speaker: Speaker) -> Succeeded:
+    from batchpredict.job import Job
+    from batchpredict.launch import work_of
+    from batchpredict.runners import choose, run, silence_threads
+
+    work = work_of(Job.submitted(order.job), workers=order.workers, model=order.model)
+    runner = choose(order.runner, order.flags)
+    runner.check()
+    silence_threads()
+    try:
+        outcome = run(runner, work, speaker)
+    except _StopAsked:
+        speaker.say_what_is_kept()
+        raise
+    return Succeeded(outcome.to_wire())
+
+
+def _end(status: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    # Threads of Beam's may still hold on to something, and nothing else needs an end: the guard sees to the rest.
+    os._exit(status)
+
+
+def _on_terminate(number: int, frame: object) -> None:
+    del number, frame
+    # Once: what is done because of it takes its time.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _StopAsked
+
+
+class Speaker:
+    """An `Observer` of a work that tells the worker, over a pipe.
+
+    Args:
+      handle: file descriptor of the pipe. Nothing that this process starts inherits it.
+    """
+
+    def __init__(self, handle: int) -> None:
+        os.set_inheritable(handle, False)
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._last: Report | None = None
+
+    def progress(self, snapshot: Report) -> None:
+        now = time.monotonic()
+        if self._last is None:
+            self.say(Begun())
+            self._say_text("INFO", snapshot.resumed_sentence())
+        self._last = snapshot
+        if now >= self._next:
+            self._next = now + _PROGRESS_SECONDS
+            self._report(snapshot)
+
+    def warning(self, message: str) -> None:
+        self._say_text("WARNING", message)
+
+    def message(self, text: str) -> None:
+        self._say_text("INFO", text)
+
+    def say_what_is_kept(self) -> None:
+        """Say how far a work had come that was stopped."""
+        if self._last is not None:
+            self._report(self._last)
+            self._say_text("INFO", f"stopped; {self._last.kept_sentence()}")
+
+    def say(self, message: Message) -> None:
+        """Say one thing, whole; from any thread."""
+        data = to_line(message)
+        # Without a worker there is no job: the guard ends this process.
+        with self._lock, contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._handle, data) :]
+
+    def _report(self, snapshot: Report) -> None:
+        self.say(Progress(snapshot.committed, snapshot.to_output(), snapshot.to_progress()))
+
+    def _say_text(self, severity: str, text: str) -> None:
+        if text:
+            self.say(Said(severity, text))
+
+
+if __name__ == "__main__":
+    main()
