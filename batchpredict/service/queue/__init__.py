@@ -2,6 +2,7 @@
 
 from batchpredict.service.queue.fairness import Grant, Limits, Room, Usage, Waiting, choose
 from batchpredict.service.queue.lifecycle import (
+    LONGEST_WAIT,
     MAX_LOSSES,
     Advance,
     Begin,
@@ -25,6 +26,7 @@ from batchpredict.service.queue.lifecycle import (
 )
 
 __all__ = [
+    "LONGEST_WAIT",
     "MAX_LOSSES",
     "Advance",
     "Begin",

@@ -85,7 +85,8 @@ def choose(
     while queues:
         project = min(queues, key=lambda name: _turn(taken.get(name, Usage()), queues[name][0]))
         job = queues[project][0]
-        wanted = min(job.workers, room.workers, job.workers if limits.workers is None else limits.workers)
+        most = room.workers if limits.workers is None else min(room.workers, limits.workers)
+        wanted = max(1, min(job.workers, most))
         if not _within(taken.get(project, Usage()), wanted, limits.jobs, limits.workers):
             # The project has what it may have; others go on.
             del queues[project]

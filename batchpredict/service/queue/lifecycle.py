@@ -6,7 +6,7 @@ replayed, and every state that a job is ever seen in is one that this table allo
 
     Claim    QUEUED                 -> PREPARING   a worker takes the job, under the next generation
     Renew    lease                  -> (same)      the holder goes on; nothing else changes
-    Begin    PREPARING              -> RUNNING     its pipeline runs
+    Begin    PREPARING              -> RUNNING     its pipeline runs; RUNNING and CANCELLING stay
     Advance  lease                  -> (same)      something was committed: earlier losses are forgiven
     Succeed  RUNNING, CANCELLING    -> SUCCEEDED   also where a cancel came too late: the results are there
     Fail     lease                  -> FAILED
@@ -19,8 +19,11 @@ replayed, and every state that a job is ever seen in is one that this table allo
              PREPARING, RUNNING     -> CANCELLING  the holder finds out when it renews
              CANCELLING             -> (same)
 
-Every event of a holder carries the generation of its lease, and is refused if that is not the one that is live: a
-worker that was thought dead and comes back changes nothing. A generation is never given twice.
+Every event of a holder carries the generation of its lease, and is refused if that is not the one that is live:
+a worker that was thought dead and comes back changes nothing. A generation is never given twice.
+
+The clock may jump. What is recorded never runs backwards: an event is no earlier than the one before. What is
+waited for (the end of a lease, the next attempt) goes by the clock as it is, or a job would wait for it to catch up.
 """
 
 from __future__ import annotations
@@ -35,8 +38,11 @@ from batchpredict.job import TERMINAL, State, advance
 MAX_LOSSES = 10
 """Leases in a row that may be lost before the job is failed: more than a bad night of the machines has."""
 
+LONGEST_WAIT = timedelta(seconds=60)
+"""A job whose process died waits a second, then twice as long each time, up to this. What has to wait longer by the
+clock waits for one that was set back, and need not."""
+
 _FIRST_WAIT = timedelta(seconds=1)
-_LONGEST_WAIT = timedelta(seconds=60)
 
 
 class LeaseLost(BatchPredictError):
@@ -58,7 +64,7 @@ class Lease:
     Attributes:
       worker: id of the worker that holds it.
       generation: the fencing token: 1 for the first lease of a job, then one more each.
-      until: when it ends unless it is renewed.
+      until: when it may be taken back unless it is renewed; until somebody does, it is live.
       workers: worker processes that the job may use while it is held.
     """
 
@@ -172,7 +178,6 @@ def step(standing: Standing, event: Event, now: datetime) -> Standing:
       Finished: a cancel of a job that has ended.
       IllegalTransition: a holder says what cannot follow, such as the success of what never began.
     """
-    now = max(now, standing.changed)
     generation = getattr(event, "generation", None)
     if generation is not None and (standing.lease is None or standing.lease.generation != generation):
         raise LeaseLost(
@@ -181,10 +186,15 @@ def step(standing: Standing, event: Event, now: datetime) -> Standing:
     return _HANDLERS[type(event)](standing, event, now)
 
 
+def may_be_claimed(not_before: datetime | None, now: datetime) -> bool:
+    """Whether a queued job has waited for long enough."""
+    return not_before is None or not now < not_before <= now + LONGEST_WAIT
+
+
 def _claim(standing: Standing, event: Claim, now: datetime) -> Standing:
     if standing.state is not State.QUEUED:
         raise NotNow(f"A job that is {standing.state} cannot be claimed.")
-    if standing.not_before is not None and now < standing.not_before:
+    if not may_be_claimed(standing.not_before, now):
         raise NotNow("The job waits a while after its process died.")
     generation = standing.generation + 1
     return _to(
@@ -199,20 +209,21 @@ def _claim(standing: Standing, event: Claim, now: datetime) -> Standing:
 
 def _renew(standing: Standing, event: Renew, now: datetime) -> Standing:
     assert standing.lease is not None
-    until = max(standing.lease.until, event.until)
-    return replace(standing, lease=replace(standing.lease, until=until), changed=now)
+    # Not the later of the two: that may be of a clock that was wrong.
+    lease = replace(standing.lease, until=event.until)
+    return replace(standing, lease=lease, changed=_recorded(standing, now))
 
 
 def _begin(standing: Standing, event: Begin, now: datetime) -> Standing:
     del event
-    if standing.state is State.CANCELLING:
-        return replace(standing, changed=now)
-    return _to(standing, State.RUNNING, now, start_time=standing.start_time or now)
+    if standing.state is not State.PREPARING:
+        return replace(standing, changed=_recorded(standing, now))
+    return _to(standing, State.RUNNING, now, start_time=standing.start_time or _recorded(standing, now))
 
 
 def _advance(standing: Standing, event: Advance, now: datetime) -> Standing:
     del event
-    return replace(standing, losses=0, changed=now)
+    return replace(standing, losses=0, changed=_recorded(standing, now))
 
 
 def _succeed(standing: Standing, event: Succeed, now: datetime) -> Standing:
@@ -279,13 +290,20 @@ def _lost(standing: Standing, reason: str, now: datetime) -> Standing:
     if losses >= MAX_LOSSES:
         message = f"The job was given up after it was lost {losses} times in a row; the last time {reason}."
         return _end(standing, State.FAILED, now, message)
-    wait = min(_FIRST_WAIT * 2 ** (losses - 1), _LONGEST_WAIT)
+    wait = min(_FIRST_WAIT * 2 ** (losses - 1), LONGEST_WAIT)
     return _to(standing, State.QUEUED, now, lease=None, losses=losses, not_before=now + wait)
 
 
 def _end(standing: Standing, state: State, now: datetime, message: str) -> Standing:
-    return _to(standing, state, now, lease=None, end_time=now, message=message)
+    ended = _recorded(standing, now)
+    return _to(standing, state, now, lease=None, not_before=None, end_time=ended, message=message)
 
 
 def _to(standing: Standing, state: State, now: datetime, **changes: object) -> Standing:
-    return replace(standing, state=advance(standing.state, state), changed=now, **changes)  # type: ignore[arg-type]
+    changed = _recorded(standing, now)
+    return replace(standing, state=advance(standing.state, state), changed=changed, **changes)  # type: ignore[arg-type]
+
+
+def _recorded(standing: Standing, now: datetime) -> datetime:
+    """The time of an event that happens now."""
+    return max(now, standing.changed)
