@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import InvalidJob, JobFailed, ModelUnusable, NoMatch, Violation
@@ -45,11 +46,11 @@ class Checked:
     """A job that may be created.
 
     Attributes:
-      pinned: what its model names mean now; see `store.interface.NewJob`.
+      pinned: what its model names and its paths mean now; see `store.interface.NewJob`.
       workers: worker processes that it reserves while it runs.
     """
 
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    pinned: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 1
 
 
@@ -91,7 +92,9 @@ class JobCheck:
         self._check_model(source, pinned)
         total = self._check_inputs(places)
         self._check_output(_as_placed(job, source, pinned, places), places[OUTPUT], total)
-        return Checked(pinned.stored(), _workers(source, places, total))
+        inputs = [path for name, path in places.items() if name.startswith(INPUTS)]
+        placed = {"inputPaths": inputs, "outputPath": places[OUTPUT]}
+        return Checked({**pinned.stored(), **placed}, _workers(source, places, total))
 
     def _places(self, job: Job) -> dict[str, str]:
         """Every path that a job names, by its field, as it is to be used. Raises InvalidJob, with all at fault."""

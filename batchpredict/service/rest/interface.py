@@ -36,7 +36,7 @@ class Finding(Protocol):
     """A job that may be created."""
 
     @property
-    def pinned(self) -> Mapping[str, str]:
+    def pinned(self) -> Mapping[str, Any]:
         """What its model names mean now; see `store.interface.NewJob`."""
         ...
 
@@ -50,7 +50,7 @@ class Finding(Protocol):
 class Checked:
     """A `Finding`."""
 
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    pinned: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 1
 
 

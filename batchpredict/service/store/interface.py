@@ -60,7 +60,8 @@ class NewJob:
       creator: who created it, as a member of IAM policies ("user:ann@x.org", "allUsers").
       workers: worker processes that it reserves while it runs.
       pinned: what its model names meant when it was created: "uri" is the folder of the files that it will be
-        scored with, "version" the full name of the version if it has one.
+        scored with, "version" the full name of the version if it has one; and its paths as they were checked:
+        "inputPaths", "outputPath".
       webhook: URL that is told of each change of state; "" for none.
     """
 
@@ -70,7 +71,7 @@ class NewJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     creator: str = "allUsers"
     workers: int = 1
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    pinned: Mapping[str, Any] = field(default_factory=dict)
     webhook: str = ""
 
 

@@ -178,7 +178,7 @@ class JobWorker:
         self._processes[run] = process
         listening.attach(run, reporter)
         order = protocol.Order(
-            job=dict(job.new.document),
+            job=protocol.placed(job.new),
             model=job.new.pinned.get("uri", ""),
             workers=job.standing.lease.workers if job.standing.lease else job.new.workers,
             runner=self._options.runner,
