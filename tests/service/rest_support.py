@@ -49,6 +49,7 @@ class World:
     model: str
     inputs: str
     stopping: threading.Event = field(default_factory=threading.Event)
+    built: list[Any] = field(default_factory=list)
 
     def asked(self, job_id: str, **fields: Any) -> Document:
         """A predictionInput of a job that could run."""
@@ -73,22 +74,15 @@ class World:
 
     def ml(self, version: str = "v1") -> Any:
         """google-api-python-client, unpatched. It knows v1 by itself; v1beta1 it builds from our document."""
+        settings: Document = {"credentials": AnonymousCredentials(), "cache_discovery": False}
         if version == "v1":
-            return discovery.build(
-                "ml",
-                "v1",
-                credentials=AnonymousCredentials(),
-                client_options={"api_endpoint": self.url},
-                cache_discovery=False,
-            )
-        return discovery.build(
-            "ml",
-            version,
-            credentials=AnonymousCredentials(),
-            discoveryServiceUrl=self.url + "/$discovery/rest?version={apiVersion}",
-            static_discovery=False,
-            cache_discovery=False,
-        )
+            settings["client_options"] = {"api_endpoint": self.url}
+        else:
+            settings["discoveryServiceUrl"] = self.url + "/$discovery/rest?version={apiVersion}"
+            settings["static_discovery"] = False
+        built = discovery.build("ml", version, **settings)
+        self.built.append(built)
+        return built
 
     # What a worker does
 
@@ -152,6 +146,8 @@ def world(
             yield made
             made.stopping.set()
     finally:
+        for client in made.built:
+            client.close()
         registry.close()
         store.close()
 
