@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from urllib.parse import urlsplit
 
 from batchpredict.errors import BatchPredictError, WrongCall
 from batchpredict.launch import FAILED, SUCCEEDED, status_of
 
 _PROGRAM = "batchpredict serve"
+_LOG = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # The flags of this command that are no settings.
 _OTHERS = ("command", "beam_flags", "config", "check", "migrate", "new_token")
 
@@ -48,8 +51,30 @@ def _serve(options: argparse.Namespace) -> int:
         return SUCCEEDED
     from batchpredict.service import run
 
-    run(settings)
+    _begin_log()
+    database = _shown(settings.database_url)
+
+    def announce(text: str) -> None:
+        print(f"{_PROGRAM}: {text}, database {database}", file=sys.stderr, flush=True)
+
+    run(settings, announce)
+    print(f"{_PROGRAM}: stopped; jobs that were running go on when it is started again", file=sys.stderr)
     return SUCCEEDED
+
+
+def _begin_log() -> None:
+    """The service's own log, on stderr, as whoever keeps the logs of a machine takes it."""
+    level = logging.DEBUG if os.environ.get("BATCHPREDICT_DEBUG") else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format=_LOG)
+    logging.getLogger("batchpredict").setLevel(level)
+
+
+def _shown(url: str) -> str:
+    """A database without whose it is and without its password."""
+    parts = urlsplit(url)
+    if parts.scheme.startswith("sqlite"):
+        return parts.path.removeprefix("/")
+    return f"{parts.scheme.partition('+')[0]}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _new_token(member: str) -> int:

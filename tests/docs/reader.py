@@ -17,7 +17,7 @@ from servers import Substitutions, substituted
 from batchpredict import storage
 
 # Differs from run to run, so only its type is compared.
-_UNSTABLE = frozenset({"nodeHours"})
+_UNSTABLE = frozenset({"nodeHours", "createTime", "startTime", "endTime", "etag"})
 
 # What the pages call the reader's folder.
 _HOME = "/home/me"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import served
 import support
 from clusters import flink, prism
 from clusters.dataflow import StandIn
@@ -26,8 +27,11 @@ _EVERYWHERE = {
     "python pipelines/": f"python {os.path.join(support.ROOT, 'pipelines')}/",
 }
 
-SERVERS = ("flink", "prism", "gcs", "s3", "dataflow")
-"""Kinds of servers that an example may need; each is a marker of pytest too."""
+SERVICE = "service"
+"""The jobs service itself, which is started in the reader's folder."""
+
+SERVERS = (SERVICE, "flink", "prism", "gcs", "s3", "dataflow")
+"""Kinds of servers that an example may need; each but the service is a marker of pytest too."""
 
 
 @contextlib.contextmanager
@@ -40,6 +44,9 @@ def serving(server: str, request: pytest.FixtureRequest, folder: str) -> Iterato
     if server in (HERE, "prism", "flink", "gcs", "s3"):
         yield {**_EVERYWHERE, **_FOUND[server](request, folder)}
         return
+    if server == SERVICE:
+        yield from _service(request)
+        return
     assert server == "dataflow"
     pytest.importorskip("google.cloud.dataflow_v1beta3", reason="pip install 'batchpredict[dataflow]'")
     service = StandIn()
@@ -50,6 +57,20 @@ def serving(server: str, request: pytest.FixtureRequest, folder: str) -> Iterato
         yield {**_EVERYWHERE, **_bucket(request.getfixturevalue("gcs").folder(), "gs"), **project}
     finally:
         service.close()
+
+
+def _service(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """`batchpredict serve` in the reader's folder, whose testdata is a link to that of the checkout."""
+    with served.serving(
+        request.getfixturevalue("reader").folder, "--root=.", f"--root={support.TESTDATA}"
+    ) as there:
+        where = f"BATCHPREDICT_ENDPOINT={there.endpoint} batchpredict"
+        clients = ("jobs", "models", "versions", "operations", "projects")
+        yield {
+            **_EVERYWHERE,
+            "http://127.0.0.1:8080": there.endpoint,
+            **{f"batchpredict {client} ": f"{where} {client} " for client in clients},
+        }
 
 
 def _here(request: pytest.FixtureRequest, folder: str) -> dict[str, str]:

@@ -55,6 +55,9 @@ _WITHOUT_TOKEN = " (no token was sent: set BATCHPREDICT_TOKEN, or give --access-
 
 def _located(violation: Violation, options: argparse.Namespace) -> str:
     """A violation with the flag that it is about, where a command has flags for fields of a job."""
+    if violation.field in ("", "name"):
+        # What the command itself has named: its sentence says it.
+        return " ".join(violation.description.split())
     if hasattr(options, "input_paths"):
         from batchpredict.cli.fields import located
 
