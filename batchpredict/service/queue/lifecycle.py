@@ -23,7 +23,7 @@ Every event of a holder carries the generation of its lease, and is refused if t
 a worker that was thought dead and comes back changes nothing. A generation is never given twice.
 
 The clock may jump. What is recorded never runs backwards: an event is no earlier than the one before. What is
-waited for (the end of a lease, the next attempt) goes by the clock as it is, or a job would wait for it to catch up.
+waited for (the end of a lease, the next attempt) goes by the clock as it is, or a job would wait for the old one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, func, or_, select, update
 
 from batchpredict.service.queue.fairness import Usage, Waiting
-from batchpredict.service.queue.lifecycle import Claim, Expire, NotNow, Renew, Standing, step
+from batchpredict.service.queue.lifecycle import LONGEST_WAIT, Claim, Expire, NotNow, Renew, Standing, step
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Missing, StoredJob
 from batchpredict.service.store.jobs import advance_job, lock_job, projects_of
@@ -30,7 +30,14 @@ class SqlClaims:
                 oldest = (
                     select(jobs.c.project, jobs.c.job_id, jobs.c.sequence, jobs.c.workers)
                     .where(jobs.c.project == project, IN_QUEUE)
-                    .where(or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now))
+                    .where(
+                        # As `lifecycle.may_be_claimed` has it.
+                        or_(
+                            jobs.c.not_before.is_(None),
+                            jobs.c.not_before <= now,
+                            jobs.c.not_before > now + LONGEST_WAIT,
+                        )
+                    )
                     .order_by(jobs.c.sequence)
                     .limit(per_project)
                 )

@@ -1,7 +1,8 @@
 """What the service keeps, and the contract of whoever keeps it.
 
-Every method is one transaction: it takes effect as a whole, before it returns, and survives a power cut from then on.
-Stores are used from many threads and many processes at once, by servers and workers that know nothing of each other.
+Every method is one transaction: it takes effect as a whole, before it returns, and survives a power cut from then
+on. Stores are used from many threads and many processes at once, by servers and workers that know nothing of each
+other.
 Methods that change something with a condition (an etag, a generation, a name that must be new) check it in the same
 transaction. Times are of the store's own clock, in UTC, so that machines whose clocks differ agree on leases.
 
@@ -86,8 +87,8 @@ class StoredJob:
       etag: of labels; changes with every patch. 8 bytes in base64.
       standing: see `queue.lifecycle`.
       output: predictionOutput or trainingOutput in wire form, also while it runs; None before the first report.
-      progress: how far it is, for people and not on the wire, as whoever ran it last said: "done" and "total" of one
-        unit (input bytes), "workers" processes, and "staging", the folder of what is not published yet.
+      progress: how far it is, for people and not on the wire, as whoever ran it last said: "done" and "total" of
+        one unit (input bytes), "workers" processes, and "staging", the folder of what is not published yet.
       position: its place in its project's queue, from 1; None unless it is queued and was asked for.
     """
 
@@ -443,7 +444,10 @@ class ModelStore(Protocol):
         response: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> Operation:
-        """Its end: `done`, `metadata.endTime`, and one of the two. One that is done stays as it is. Raises Missing."""
+        """Its end: `done`, `metadata.endTime`, and one of the two. One that is done stays as it is.
+
+        Raises Missing.
+        """
         ...
 
 

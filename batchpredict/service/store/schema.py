@@ -1,16 +1,61 @@
-"""Which schema a database has, and whether it is the one that this version reads and writes."""
+"""Which schema a database has, which one this version reads and writes, and the way from one to the other."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+import os
 
-from batchpredict.service.store.tables import metadata
+from sqlalchemy import Connection, inspect, text
+
+from batchpredict.service.store.interface import StoreFailed
+
+HEAD = "0001"
+"""The last of `migrations/versions`: what this version reads and writes."""
+
+LOCATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migrations")
+
+_VERSION_TABLE = "alembic_version"
 
 
-def check(connection: Connection) -> None:
-    """Raises StoreFailed unless the schema is that of this version."""
-    del connection
+def current(connection: Connection) -> str | None:
+    """The version of a database's schema; None if it has none."""
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar()
+    return version
 
 
-def create(connection: Connection) -> None:
-    metadata.create_all(connection)
+def check(connection: Connection, name: str) -> bool:
+    """Whether the schema is that of this version; False if it has to be brought there.
+
+    Args:
+      name: of the database, for errors.
+
+    Raises:
+      StoreFailed: it is of a newer version.
+    """
+    version = current(connection)
+    if version is not None and version > HEAD:
+        raise StoreFailed(
+            f"The database {name} has the schema {version} of a newer version of batchpredict; "
+            f"this one knows {HEAD} and older ones."
+        )
+    return version == HEAD
+
+
+def upgrade(connection: Connection, location: str = "") -> None:
+    """Run the steps that are missing, in the transaction of the connection."""
+    # Takes a while to import, and is needed once in the life of a database.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", location or LOCATION)
+    # The path may have a blank.
+    config.set_main_option("path_separator", "newline")
+    command.upgrade(config, "head")
+
+
+def lock(connection: Connection) -> None:
+    """Until the transaction ends, nobody else changes the schema. SQLite's transaction is that already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('batchpredict schema', 16))"))

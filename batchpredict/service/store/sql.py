@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from batchpredict.service.store import schema
 from batchpredict.service.store.claims import SqlClaims
 from batchpredict.service.store.database import Database
+from batchpredict.service.store.interface import StoreFailed
 from batchpredict.service.store.jobs import SqlJobs
 from batchpredict.service.store.logs import SqlLogs
 from batchpredict.service.store.models import SqlModels
 from batchpredict.service.store.operations import SqlOperations
 from batchpredict.service.store.outbox import SqlOutbox
 from batchpredict.service.store.policies import SqlPolicies
-from batchpredict.service.store.schema import check
 
 
 class SqlStore(SqlJobs, SqlClaims, SqlLogs, SqlOutbox, SqlPolicies, SqlModels, SqlOperations):
@@ -20,7 +21,9 @@ class SqlStore(SqlJobs, SqlClaims, SqlLogs, SqlOutbox, SqlPolicies, SqlModels, S
         super().__init__(database)
 
     def ready(self) -> None:
-        self._database.read(check)
+        database = self._database
+        if not database.read(lambda connection: schema.check(connection, database.name)):
+            raise StoreFailed(f"The database {database.name} has not the schema {schema.HEAD} of this version.")
 
     def close(self) -> None:
         self._database.close()
