@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -309,7 +310,7 @@ STARTS = st.sampled_from([*BEGINNINGS.split(), ""])
 
 
 @pytest.fixture(scope="module")
-def maze() -> str:
+def maze() -> Iterator[str]:
     """As `tree`, with links that lead up, to themselves, and from one to the other."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(os.path.realpath(folder)) / "root"
