@@ -35,7 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"(\b[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key)"
-            r"(?:s|[_-]?id)?['\"]?\s*[:=]\s*['\"]?)(?![\s'\"])[^\s'\",;&}]{4,}",
+            r"(?:s|[_-]?(?:id|key))?['\"]?\s*[:=]\s*['\"]?)(?![\s'\"])[^\s'\",;&}]{4,}",
             re.I,
         ),
         rf"\1{MASKED}",
