@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
-from recorder import Answer, Asked, in_turn, recording, refusal
+from scripted_server import Answer, Asked, in_turn, recording, refusal
 
 from batchpredict.cli import main
 from batchpredict.cli.remote import connection, logs, submit, watch
@@ -32,7 +34,7 @@ def environment(monkeypatch) -> None:
 class Jobs:
     """A service that creates a job and loses its first answers."""
 
-    def __init__(self, lost: int, before: dict[str, object] | None = None, gateway: bool = False) -> None:
+    def __init__(self, lost: int, before: Mapping[str, Any] | None = None, gateway: bool = False) -> None:
         self.lost = lost
         self.job = before
         self.gateway = gateway
@@ -128,7 +130,7 @@ def test_somebody_else_there_is_one_sentence_too(answer, capsys):
     assert line.startswith(f"batchpredict jobs list: {server.endpoint} answers, but not as the jobs service: ")
 
 
-def test_a_token_is_sent_and_does_not_follow_where_a_redirect_leads(tmp_path, capsys, monkeypatch):
+def test_a_token_is_sent_and_not_taken_to_where_a_redirect_leads(tmp_path, capsys, monkeypatch):
     (tmp_path / "token").write_text("bp_secret\n")
     with (
         recording(lambda asked: Answer({})) as thief,
