@@ -51,15 +51,19 @@ class Collection:
         deleted = 0
         try:
             for folder, owner in self._copies.all():
-                if self._needed(folder, owner):
-                    continue
-                since[folder] = self._unneeded.get(folder, self._clock())
-                if self._clock() - since[folder] >= self._grace:
-                    self._copies.delete(folder)
-                    del since[folder]
-                    deleted += 1
+                if not self._needed(folder, owner):
+                    since[folder] = self._unneeded.get(folder, self._clock())
         except OSError as error:
-            _log.warning("copies of versions cannot be collected: %s", error)
+            # Those that were seen before and not now begin anew.
+            _log.warning("the copies of versions cannot be listed: %s", error)
+        for folder in [folder for folder, first in since.items() if self._clock() - first >= self._grace]:
+            try:
+                self._copies.delete(folder)
+            except OSError as error:
+                _log.warning("the copy '%s' cannot be deleted: %s", folder, error)
+            else:
+                del since[folder]
+                deleted += 1
         self._unneeded = since
         return deleted
 
