@@ -131,7 +131,9 @@ class TestTraining:
             jobs.create(parent=P, body={"jobId": "train", "trainingInput": asked, "labels": dict(LABEL)}).execute()
         assert raised.value.resp.status == 400
         # Of the nulls it says nothing; whatever it says is of what was set.
-        assert not re.search("runtime_version|python_version|job_dir|master_type|hyperparameters", raised.value.reason)
+        assert not re.search(
+            "runtime_version|python_version|job_dir|master_type|hyperparameters", raised.value.reason
+        )
 
 
 class TestModels:

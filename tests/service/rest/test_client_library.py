@@ -1,19 +1,19 @@
-"""google-api-python-client, unpatched, drives every method: v1 with the description that it brings, v1beta1 with ours.
+"""google-api-python-client, unpatched, drives every method: v1 by the description that it brings, v1beta1 by ours.
 
 The table below says, method by method and in this order, what is called and what comes back.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from service import rest_support
 from googleapiclient.errors import HttpError
-from service.rest_support import World
+from service import rest_support
 
 from batchpredict.service.rest.methods import METHODS, VERSIONS
 
@@ -31,8 +31,8 @@ class Row:
 
     Attributes:
       method: its id.
-      given: arguments of the call. "$world.inputs" and the like stand for what differs from run to run, "$operation"
-        for the name of the operation that was begun last.
+      given: arguments of the call. "$inputs" and the like stand for what differs from run to run, "$operation" for
+        the name of the operation that was begun last.
       back: what is in the answer, among other things; the code of an error.
     """
 
@@ -59,7 +59,10 @@ TABLE = [
     Row("projects.models.list", {"parent": P}, {"models": NOTHING, "nextPageToken": NOTHING}),
     Row(
         "projects.models.create",
-        {"parent": P, "body": {"name": "dnn", "regions": ["us-central1"], "labels": {"airflow-version": "v2-10-5"}}},
+        {
+            "parent": P,
+            "body": {"name": "dnn", "regions": ["us-central1"], "labels": {"airflow-version": "v2-10-5"}},
+        },
         {"name": MODEL, "regions": ["us-central1"], "labels": {"airflow-version": "v2-10-5"}, "etag": ANY},
     ),
     Row("projects.models.create", {"parent": P, "body": {"name": "dnn"}}, 409),
@@ -113,7 +116,11 @@ TABLE = [
     Row("projects.jobs.create", {"parent": P, "body": {"jobId": "1st", "predictionInput": INPUT}}, 400),
     Row("projects.jobs.get", {"name": JOB}, {"predictionInput": INPUT, "jobPosition": "1", "startTime": NOTHING}),
     Row("projects.jobs.get", {"name": f"{JOB}_2"}, 404),
-    Row("projects.jobs.list", {"parent": P, "filter": "jobId:cen* AND state=QUEUED"}, {"jobs": [{"jobId": "census"}]}),
+    Row(
+        "projects.jobs.list",
+        {"parent": P, "filter": "jobId:cen* AND state=QUEUED"},
+        {"jobs": [{"jobId": "census"}]},
+    ),
     Row("projects.jobs.list", {"parent": P, "filter": "state=FAILED"}, {"jobs": NOTHING}),
     Row(
         "projects.jobs.patch",
@@ -209,7 +216,7 @@ def test_lists_are_walked_with_list_next(world, version):
         seen.append([job["jobId"] for job in page["jobs"]])
         request = jobs.list_next(request, page)
     assert [len(page) for page in seen] == [10, 10, 5]
-    assert sum(seen, []) == [f"walk_{number}" for number in reversed(range(25))]
+    assert [*itertools.chain(*seen)] == [f"walk_{number}" for number in reversed(range(25))]
 
 
 def test_an_error_is_one_that_the_library_can_read(world, version):
@@ -274,5 +281,5 @@ def differences(answer: Any, back: Any, at: str = "") -> list[str]:
                 found += differences(answer[key], item, f"{at}.{key}")
         return found
     if isinstance(back, list) and isinstance(answer, list) and len(back) == len(answer):
-        return sum((differences(a, b, f"{at}[]") for a, b in zip(answer, back, strict=True)), [])
+        return [one for a, b in zip(answer, back, strict=True) for one in differences(a, b, f"{at}[]")]
     return [] if answer == back else [f"{at} is {answer!r}, not {back!r}"]

@@ -97,7 +97,7 @@ class TestBodies:
 class TestJobs:
     def test_an_unknown_field_is_refused_in_the_words_of_the_service(self, client, world):
         error = error_of(client.post(JOBS, json={**world.job("unknown"), "parameter_server_type": "x"}))
-        text = 'Invalid JSON payload received. Unknown name "parameter_server_type" at \'job\': Cannot find field.'
+        text = "Invalid JSON payload received. Unknown name \"parameter_server_type\" at 'job': Cannot find field."
         assert violations(error) == [("job", text)]
         assert text in error["message"]
 
@@ -168,7 +168,9 @@ class TestPaths:
         assert error_of(response)["code"] == 405
         assert response.headers["allow"] == allowed
 
-    @pytest.mark.parametrize("name", ["1st", "a-b", "..", "%2e%2e", "a%2Fb", "a%5Cb", "a%00b", "a" * 129, "%E2%82%AC"])
+    @pytest.mark.parametrize(
+        "name", ["1st", "a-b", "..", "%2e%2e", "a%2Fb", "a%5Cb", "a%00b", "a" * 129, "%E2%82%AC"]
+    )
     def test_a_name_that_nothing_can_have_is_not_found(self, world, name):
         # As bytes: clients normalize dots and slashes away.
         host = world.url.removeprefix("http://")
@@ -207,7 +209,9 @@ class TestQueries:
         assert said in error["message"]
 
     def test_global_parameters_are_tolerated(self, client):
-        query = "$.xgafv=2&alt=json&key=k&quotaUser=u&uploadType=media&upload_protocol=raw&callback=f&prettyPrint=false"
+        query = (
+            "$.xgafv=2&alt=json&key=k&quotaUser=u&uploadType=media&upload_protocol=raw&callback=f&prettyPrint=false"
+        )
         response = client.get(f"{JOBS}?{query}&filter=state=FAILED")
         assert (response.status_code, response.json()) == (200, {})
 
