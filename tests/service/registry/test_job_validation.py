@@ -18,6 +18,8 @@ from batchpredict.service.validation import Checked
 
 MODEL = f"projects/{PROJECT}/models/census"
 
+TRAINING = {"scaleTier": "BASIC", "region": "r", "pythonModule": "m"}
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory) -> Iterator[World]:
@@ -44,23 +46,26 @@ def wrong(world: World, **fields: object) -> dict[str, str]:
 
 class TestRight:
     def test_a_job_with_a_folder_is_pinned_to_it(self, shared: World):
-        assert check(shared).pinned == {"uri": shared.place("census_v1")}
+        assert check(shared).pinned["uri"] == shared.place("census_v1")
+        assert "version" not in check(shared).pinned
 
     def test_a_job_with_a_model_is_pinned_to_its_version(self, shared: World):
-        assert check(shared, modelName=MODEL).pinned == {
-            "uri": shared.uri_of(),
-            "version": f"{MODEL}/versions/v1",
-        }
+        pinned = check(shared, modelName=MODEL).pinned
+        assert (pinned["uri"], pinned["version"]) == (shared.uri_of(), f"{MODEL}/versions/v1")
 
     def test_nothing_is_made_by_a_check(self, shared: World):
         before = sorted(os.listdir(shared.root))
         check(shared, outputPath=shared.place("not", "yet", "there"))
         assert sorted({*before, "in.txt"}) == sorted(os.listdir(shared.root))
 
-    def test_a_relative_path_is_below_the_first_root(self, shared: World):
-        shared.job()
-        assert check(shared, inputPaths=["in.txt"], outputPath="out", uri="census_v1").pinned == {
-            "uri": shared.place("census_v1")
+    def test_a_job_is_pinned_to_its_paths_as_they_were_checked(self, shared: World):
+        shared.job(uri="census_v1")
+        os.symlink(shared.root, shared.place("here"))
+        pinned = check(shared, inputPaths=["here/in.txt", "*.txt"], outputPath="./out", uri="census_v1").pinned
+        assert pinned == {
+            "uri": shared.place("census_v1"),
+            "inputPaths": [shared.place("in.txt"), shared.place("*.txt")],
+            "outputPath": shared.place("out"),
         }
 
 
@@ -92,9 +97,7 @@ class TestPaths:
 
     def test_paths_of_a_training_job_are_held_to_the_roots(self, shared: World):
         training = {
-            "scaleTier": "BASIC",
-            "region": "r",
-            "pythonModule": "m",
+            **TRAINING,
             "packageUris": ["/a.tar.gz"],
             "jobDir": "/b",
         }
@@ -227,7 +230,7 @@ class TestWorkers:
 
 
 def test_a_training_job_is_refused_in_one_clear_sentence(shared: World):
-    training = {"scaleTier": "BASIC", "region": "r", "pythonModule": "m", "packageUris": [shared.place("a.tar.gz")]}
+    training = {**TRAINING, "packageUris": [shared.place("a.tar.gz")]}
     job = Job.submitted({"jobId": "j", "trainingInput": training})
     with pytest.raises(InvalidJob) as raised:
         shared.check(PROJECT, job, ANN)
