@@ -21,6 +21,7 @@ from googleapiclient import discovery
 
 from batchpredict.service.access import ServiceAccess
 from batchpredict.service.access.paths import RootedPaths
+from batchpredict.service.measures import Measures
 from batchpredict.service.queue.lifecycle import Begin, Fail, Succeed
 from batchpredict.service.registry.registry import Registry
 from batchpredict.service.rest.app import Backend, app
@@ -129,6 +130,8 @@ def world(
     access = ServiceAccess(settings, store)
     registry = Registry(store, paths, settings.data)
     registry.start()
+    measures = Measures()
+    measures.of_store(store)
     made = World(store, "", folder, support.DIGITS_MODEL, inputs)
     backend = Backend(
         store=store,
@@ -138,6 +141,7 @@ def world(
         webhook=webhook or (lambda url: url),
         queue_limit=queue_limit,
         account="runner",
+        measures=measures,
         stopping=made.stopping,
     )
     try:
