@@ -67,7 +67,7 @@ def _refuse_foreign_pages(headers: Mapping[str, str]) -> None:
             f"and not to the name '{name}': configure [[access.tokens]] or [access.oidc]."
         )
     origin = headers.get("origin")
-    if origin is not None and (origin == "null" or urlsplit(origin).netloc.lower() != host.lower()):
+    if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
         raise Forbidden("This service asks nobody who they are, so it does not answer to pages of other servers.")
 
 

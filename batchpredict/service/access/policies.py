@@ -77,7 +77,7 @@ def checked(request: Mapping[str, Any], *, groups: bool) -> tuple[dict[str, Any]
     mask = _mask(request.get("update_mask"), wrong)
     policy = _renamed(given, _POLICY_KEYS, "policy", wrong)
     version = policy.get("version") or 0
-    if isinstance(version, bool) or version not in VERSIONS:
+    if type(version) is not int or version not in VERSIONS:
         wrong.append(Violation("policy.version", "The version of a policy is 0, 1 or 3."))
     etag = policy.get("etag") or None
     if etag is not None and not _is_base64(etag):
@@ -90,7 +90,7 @@ def checked(request: Mapping[str, Any], *, groups: bool) -> tuple[dict[str, Any]
 
 def check_version(requested: object) -> None:
     """Raises InvalidJob unless it is a version of policies that a client may ask for."""
-    if isinstance(requested, bool) or requested not in VERSIONS:
+    if type(requested) is not int or requested not in VERSIONS:
         fault = "The requested version of a policy is 0, 1 or 3."
         raise InvalidJob([Violation("options.requested_policy_version", fault)])
 
