@@ -1,8 +1,8 @@
 """Sends what is in the outbox: each change of a job's state to the job's webhook, at least once.
 
 A delivery is struck out after the receiver has said 2xx. Whoever dies between the two, or loses the answer, sends
-it again: the receiver knows it by its `webhook-id`. Changes of one job may arrive in another order than that of their
-ids, in which they happened, when one of them had to be tried again.
+it again: the receiver knows it by its `webhook-id`. Changes of one job may arrive in another order than that of
+their ids, in which they happened, when one of them had to be tried again.
 """
 
 from __future__ import annotations
