@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 from batchpredict import storage
 from batchpredict.service.access.interface import Paths
-from batchpredict.service.registry.sources import blocks, model_files, refused
+from batchpredict.service.registry import sources
 
 _BLOCK = 1 << 20
 # A model that changes this often while it is copied is being written.
@@ -104,17 +104,19 @@ def copy_model(uri: str, folder: str, paths: Paths, field: str, go_on: Callable[
       OSError: the copy cannot be written.
       CopyDamaged: the copy does not hold what was written.
     """
-    files = model_files(uri, paths, field)
+    files = sources.model_files(uri, paths, field)
     for _ in range(_ATTEMPTS):
         digests = {name: _copy(uri, name, file, folder, paths, field, go_on) for name, file in files.items()}
-        found = model_files(uri, paths, field)
+        found = sources.model_files(uri, paths, field)
         if found == files:
             _make_durable(folder, list(files))
             return _verified(folder, digests, go_on)
         for name in files:
             storage.delete(storage.join(folder, name))
         files = found
-    raise refused(field, f"The model at '{uri}' changes while it is copied; create the version when it is written.")
+    raise sources.refused(
+        field, f"The model at '{uri}' changes while it is copied; create the version when it is written."
+    )
 
 
 def _copy(
@@ -129,7 +131,7 @@ def _copy(
     """Copy one file; its bytes, and their SHA-256."""
     digest, size = hashlib.sha256(), 0
     with storage.writing_to(storage.join(folder, name)) as target:
-        for block in blocks(uri, name, file, paths, field):
+        for block in sources.blocks(uri, name, file, paths, field):
             go_on()
             target.write(block)
             digest.update(block)

@@ -89,16 +89,29 @@ def refuse_links(uri: str, paths: Paths, field: str) -> None:
     """
     if not storage.is_local(uri):
         return
+    top = storage.local_path(uri)
     try:
-        count = sum(1 for _ in itertools.islice(storage.walk(uri), _MOST_LISTED + 1))
-        if count > _MOST_LISTED:
-            raise refused(field, f"'{uri}' holds more than {_MOST_LISTED} files.")
-        found = storage.tree(uri)
+        for count, (name, is_link) in enumerate(_entries(top, ""), 1):
+            if count > _MOST_LISTED:
+                raise refused(field, f"'{uri}' holds more than {_MOST_LISTED} files.")
+            if is_link and not paths.inside(os.path.join(top, name)):
+                raise outside(uri, name, field)
     except OSError as error:
         raise unreadable(uri, field, error) from error
-    for name in found:
-        if not paths.inside(storage.join(uri, name)):
-            raise outside(uri, name, field)
+
+
+def _entries(top: str, folder: str) -> Iterator[tuple[str, bool]]:
+    """Everything below a folder by its path from there, and whether it is a link, or a file that has other names."""
+    with os.scandir(os.path.join(top, folder)) as entries:
+        for entry in entries:
+            path = os.path.join(folder, entry.name)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            linked = entry.is_symlink()
+            if not (linked or is_folder):
+                linked = entry.stat(follow_symlinks=False).st_nlink > 1
+            yield path, linked
+            if is_folder:
+                yield from _entries(top, path)
 
 
 def blocks(uri: str, name: str, file: storage.Input, paths: Paths, field: str) -> Iterator[bytes]:
