@@ -61,9 +61,15 @@ class Snapshot:
         return output.to_wire()
 
     def to_progress(self) -> dict[str, Any]:
-        """For people: "done" and "total" input bytes, "workers", and "staging", what is not published yet."""
-        done = min(self.tally.bytes, self.total_bytes)
-        return {"done": done, "total": self.total_bytes, "workers": self.workers, "staging": self.staging}
+        """For people: "done" and "total" input bytes, committed "splits", "workers", and "staging", what is not
+        published yet."""
+        return {
+            "done": min(self.tally.bytes, self.total_bytes),
+            "total": self.total_bytes,
+            "splits": self.splits_done,
+            "workers": self.workers,
+            "staging": self.staging,
+        }
 
     def resumed_sentence(self) -> str:
         """What earlier runs have left of the job; "" if nothing."""

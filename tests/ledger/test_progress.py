@@ -60,7 +60,8 @@ def test_a_job_under_way_has_an_output_and_a_progress(staging: Staging) -> None:
         "errorCount": "3",
         "nodeHours": 0.75,
     }
-    assert snapshot.to_progress() == {"done": 220, "total": 500, "workers": 3, "staging": staging.root}
+    progress = {"done": 220, "total": 500, "splits": 2, "workers": 3, "staging": staging.root}
+    assert snapshot.to_progress() == progress
     assert snapshot.committed == 2
 
 
