@@ -161,7 +161,7 @@ class _Service:
         settings = self._settings
         access = ServiceAccess(settings, store)
         paths = RootedPaths.of(settings)
-        registry = Registry(store, paths, settings.data)
+        registry = Registry(store, paths, settings.data, user=settings.user, memory=settings.job_memory)
         registry.start()
         self._ends.callback(registry.close)
         backend = Backend(

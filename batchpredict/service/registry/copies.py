@@ -54,9 +54,11 @@ class Copies:
 
     Args:
       data: the data folder, a path or a URL.
+      readable: other users of this machine read the copies, among them the one that jobs run as.
     """
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, *, readable: bool = False) -> None:
+        self.readable = readable
         root = storage.join(storage.canonical(data), "models")
         self._index = storage.join(root, "index")
         self._copies = storage.join(root, "copies")
@@ -89,7 +91,9 @@ class Copies:
         return storage.join(self._index, f"{name}.json")
 
 
-def copy_model(uri: str, folder: str, paths: Paths, field: str, go_on: Callable[[], None]) -> Copied:
+def copy_model(
+    uri: str, folder: str, paths: Paths, field: str, go_on: Callable[[], None], *, readable: bool = False
+) -> Copied:
     """Copy a SavedModel, and read the copy once more.
 
     Args:
@@ -98,6 +102,7 @@ def copy_model(uri: str, folder: str, paths: Paths, field: str, go_on: Callable[
       paths: where files may be read from.
       field: that names `uri`, for messages.
       go_on: called between blocks; raises to end this.
+      readable: other users of this machine may read the copy, whatever the umask.
 
     Raises:
       InvalidJob: there is no SavedModel, or it cannot or may not be read.
@@ -109,7 +114,7 @@ def copy_model(uri: str, folder: str, paths: Paths, field: str, go_on: Callable[
         digests = {name: _copy(uri, name, file, folder, paths, field, go_on) for name, file in files.items()}
         found = sources.model_files(uri, paths, field)
         if found == files:
-            _make_durable(folder, list(files))
+            _make_durable(folder, list(files), readable)
             return _verified(folder, digests, go_on)
         for name in files:
             storage.delete(storage.join(folder, name))
@@ -139,13 +144,26 @@ def _copy(
     return size, digest.hexdigest()
 
 
-def _make_durable(folder: str, names: list[str]) -> None:
+def _make_durable(folder: str, names: list[str], readable: bool) -> None:
     if storage.is_local(folder):
+        top = storage.local_path(folder)
         # A SavedModel without variables has the folder all the same, or some TensorFlow would not load it.
-        os.makedirs(os.path.join(storage.local_path(folder), "variables"), exist_ok=True)
+        os.makedirs(os.path.join(top, "variables"), exist_ok=True)
+        if readable:
+            _open_up(top)
     urls = [storage.join(folder, name) for name in names]
     storage.sync(*urls)
     storage.sync_folders(*sorted({folder, *(storage.parent(url) for url in urls)}))
+
+
+def _open_up(top: str) -> None:
+    """Let others read what is below a folder, and pass through the two above it without reading them."""
+    for folder, _, names in os.walk(top):
+        os.chmod(folder, 0o755)
+        for name in names:
+            os.chmod(os.path.join(folder, name), 0o644)
+    for folder in (os.path.dirname(top), os.path.dirname(os.path.dirname(top))):
+        os.chmod(folder, 0o711)
 
 
 def _verified(folder: str, digests: dict[str, tuple[int, str]], go_on: Callable[[], None]) -> Copied:

@@ -107,7 +107,7 @@ class VersionCreation:
             hold.check()
             uri = self._paths.check(str(version.document["deploymentUri"]), FIELD)
             folder = self._copies.begin(owner)
-            copied = copy_model(uri, folder, self._paths, FIELD, hold.check)
+            copied = copy_model(uri, folder, self._paths, FIELD, hold.check, readable=self._copies.readable)
             found = self._inspect(folder, hold.check)
             hold.check()
             details = {**version.details, **asdict(copied), **found}

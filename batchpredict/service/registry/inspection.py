@@ -14,15 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from batchpredict.errors import ModelUnusable
+from batchpredict.service.environment import passed_on
 
 # TensorFlow's import is most of it. A graph of gigabytes on a busy machine takes minutes.
 _SECONDS = 900.0
 _LOOK = 0.1
 # A description is kept in the database, with each version.
 _MOST = 4 << 20
-
-_PRIVATE = "BATCHPREDICT_"
-_OPEN = ("BATCHPREDICT_CACHE", "BATCHPREDICT_CACHE_BYTES", "BATCHPREDICT_DEBUG")
 
 
 def inspect(
@@ -52,7 +50,7 @@ def inspect(
             stdin=subprocess.PIPE,
             stdout=answer,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=passed_on(os.environ, other_user=bool(user)),
             start_new_session=True,
             user=user or None,
             group=pwd.getpwnam(user).pw_gid if user else None,
@@ -102,8 +100,3 @@ def _read(answer: IO[bytes]) -> Mapping[str, Any]:
         raise ModelUnusable(str(document["error"]))
     found: Mapping[str, Any] = document["found"]
     return found
-
-
-def _environment() -> dict[str, str]:
-    """That of this process, without what the service is told in it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE) or name in _OPEN}

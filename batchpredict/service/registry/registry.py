@@ -6,6 +6,7 @@ by threads of this process, or of another one at the same store.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -87,7 +88,9 @@ class Registry:
       store: that they are in.
       paths: where the files of models may be read from.
       data: the service's own folder, a path or a URL.
-      inspecting: finds the signatures of a model.
+      user: whom the inspection of a model, and jobs, run as; "" for the user of this process.
+      memory: bytes of address space of an inspection; None for no bound.
+      inspecting: finds the signatures of a model; by default a process of its own does.
       lease: how long an operation stays with a process that is not heard of.
       worker: an id of this process; made up if it is "".
     """
@@ -98,13 +101,18 @@ class Registry:
         paths: Paths,
         data: str,
         *,
-        inspecting: Inspect = inspect,
+        user: str = "",
+        memory: int | None = None,
+        inspecting: Inspect | None = None,
         lease: timedelta = timedelta(seconds=15),
         worker: str = "",
     ) -> None:
         self._store = store
         self._paths = paths
-        copies = Copies(data)
+        copies = Copies(data, readable=bool(user))
+        if inspecting is None:
+            # An API that was not started by root cannot become another user; the worker can, or says so.
+            inspecting = functools.partial(inspect, user=user if os.geteuid() == 0 else "", memory=memory)
         self._threads = OperationThreads(
             store,
             VersionCreation(store, paths, copies, inspecting),

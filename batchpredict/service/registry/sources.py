@@ -101,7 +101,7 @@ def refuse_links(uri: str, paths: Paths, field: str) -> None:
 
 
 def _entries(top: str, folder: str) -> Iterator[tuple[str, bool]]:
-    """Everything below a folder by its path from there, and whether it is a link, or a file that has other names."""
+    """Everything below a folder by its path from there, and whether it is a link or a file with other names."""
     with os.scandir(os.path.join(top, folder)) as entries:
         for entry in entries:
             path = os.path.join(folder, entry.name)

@@ -1,13 +1,8 @@
-"""What the processes of a job get to see of the machine: an environment, a user, a folder of their own.
-
-A SavedModel is code. What a job must not read, it is not given: its environment is made of what is named here, so a
-variable that is new to the service is a secret of the service until somebody says otherwise.
-"""
+"""What the processes of a job get to see of the machine: an environment, a user, a folder of their own."""
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
 import pwd
 import shutil
@@ -17,26 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchpredict.errors import WrongCall
+from batchpredict.service.environment import passed_on
 
 MARK = "BATCHPREDICT_RUN"
 """Variable that every process of a run has: WORKER/RUN. By it they are found again."""
-
-_PASSED = (
-    # The machine.
-    *("PATH", "LANG", "LANGUAGE", "LC_*", "TZ", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_*"),
-    # Python and what computes.
-    *("PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "PYTHONWARNINGS", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"),
-    *("CUDA_*", "NVIDIA_*", "TF_*", "XLA_*", "OMP_*", "MKL_*", "OPENBLAS_*", "NUMEXPR_*", "ONEDNN_*"),
-    # How stores and clusters are reached, and as whom: a job reads its files as the service does.
-    *("AWS_*", "FSSPEC_*", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_*", "GCLOUD_*", "CLOUDSDK_*", "GCE_*"),
-    *("GCSFS_*", "STORAGE_EMULATOR_HOST", "HADOOP_*", "FLINK_*", "JAVA_HOME", "GRPC_*"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    # Where models are kept that were fetched once.
-    *("BATCHPREDICT_CACHE", "BATCHPREDICT_CACHE_BYTES", "XDG_CACHE_HOME"),
-)
-# Those of a home that another user cannot write to.
-_OF_USER = ("BATCHPREDICT_CACHE", "XDG_CACHE_HOME", "CLOUDSDK_*")
 
 
 @dataclass(frozen=True)
@@ -81,15 +60,10 @@ def environment(
       folder: of the run.
       user: that they run as; None for the worker's own.
     """
-    passed = {
-        name: value
-        for name, value in environ.items()
-        if _matches(name, _PASSED) and not (user is not None and _matches(name, _OF_USER))
-    }
     home = environ.get("HOME", "/") if user is None else user.home
     named = pwd.getpwuid(os.geteuid()).pw_name if user is None else user.name
     return {
-        **passed,
+        **passed_on(environ, other_user=user is not None),
         "HOME": home,
         "USER": named,
         "LOGNAME": named,
@@ -99,10 +73,6 @@ def environment(
         "PYTHONUNBUFFERED": "1",
         MARK: mark,
     }
-
-
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,22 @@ class TestCopy:
         copy_model(model, folder, paths, FIELD, go_on)
         assert os.path.isdir(os.path.join(folder, "variables"))
 
+    def test_one_that_jobs_of_another_user_need_is_readable_whatever_the_umask(self, tmp_path, model, paths):
+        copies = Copies(str(tmp_path / "data"), readable=True)
+        before = os.umask(0o077)
+        try:
+            folder = copies.begin(OWNER)
+            copy_model(model, folder, paths, FIELD, go_on, readable=True)
+        finally:
+            os.umask(before)
+        modes = {
+            name: os.stat(os.path.join(folder, name)).st_mode & 0o777 for name in ("saved_model.pb", "variables")
+        }
+        assert modes == {"saved_model.pb": 0o644, "variables": 0o755}
+        assert os.stat(os.path.dirname(folder)).st_mode & 0o777 == 0o711
+
     def test_what_is_damaged_on_its_way_is_found(self, copies, model, paths, monkeypatch):
-        def damage(folder: str, names: list[str]) -> None:
+        def damage(folder: str, names: list[str], readable: bool) -> None:
             support.write(storage.join(folder, names[-1]), b"other bytes")
 
         monkeypatch.setattr(copies_module, "_make_durable", damage)
