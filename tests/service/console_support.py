@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,19 +13,18 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import support
 import uvicorn
 from fastapi import FastAPI
 
 from batchpredict import storage
-from batchpredict.errors import InvalidJob, Violation
-from batchpredict.job import Job
-from batchpredict.service.access import Caller, ServiceAccess, sha256_of
+from batchpredict.service.access import RootedPaths, ServiceAccess, sha256_of
 from batchpredict.service.console import console
 from batchpredict.service.queue.lifecycle import Begin, Fail, Succeed
-from batchpredict.service.rest.interface import Checked
 from batchpredict.service.rest.job_methods import JobMethods
 from batchpredict.service.settings import Settings, Token
 from batchpredict.service.store import NewJob, Store, StoredJob, open_store
+from batchpredict.service.validation import JobCheck
 
 PROJECT = "shop"
 ANN, BOB, EVE = "token-of-ann", "token-of-bob", "token-of-eve"
@@ -33,63 +33,47 @@ ANN, BOB, EVE = "token-of-ann", "token-of-bob", "token-of-eve"
 _MEMBERS = {ANN: "user:ann@x.org", BOB: "user:bob@x.org", EVE: "user:eve@x.org"}
 
 
-@dataclass(frozen=True)
-class OneRoot:
-    """Paths below one folder."""
-
-    root: str
-
-    def check(self, url: str, field: str) -> str:
-        path = storage.canonical(url)
-        if path != self.root and not path.startswith(f"{self.root}/"):
-            raise InvalidJob([Violation(field, "It is outside of the folders that jobs may use.")])
-        return path
-
-    def inside(self, url: str) -> bool:
-        return storage.canonical(url).startswith(f"{self.root}/")
-
-
 @dataclass
 class World:
     """A store with a console before it.
 
     Attributes:
-      root: the folder that jobs may use.
+      root: the folder that jobs may use; it holds a model and a file of one line.
+      app: what the server serves.
+      clients: to be closed at the end.
       url: of the server, without a slash at its end.
     """
 
     store: Store
     access: ServiceAccess
     root: str
+    app: FastAPI
     url: str = ""
-    checked: list[Job] = field(default_factory=list)
-
-    def check(self, project: str, job: Job, caller: Caller) -> Checked:
-        self.checked.append(job)
-        asked = job.prediction_input
-        if asked is not None and "nothing" in asked.input_paths[0]:
-            raise InvalidJob([Violation("prediction_input.input_paths[0]", "It matches no file.")])
-        return Checked()
+    clients: list[httpx.Client] = field(default_factory=list)
 
     def client(self, token: str = "") -> httpx.Client:
         """A client that sends a token in its header."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers)
+        return self._kept(httpx.Client(base_url=self.url, headers=headers, verify=False))
 
     def signed_in(self, token: str) -> httpx.Client:
         """A client that has gone through the sign-in page, as a browser does."""
-        client = httpx.Client(base_url=self.url, follow_redirects=True)
+        client = self._kept(httpx.Client(base_url=self.url, follow_redirects=True, verify=False))
         page = client.get("/console/sign-in")
         fields = {"token": token, "next": "/console", "form_token": form_token(page)}
         answer = client.post("/console/sign-in", data=fields, headers=origin(self.url))
         assert answer.status_code == 200, answer.text
         return client
 
+    def _kept(self, client: httpx.Client) -> httpx.Client:
+        self.clients.append(client)
+        return client
+
     def job(self, job_id: str, project: str = PROJECT, **changes: Any) -> StoredJob:
         """A queued job."""
         asked = {
             "uri": f"{self.root}/model",
-            "inputPaths": [f"{self.root}/in-*.json"],
+            "inputPaths": [f"{self.root}/in*.json"],
             "dataFormat": "TEXT",
             "outputPath": f"{self.root}/{job_id}",
             "region": "local",
@@ -140,17 +124,24 @@ def world(folder: str, *, open_to_all: bool = False) -> Iterator[World]:
     tokens = () if open_to_all else tuple(Token(member, sha256_of(token)) for token, member in _MEMBERS.items())
     store = open_store(f"{folder}/service.db")
     access = ServiceAccess(Settings(tokens=tokens, admins=("user:ann@x.org",)), store)
-    made = World(store, access, storage.canonical(f"{folder}/data"))
+    root = storage.canonical(f"{folder}/data")
+    shutil.copytree(support.model("double"), f"{root}/model")
+    with open(f"{root}/in.json", "w", encoding="utf-8") as file:
+        file.write('{"x": 1}\n')
+    paths = RootedPaths([root])
+    app = FastAPI(openapi_url=None)
+    made = World(store, access, root, app)
     policy = {"bindings": [{"role": "roles/ml.viewer", "members": ["user:bob@x.org"]}]}
     store.set_policy(f"projects/{PROJECT}", policy, None)
-    methods = JobMethods(store, access, made.check, lambda url: url)
-    app = FastAPI(openapi_url=None)
-    app.include_router(console(store, access, OneRoot(made.root), methods))
+    methods = JobMethods(store, access, JobCheck(store, access, paths), lambda url: url)
+    app.include_router(console(store, access, paths, methods))
     with serving(app) as url:
         made.url = url
         try:
             yield made
         finally:
+            for client in made.clients:
+                client.close()
             store.close()
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from batchpredict.errors import InvalidJob, InvalidName
+from batchpredict.errors import InvalidName
 from batchpredict.job import State
 from batchpredict.resources import ProjectName
 from batchpredict.service import filters
@@ -71,12 +71,12 @@ class Listing:
         token_of_next = ""
         try:
             text = filter_text(asked, TABS[tab][1])
-            where = filters.parse(text) if text else None
+            where = filters.parse(text)
             before = paging.position(token, f"{name}/jobs", text)
             jobs, following = self._store.jobs(project, where=where, size=PAGE, before=before)
             token_of_next = paging.token(following, f"{name}/jobs", text)
-        except InvalidJob as error:
-            fault = " ".join(violation.description for violation in error.violations)
+        except filters.FilterInvalid as error:
+            fault = str(error)
         now = self._store.now()
         query = {"filter": asked, "state": tab}
         return page(
@@ -101,7 +101,7 @@ def filter_text(asked: str, states: Sequence[State]) -> str:
     """The filter of the API that means what was typed, and one of some states; so page tokens are the API's too.
 
     Raises:
-      InvalidJob: what was typed is no filter by itself.
+      FilterInvalid: what was typed is no filter by itself.
     """
     if asked:
         # Before it is put in parentheses: places in the message are then those of what was typed.

@@ -78,5 +78,7 @@ def _asset(digest: str, name: str) -> Response:
     return asset.response()
 
 
-def _nothing() -> Response:
+def _nothing(rest: str) -> Response:
+    if not rest:
+        return RedirectResponse(HOME, 303)
     raise Missing("There is no such page.")

@@ -103,7 +103,8 @@ def check_form(request: Request, fields: Mapping[str, str], credential: str | No
     if credential is None:
         credential = request.headers.get("authorization") or request.cookies.get(_name(request, _TOKEN), "")
     expected = form_token(request, credential) if _name(request, _KEY) in request.cookies else ""
-    if not expected or not hmac.compare_digest(expected, fields.get("form_token", "").encode().decode("latin-1")):
+    given = fields.get("form_token", "").encode("utf-8", "replace")
+    if not expected or not hmac.compare_digest(expected.encode(), given):
         raise Refused(
             "This form is of another session, or cookies are off. Go back, reload the page, and send it again."
         )

@@ -13,7 +13,7 @@ from batchpredict.resources import ProjectName
 from batchpredict.service.access.interface import Access
 from batchpredict.service.console import drafts
 from batchpredict.service.console.interface import JobMethods
-from batchpredict.service.console.pages import Fields, page, segment, violations_of
+from batchpredict.service.console.pages import Fields, page, segment, violations_of, visible
 from batchpredict.service.console.sessions import HOME, Visitor, check_form, visitor
 from batchpredict.service.console.views import json_text, prediction_input
 from batchpredict.service.console.watching import visible_job
@@ -37,7 +37,7 @@ class Submission:
             job = visible_job(self._store, self._access, seen.caller, project, again)
             fields = {
                 "job_id": drafts.another_id(again, lambda name: self._taken(project, name)),
-                "input": json_text(prediction_input(job.new.document)),
+                "input": visible(json_text(prediction_input(job.new.document))),
                 "labels": drafts.labels_text(job.new.labels),
                 "from": again,
             }

@@ -99,9 +99,9 @@
   }
   showRate();
 
+  for (const log of document.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
   for (const log of document.querySelectorAll("[data-log]")) {
     const body = log.querySelector("tbody");
-    log.scrollTop = log.scrollHeight;
     loop(LOG_EVERY, async () => {
       // Looked at before the lines are asked for: those that come after the end are then in this answer.
       const over = document.querySelector("[data-over]") !== null;
@@ -117,25 +117,22 @@
     });
   }
 
-  let bar = null;
+  let button = null;
   function ended() {
-    if (bar && loops.every((one) => one.over())) bar.remove();
+    if (button && loops.every((one) => one.over())) button.remove();
   }
   if (loops.length) {
-    bar = document.createElement("div");
-    bar.className = "live-bar";
-    const button = document.createElement("button");
+    button = document.createElement("button");
     button.type = "button";
+    button.className = "pause";
     button.textContent = "Pause updates";
     button.setAttribute("aria-pressed", "false");
     button.addEventListener("click", () => {
       paused = !paused;
       button.setAttribute("aria-pressed", String(paused));
-      button.textContent = paused ? "Go on updating" : "Pause updates";
       if (!paused) for (const one of loops) one.run();
     });
-    bar.append(button);
-    document.getElementById("main").append(bar);
+    document.querySelector(".who").prepend(button);
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) for (const one of loops) one.run();
     });
