@@ -38,7 +38,7 @@ from batchpredict.storage.files import (
 )
 from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.match import expand, match
-from batchpredict.storage.pattern import is_magic
+from batchpredict.storage.pattern import Pattern, is_magic
 from batchpredict.storage.retry import Attempts, again
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import join, name_of, parent
@@ -48,6 +48,7 @@ __all__ = [
     "Attempts",
     "Double",
     "Input",
+    "Pattern",
     "Store",
     "abandon",
     "again",

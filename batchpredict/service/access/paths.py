@@ -12,7 +12,8 @@ there it is refused. `.`, `..` and empty parts of a URL are refused: what one cl
 resolves. Where a web server redirects to is its own affair, so a root of that kind is one that is trusted.
 
 The service's own data (its database, the copies of all tenants' models), the files with its keys, and the kernel's
-file systems are below no root, also where one is written so that they would be.
+file systems are below no root, also where one is written so that they would be. A folder that holds some of them,
+or a pattern that would match some, is refused as a whole.
 
 A link can be changed between the check of a path and its use, by whoever may write below a root; nobody can by a
 request, as no method makes links. So a path is resolved when it is checked, the resolved one is what the job uses,
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 
 from batchpredict.errors import InvalidJob, Violation, WrongCall
 from batchpredict.service.settings import Settings
+from batchpredict.storage import Pattern
 
 MAX_LENGTH = 4096
 """Characters of a path: PATH_MAX of Linux."""
@@ -126,9 +128,23 @@ class RootedPaths:
             if not any(_resolved(root).holds(each) for root in self._roots) or self._is_excluded(each):
                 some = ", ".join(self.roots[:5]) + (", …" if len(self._roots) > 5 else "")
                 raise _Refused(f"is not below a folder that jobs may use: {some}.")
+        if not literal:
+            self._refuse_own(fixed, rest)
         if not rest:
             return fixed
         return _Place(fixed.scheme, f"{fixed.path.rstrip('/')}/{rest}")
+
+    def _refuse_own(self, folder: _Place, rest: str) -> None:
+        """Raises _Refused: a folder holds something that is excluded, or a pattern in it would match that."""
+        try:
+            pattern = Pattern(rest.split("/"), hidden=True) if rest else None
+        except ValueError as error:
+            raise _Refused("has more than '**' between two slashes.") from error
+        for each in self._excluded:
+            own = _resolved(each)
+            below = _below(folder, own)
+            if below and (pattern is None or pattern.enters(below) or (pattern.takes(below) and _is_file(own))):
+                raise _Refused(f"holds '{below}', which is the service's own: name what is meant beside it.")
 
     def _is_excluded(self, place: _Place) -> bool:
         """Whether something that is excluded is a resolved place or holds it, by whatever name it is reached."""
@@ -195,6 +211,18 @@ def _cut(place: _Place) -> tuple[_Place, str]:
     at = next((at for at, part in enumerate(parts) if not _MAGIC.isdisjoint(part)), len(parts))
     fixed = "/".join(parts[:at])
     return _Place(place.scheme, fixed if place.scheme else fixed or "/"), "/".join(parts[at:])
+
+
+def _below(folder: _Place, other: _Place) -> str:
+    """The path from a folder to something below it; "" if it is not."""
+    if folder == other or not folder.holds(other):
+        return ""
+    return other.path[len(folder.path.rstrip("/")) + 1 :]
+
+
+def _is_file(place: _Place) -> bool:
+    """Whether a pattern could give it: what it gives are files. Also where there is none yet."""
+    return not place.scheme and not os.path.isdir(place.path)
 
 
 def _place(given: str, flag: str) -> _Place:

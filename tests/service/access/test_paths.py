@@ -53,8 +53,8 @@ def refused(where: RootedPaths, url: str) -> str:
     ("given", "taken"),
     [
         ("{root}/in/a.json", "{root}/in/a.json"),
-        ("{root}", "{root}"),
-        ("{root}/", "{root}"),
+        ("{root}/in", "{root}/in"),
+        ("{root}/in/", "{root}/in"),
         ("{root}//in/./a.json", "{root}/in/a.json"),
         ("{root}/in/../in/a.json", "{root}/in/a.json"),
         ("//{root}/in/a.json", "{root}/in/a.json"),
@@ -63,7 +63,9 @@ def refused(where: RootedPaths, url: str) -> str:
         ("{root}/again/a.json", "{root}/in/a.json"),
         ("{root}/new/folder", "{root}/new/folder"),
         ("{root}/in/*.json", "{root}/in/*.json"),
-        ("{root}/**/a?[0-9].json", "{root}/**/a?[0-9].json"),
+        ("{root}/in/**/a?[0-9].json", "{root}/in/**/a?[0-9].json"),
+        ("{root}/*.json", "{root}/*.json"),
+        ("{root}/in*/*", "{root}/in*/*"),
         ("{root}/again/*", "{root}/in/*"),
         ("in/a.json", "{root}/in/a.json"),
         ("*.json", "{root}/*.json"),
@@ -142,12 +144,26 @@ def test_the_refusal_says_what_may_be_named(tree):
 
 
 def test_what_a_pattern_has_matched_is_inside_or_not(tree):
-    where = paths(tree)
+    where = RootedPaths([str(tree)])
     pattern = where.check(f"{tree}/**", "uri")
+    where = paths(tree)
     matched = [found.url for found in storage.match([pattern])]
     assert [url for url in matched if where.inside(url)] == [f"{tree}/again/a.json", f"{tree}/in/a.json"]
     assert f"{tree}/in/secret" in matched
     assert f"{tree}/batchpredict-service/db" in matched
+
+
+@pytest.mark.parametrize(
+    "given", ["", "/", "/**", "/*/db", "/?atch*/*", "/batchpredict[-]service/**", "/*/*", "/ke*"]
+)
+def test_what_holds_or_matches_the_services_own_files_is_refused_as_a_whole(tree, given):
+    own = tree / "batchpredict-service"
+    where = RootedPaths([str(tree)], [str(own), str(own / "db"), str(tree / "key")])
+    assert "which is the service's own: name what is meant beside it." in refused(where, f"{tree}{given}")
+
+
+def test_folders_are_not_matched_by_a_pattern_of_files(tree):
+    assert paths(tree).check(f"{tree}/*", "uri") == f"{tree}/*"
 
 
 def test_a_link_that_is_changed_after_the_check_is_found_at_its_use(tree):
