@@ -6,6 +6,7 @@ Only names, sizes and a model's list of signatures are read here, and no more of
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict import storage
-from batchpredict.errors import InvalidJob, JobFailed, ModelUnusable, NoMatch, Violation
+from batchpredict.errors import InvalidJob, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
 from batchpredict.job import Job, PredictionInput
 from batchpredict.launch import knows
 from batchpredict.ledger import (
     PredictionSpec,
-    Staging,
     make_plan,
     most_splits,
     occupancy,
-    refuse_others,
     refuse_own_output,
 )
 from batchpredict.models import choose_signature, listed_signatures, model_digest
@@ -40,6 +39,9 @@ _FILES = 1000
 _LOOKED_AT = 100
 """Of those, whose places are looked at, which takes a fraction of a millisecond each."""
 
+_OTHERS = (
+    "holds the results of another job, or of other inputs, another model or other options. Choose another folder."
+)
 _NO_WORK = "This service runs no training jobs yet; it runs jobs that have a prediction_input."
 
 
@@ -153,17 +155,16 @@ class JobCheck:
         return total
 
     def _check_output(self, spec: PredictionSpec, folder: str, total: int | None) -> None:
-        try:
+        with _blaming():
             refuse_own_output(spec)
             there = occupancy(folder)
+            if not there.used:
+                self._refuse_unwritable(folder)
             # Whose results they are takes a look at every input, which of many is the job's to do.
-            if there.used and (there.owner is None or total is not None):
+            elif there.owner is None or total is not None:
                 with make_plan(spec, model_digest(spec.model_uri)) as draft:
-                    refuse_others(Staging(folder, draft.plan.fingerprint), there, overwrite=False)
-        except JobFailed as error:
-            raise _wrong(OUTPUT, _sentence(str(error).partition(": ")[2] or str(error))) from error
-        if not there.used:
-            self._refuse_unwritable(folder)
+                    if draft.plan.fingerprint != there.owner:
+                        raise _wrong(OUTPUT, f"'{folder}' {_OTHERS}")
 
     def _refuse_unwritable(self, folder: str) -> None:
         """Refuse an output folder of this machine that cannot be made or written.
@@ -234,6 +235,19 @@ def _workers(source: PredictionInput, places: Mapping[str, str], total: int | No
         return most
     remote = not storage.is_local(places[f"{INPUTS}[0]"])
     return min(most, most_splits(total, source.split_bytes, remote=remote))
+
+
+@contextlib.contextmanager
+def _blaming() -> Iterator[None]:
+    """Steps of a job that is planned: what would fail it then is said of the field that is to blame now."""
+    try:
+        yield
+    except NoInput as error:
+        raise _wrong(INPUTS, _sentence(str(error).removeprefix("inputPaths: "))) from error
+    except OutputRefused as error:
+        raise _wrong(OUTPUT, _sentence(str(error).removeprefix("outputPath: "))) from error
+    except ModelUnusable as error:
+        raise _wrong(URI, _sentence(str(error).removeprefix("uri: "))) from error
 
 
 def _wrong(name: str, description: str) -> InvalidJob:

@@ -7,7 +7,7 @@ import support
 
 from batchpredict.errors import InvalidJob
 from batchpredict.job import Job
-from batchpredict.launch import work_of
+from batchpredict.launch import knows, work_of
 
 TRAINING = {
     "scaleTier": "BASIC",
@@ -31,12 +31,21 @@ def test_there_is_no_work_of_a_training_job():
     assert violation.field == "job.prediction_input"
 
 
-def test_a_model_by_name_is_scored_with_the_folder_that_it_stands_for():
+def test_which_jobs_there_is_a_work_of_is_known_without_making_one():
+    assert knows(Job.submitted(support.job("model", "in/*", "out")))
+    assert not knows(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
+
+
+def test_what_a_job_names_may_stand_for_something_else():
     document = support.job("model", "in/*", "out")
     del document["predictionInput"]["uri"]
     document["predictionInput"]["modelName"] = "projects/p/models/m"
     job = Job.submitted(document)
-    work = work_of(job, model="/copies/m_v1")
-    assert dict(work.places())["prediction_input.uri"] == "/copies/m_v1"
+    pinned = {"uri": "/copies/m_v1", "version": "v1", "inputPaths": ["/data/in/*"], "outputPath": "/data/out"}
+    assert list(work_of(job, pinned=pinned).places()) == [
+        ("prediction_input.uri", "/copies/m_v1"),
+        ("prediction_input.input_paths", "/data/in/*"),
+        ("prediction_input.output_path", "/data/out"),
+    ]
     with pytest.raises(InvalidJob):
         work_of(job)

@@ -123,7 +123,8 @@ class VersionCreation:
             code, text = FAILED_PRECONDITION, _of_the_source(str(error), folder, version)
         except OSError as error:
             _log.warning("the version %s cannot be copied: %s", version.version, error)
-            code, text = INTERNAL, f"The files could not be copied: {error}"
+            # Where the service keeps its files is nothing that users are told.
+            code, text = INTERNAL, f"The files could not be copied: {error.strerror or 'they came out damaged'}."
         self._discard(folder)
         return self._failed(version, code, text)
 

@@ -182,7 +182,9 @@ class TestOutput:
         support.score_in_process(shared.job(**fields).to_wire())
         assert check(shared, **fields).pinned
         found = wrong(shared, **{**fields, "batchSize": 3})
-        assert "holds the results of another job" in found["prediction_input.output_path"]
+        text = found["prediction_input.output_path"]
+        assert "holds the results of another job" in text
+        assert "--overwrite" not in text
 
     def test_a_file_is_refused(self, shared: World):
         support.write(shared.place("file"), b"")
