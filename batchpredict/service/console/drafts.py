@@ -149,27 +149,37 @@ def labels_text(labels: Mapping[str, str]) -> str:
     return "\n".join(f"{key}={value}" for key, value in labels.items())
 
 
-def at_fields(violations: Sequence[Violation]) -> dict[str, list[str]]:
-    """Descriptions by the name of the form's field that they belong to; "" for the whole of the form."""
-    by_path = {field.path: field.name for field in (*FIELDS, *FURTHER)}
-    for name in ("model_name", "version_name", "uri"):
-        by_path[name] = "model"
+def at_fields(violations: Sequence[Violation], *, as_json: bool = False) -> dict[str, list[str]]:
+    """Descriptions by the name of the form's field that they belong to; "" for the whole of the form.
+
+    Args:
+      as_json: the form has the whole input as one field, `input`; what is said there names its path.
+    """
     found: dict[str, list[str]] = {}
     for violation in violations:
-        path = re.sub(r"\[\d+\]", "", violation.field.removeprefix("job.").removeprefix("prediction_input."))
-        first = path.partition(".")[0]
-        if first in ("job_id", "labels"):
-            name = first
-        elif path == "prediction_input":
-            # Which model, or that there is none, is said of the whole input.
-            name = "model" if "model_name" in violation.description else "input"
-        else:
-            name = by_path.get(path) or by_path.get(first) or ""
-        where = "" if name and violation.field.rstrip("]0123456789[") == violation.field else f"{violation.field}: "
-        found.setdefault(name, []).append(
-            where + violation.description if violation.field else violation.description
-        )
+        name, exact = _field_of(violation)
+        if as_json and name not in ("job_id", "labels", ""):
+            name, exact = "input", False
+        said = exact or not violation.field or violation.field == "prediction_input"
+        text = violation.description if said else f"{violation.field}: {violation.description}"
+        found.setdefault(name, []).append(text)
     return found
+
+
+def _field_of(violation: Violation) -> tuple[str, bool]:
+    """The form's field that a violation is about, and whether that says all of where it is."""
+    path = violation.field.removeprefix("job.")
+    if path.partition(".")[0] in ("job_id", "labels"):
+        return path.partition(".")[0], True
+    if path == "prediction_input":
+        # Which of three fields names the model, or that none does, is said of the whole input.
+        return ("model", True) if "model_name" in violation.description else ("input", True)
+    inner = path.removeprefix("prediction_input.")
+    if inner in ("model_name", "version_name", "uri"):
+        return "model", True
+    plain = re.sub(r"\[\d+\]", "", inner)
+    name = next((field.name for field in (*FIELDS, *FURTHER) if field.path == plain), "")
+    return name or ("input" if path.startswith("prediction_input.") else ""), bool(name) and plain == inner
 
 
 def another_id(job_id: str, taken: Callable[[str], bool]) -> str:

@@ -87,10 +87,11 @@ class Submission:
         violations: Sequence[Violation] = (),
         checked: bool = False,
     ) -> Response:
+        as_json = "input" in fields
         values: dict[str, Any] = {
             "project": project,
             "fields": fields,
-            "faults": _shown(drafts.at_fields(violations), as_json="input" in fields),
+            "faults": _on_form(drafts.at_fields(violations, as_json=as_json), as_json),
             "checked": checked,
             "main": drafts.FIELDS,
             "further": drafts.FURTHER,
@@ -99,15 +100,7 @@ class Submission:
         return page(seen, "submit.html", status=400 if violations else 200, **values)
 
 
-def _shown(faults: dict[str, list[str]], *, as_json: bool) -> dict[str, list[str]]:
-    """Faults at the fields that this form has."""
-    known = (
-        {"job_id", "labels", "input"}
-        if as_json
-        else {"job_id", "labels", "model", *(field.name for field in (*drafts.FIELDS, *drafts.FURTHER))}
-    )
-    found: dict[str, list[str]] = {}
-    for name, texts in faults.items():
-        place = name if name in known else "input" if as_json and name else ""
-        found.setdefault(place, []).extend(texts)
-    return found
+def _on_form(faults: dict[str, list[str]], as_json: bool) -> dict[str, list[str]]:
+    """Faults of the whole input are of the whole form where that has no such field."""
+    whole = faults.pop("input", []) if not as_json else []
+    return {**faults, "": [*faults.get("", []), *whole]} if whole else faults
