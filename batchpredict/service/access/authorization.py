@@ -75,7 +75,7 @@ class ServiceAccess:
         self._groups = settings.oidc is not None and bool(settings.oidc.groups)
         self._store = store
         self._clock = clock
-        self._kept: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._kept: dict[str, tuple[float, policies.Grants]] = {}
         self._lock = threading.Lock()
 
     def caller(self, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> Caller:
@@ -89,7 +89,7 @@ class ServiceAccess:
             return False
         if type(name) in _OWNERS and permission in ROLES[_OWNERS[type(name)]] and _owns(caller, owner):
             return True
-        return any(policies.allows(self._policy(str(each)), caller, permission) for each in _chain(name))
+        return any(policies.allows(self._grants(str(each)), caller, permission) for each in _chain(name))
 
     def require(self, caller: Caller, permission: str, resource: str, *, owner: str = "") -> None:
         if self.may(caller, permission, resource, owner=owner):
@@ -129,19 +129,19 @@ class ServiceAccess:
         parent = name.parent if isinstance(name, VersionName) else ProjectName(name.project)
         return self.may(caller, f"ml.{kind}.list", str(parent), owner=owner)
 
-    def _policy(self, resource: str) -> Mapping[str, Any]:
+    def _grants(self, resource: str) -> policies.Grants:
         now = self._clock()
         with self._lock:
             found = self._kept.get(resource)
         if found is not None and now - found[0] < KEPT:
             return found[1]
         # The time from before the question: what it answers may be older than the answer.
-        policy = self._store.policy(resource)
+        grants = policies.grants_of(self._store.policy(resource))
         with self._lock:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
-            self._kept[resource] = (now, policy)
-        return policy
+            self._kept[resource] = (now, grants)
+        return grants
 
 
 def _parsed(resource: str) -> Resource | None:

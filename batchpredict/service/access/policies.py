@@ -28,6 +28,8 @@ from batchpredict.service.members import (
 VERSIONS = (0, 1, 3)
 MAX_MEMBERS = 1500
 """Of one policy, counted in every binding: https://cloud.google.com/iam/quotas"""
+MAX_FAULTS = 100
+"""Of one request: what is said about more of them helps nobody."""
 MAX_PERMISSIONS = 100
 """Of one question: https://cloud.google.com/iam/docs/reference/rest/v1/permissions"""
 
@@ -35,26 +37,38 @@ _MASK = ("bindings", "etag", "version")
 _POLICY_KEYS = {"version": "version", "etag": "etag", "bindings": "bindings", "auditConfigs": "audit_configs"}
 
 
-def allows(policy: Mapping[str, Any], caller: Caller, permission: str) -> bool:
-    """Whether a policy gives a permission to a caller."""
-    return any(
-        permission in ROLES.get(binding["role"], ()) and includes(binding["members"], caller)
+Grants = tuple[tuple[frozenset[str], frozenset[str]], ...]
+"""Of a policy: permissions, and who has them."""
+
+
+def grants_of(policy: Mapping[str, Any]) -> Grants:
+    """What a policy gives, ready to be asked many times. It is believed to be as `checked` has made it."""
+    return tuple(
+        (ROLES[binding["role"]], frozenset(canonical_member(member) for member in binding["members"]))
         for binding in policy.get("bindings", ())
+        # A policy may outlive a role.
+        if binding["role"] in ROLES
     )
+
+
+def allows(grants: Grants, caller: Caller, permission: str) -> bool:
+    """Whether a policy gives a permission to a caller."""
+    names = _names(caller)
+    return any(permission in permissions and not names.isdisjoint(members) for permissions, members in grants)
 
 
 def includes(members: Iterable[str], caller: Caller) -> bool:
-    """Whether a caller is among members. A policy that was kept is believed to be as `checked` made it."""
-    names = {canonical_member(member) for member in members}
-    if EVERYBODY in names:
-        return True
+    """Whether a caller is among members."""
+    return not _names(caller).isdisjoint(map(canonical_member, members))
+
+
+def _names(caller: Caller) -> frozenset[str]:
+    """Every member that a caller is."""
     if caller.member == EVERYBODY:
-        return False
+        return frozenset((EVERYBODY,))
     domain = domain_of(caller.member)
-    own = {canonical_member(member) for member in (caller.member, *caller.groups)}
-    return (
-        AUTHENTICATED in names or not own.isdisjoint(names) or (domain is not None and f"domain:{domain}" in names)
-    )
+    own = (canonical_member(member) for member in (caller.member, *caller.groups))
+    return frozenset((EVERYBODY, AUTHENTICATED, *own, *((f"domain:{domain}",) if domain else ())))
 
 
 def checked(request: Mapping[str, Any], *, groups: bool) -> tuple[dict[str, Any], str | None, frozenset[str]]:
@@ -135,6 +149,8 @@ def _bindings(given: object, groups: bool, wrong: list[Violation]) -> list[dict[
         return []
     for at, each in enumerate(given):
         path = f"policy.bindings[{at}]"
+        if len(wrong) > MAX_FAULTS:
+            break
         if not isinstance(each, Mapping):
             wrong.append(Violation(path, "A binding is an object with a role and members."))
             continue
@@ -160,6 +176,8 @@ def _members(given: object, path: str, groups: bool, wrong: list[Violation]) -> 
         return []
     good = []
     for at, member in enumerate(given[: MAX_MEMBERS + 1]):
+        if len(wrong) > MAX_FAULTS:
+            break
         fault = member_fault(member) if isinstance(member, str) else "A member is a text."
         if fault is None and not groups and member.startswith("group:"):
             fault = "This service does not know who is in a group: its provider names none."
