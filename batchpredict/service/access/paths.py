@@ -79,7 +79,7 @@ class RootedPaths:
     """
 
     def __init__(self, roots: Sequence[str] = (), excluded: Sequence[str] = ()) -> None:
-        self._excluded = [_place(each, "--data") for each in (*_KERNEL, *excluded)]
+        self._excluded = [_resolved(_place(each, "--data")) for each in (*_KERNEL, *excluded)]
         self._roots = [_root(each, self._is_excluded) for each in roots or (os.getcwd(),)]
 
     @classmethod
@@ -124,8 +124,9 @@ class RootedPaths:
             raise _Refused("has '..' behind a wildcard.")
         fixed = _resolved(fixed)
         # What looks like a pattern may be there by that very name, and is then what is meant.
-        for each in {fixed, _resolved(place)}:
-            if not any(_resolved(root).holds(each) for root in self._roots) or self._is_excluded(each):
+        roots = [_resolved(root) for root in self._roots]
+        for each in {fixed} if not rest else {fixed, _resolved(place)}:
+            if not any(root.holds(each) for root in roots) or self._is_excluded(each):
                 some = ", ".join(self.roots[:5]) + (", …" if len(self._roots) > 5 else "")
                 raise _Refused(f"is not below a folder that jobs may use: {some}.")
         if not literal:
@@ -141,21 +142,19 @@ class RootedPaths:
         except ValueError as error:
             raise _Refused("has more than '**' between two slashes.") from error
         for each in self._excluded:
-            own = _resolved(each)
-            below = _below(folder, own)
-            if below and (pattern is None or pattern.enters(below) or (pattern.takes(below) and _is_file(own))):
+            below = _below(folder, each)
+            if below and (pattern is None or pattern.enters(below) or (pattern.takes(below) and _is_file(each))):
                 raise _Refused(f"holds '{below}', which is the service's own: name what is meant beside it.")
 
     def _is_excluded(self, place: _Place) -> bool:
         """Whether something that is excluded is a resolved place or holds it, by whatever name it is reached."""
-        excluded = [_resolved(each) for each in self._excluded]
-        if any(each.holds(place) for each in excluded):
+        if any(each.holds(place) for each in self._excluded):
             return True
         if place.scheme:
             return False
         # Another name for the same: a hard link, a second mount, or other letters where case does not count.
         above = set(_identities(place.path))
-        return any(_identity(each.path) in above for each in excluded if not each.scheme)
+        return any(_identity(each.path) in above for each in self._excluded if not each.scheme)
 
 
 def _parsed(url: str, first: _Place) -> _Place:
