@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Table, delete, select, update
 
 from batchpredict.service.filters import Filter, matches
-from batchpredict.service.store.creation import lock_projects, unless_there
+from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.fields import model_fields, version_fields
 from batchpredict.service.store.interface import (
@@ -45,7 +45,9 @@ class SqlModels:
         def create(transaction: Transaction) -> StoredModel:
             lock_projects(transaction, [model.project])
             new = replace(model, created=transaction.now(), etag=etag)
-            statement = unless_there(transaction, models).values(
+            new_one = inserted(
+                transaction,
+                models,
                 project=new.project,
                 model=new.model,
                 document=dict(new.document),
@@ -55,7 +57,7 @@ class SqlModels:
                 etag=etag,
                 default=new.default,
             )
-            if transaction.connection.execute(statement).rowcount == 0:
+            if transaction.connection.execute(statement.returning(models.c.number)).first() is None:
                 found = _model(_model_row(transaction.connection, model.project, model.model))
                 if not (transaction.again and found.etag == etag):
                     raise Exists(f'A model "{model.model}" exists already in project "{model.project}".')
@@ -116,7 +118,9 @@ class SqlModels:
             # A version that is created and a model that is deleted meet at the model's row.
             model = _model_row(connection, version.project, version.model, lock=True)
             new = replace(version, created=transaction.now(), etag=etag)
-            statement = unless_there(transaction, versions).values(
+            new_one = inserted(
+                transaction,
+                versions,
                 project=new.project,
                 model=new.model,
                 version=new.version,
@@ -130,7 +134,7 @@ class SqlModels:
                 message=new.message,
                 last_used=new.last_used,
             )
-            if connection.execute(statement).rowcount == 0:
+            if connection.execute(statement.returning(versions.c.number)).first() is None:
                 found = _version(_version_row(connection, new.project, new.model, new.version))
                 if not (transaction.again and found.etag == etag):
                     raise Exists(f'A version "{new.version}" exists already in model "{new.model}".')

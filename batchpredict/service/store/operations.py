@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select, update
 
 from batchpredict.job import to_timestamp
-from batchpredict.service.store.creation import lock_projects, unless_there
+from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Exists, Missing, Operation
 from batchpredict.service.store.tables import operations
@@ -120,14 +120,17 @@ class SqlOperations:
 
 def insert_operation(transaction: Transaction, operation: Operation) -> Operation:
     """Raises Exists."""
-    statement = unless_there(transaction, operations).values(
+    new_one = inserted(
+        transaction,
+        operations,
         project=operation.project,
         operation=operation.operation,
         document=dict(operation.document),
         done=operation.done,
         worker=operation.worker,
     )
-    if transaction.connection.execute(statement).rowcount == 0 and not transaction.again:
+    created = transaction.connection.execute(statement.returning(operations.c.number)).first()
+    if created is None and not transaction.again:
         raise Exists(f'An operation "{operation.operation}" exists already in project "{operation.project}".')
     return operation
 
