@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from registry_support import inspect_here, world
+from service.registry_support import inspect_here, world
 
 from batchpredict.service.registry import inspection, sources
 

@@ -130,13 +130,16 @@ class World:
 
 
 @contextlib.contextmanager
-def world(folder: Any, *, started: bool = True, **options: Any) -> Iterator[World]:
-    """A registry whose data are in a folder; its threads run unless it is not `started`."""
+def world(folder: Any, *, database: str = "", started: bool = True, **options: Any) -> Iterator[World]:
+    """A registry whose data are in a folder, and in a database if it is not in a file there.
+
+    Its threads run unless it is not `started`.
+    """
     folder = str(folder)
     root, data = os.path.join(folder, "root"), os.path.join(folder, "data")
     for path in (root, data):
         os.makedirs(path, exist_ok=True)
-    store = open_store(os.path.join(data, "batchpredict.db"))
+    store = open_store(database or os.path.join(data, "batchpredict.db"))
     paths = RootedPaths([root], [data])
     options.setdefault("lease", timedelta(seconds=3))
     options.setdefault("inspecting", inspect_here)

@@ -208,7 +208,8 @@ class Registry:
                 details={"operation": name, "attempt": 0},
             )
             about = version_document(new, is_default=False)
-            del about["etag"]
+            # The store gives it its time and its etag.
+            del about["createTime"], about["etag"]
             shown = operation_document(
                 project, name, "CREATE_VERSION", now, model=model, version=about, labels=labels
             )

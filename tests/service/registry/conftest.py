@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from registry_support import World, world
+from service import postgres
+from service.postgres import Postgres
+from service.registry_support import World, world
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    if postgres.MISSING:
+        pytest.skip(f"no PostgreSQL: {postgres.MISSING}")
+    with postgres.serving() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request) -> str:
+    """The URL of an empty database; "" for a file in the folder of the data."""
+    if request.param == "sqlite":
+        return ""
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.new_database()
 
 
 @pytest.fixture
-def here(tmp_path) -> Iterator[World]:
+def here(tmp_path, database) -> Iterator[World]:
     """A registry that performs its operations."""
-    with world(tmp_path) as found:
+    with world(tmp_path, database=database) as found:
         yield found
 
 

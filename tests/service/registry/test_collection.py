@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from registry_support import PROJECT, World
+from service.registry_support import PROJECT, World
 
 from batchpredict.service.queue.lifecycle import Cancel
 from batchpredict.service.registry.collection import Collection

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import support
-from registry_support import ANN, PROJECT, World, world
+from service.registry_support import ANN, PROJECT, World, world
 
 from batchpredict.errors import InvalidJob
 from batchpredict.job import Job

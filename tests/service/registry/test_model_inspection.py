@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 import support
-from registry_support import inspect_here, world
+from service.registry_support import inspect_here, world
 
 from batchpredict.errors import ModelUnusable
 from batchpredict.service.registry.inspection import inspect
@@ -87,8 +87,8 @@ def test_a_model_that_crashes_it_fails_its_own_operation_only(tmp_path):
 def test_a_version_is_ready_by_the_process_and_tensorflow_stays_out_of_this_one(tmp_path):
     script = f"""
 import sys
-sys.path[:0] = {[os.path.join(support.ROOT, "tests"), os.path.join(support.ROOT, "tests", "service")]!r}
-from registry_support import world
+sys.path.insert(0, {os.path.join(support.ROOT, "tests")!r})
+from service.registry_support import world
 from batchpredict.service.registry.inspection import inspect
 with world({str(tmp_path)!r}, inspecting=inspect) as here:
     print(here.ready_version()["state"])

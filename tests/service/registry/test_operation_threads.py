@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import support
-from registry_support import PROJECT, inspect_here, world
+from service.registry_support import PROJECT, inspect_here, world
 
 LEASE = timedelta(seconds=1)
 

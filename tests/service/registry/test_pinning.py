@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 import support
-from registry_support import ANN, BOB, PROJECT, World, world
+from service.registry_support import ANN, BOB, PROJECT, World, world
 
 from batchpredict.errors import InvalidJob
 from batchpredict.service.registry import Pinned, ResourceInUse, ResourceMissing

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 import support
-from registry_support import PROJECT, World, world
+from service.registry_support import PROJECT, World, world
 
 from batchpredict.service.registry.collection import Collection
 from batchpredict.service.registry.copies import Copies
@@ -25,7 +25,7 @@ SERVER = os.path.join(support.ROOT, "tests", "service", "registry_server.py")
 @contextlib.contextmanager
 def server(here: World, stall: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """Another process that performs the operations; killed at the end if it was not before."""
-    paths = [support.ROOT, os.path.join(support.ROOT, "tests"), os.path.join(support.ROOT, "tests", "service")]
+    paths = [support.ROOT, os.path.join(support.ROOT, "tests")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen([sys.executable, SERVER, here.folder, *([stall] if stall else [])], env=environment)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from registry_support import ANN, PROJECT, World
+from service.registry_support import ANN, PROJECT, World
 
 from batchpredict.errors import InvalidJob
 from batchpredict.resources import ID_RULE

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 import support
-from registry_support import PROJECT, World
+from service.registry_support import PROJECT, World
 
 from batchpredict.errors import InvalidJob
 from batchpredict.service.registry import ResourceExists, ResourceInUse, ResourceMissing
