@@ -43,6 +43,10 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
+# `json.dumps` would make one for each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Json(TypeDecorator[Any]):
     """JSON as text, and not as the database's own type: keys keep their order, integers all their digits."""
 
@@ -51,7 +55,7 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         del dialect
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else _encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         del dialect

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, func, insert, select, text, tuple_
+from sqlalchemy import Insert, Table, func, insert, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from batchpredict.job import State
@@ -122,7 +122,14 @@ def _insert_jobs(transaction: Transaction, creations: Sequence[Creation], now: d
     return {row.etag: row.sequence for row in found}
 
 
-def unless_there(transaction: Transaction, table: Any) -> Insert:
+def inserted(transaction: Transaction, table: Table, **values: Any) -> bool:
+    """Insert a row, unless one with its name is there."""
+    statement = unless_there(transaction, table).values(**values).returning(*table.primary_key.columns)
+    # Not by a count of rows: drivers do not agree on it where a row is returned.
+    return transaction.connection.execute(statement).first() is not None
+
+
+def unless_there(transaction: Transaction, table: Table) -> Insert:
     """An INSERT that leaves out what breaks a unique index, and does not break the transaction."""
     if transaction.postgresql:
         return postgresql.insert(table).on_conflict_do_nothing()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from batchpredict.service.store.interface import StoreFailed
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -18,10 +19,21 @@ MOST = 100
 """Items of one transaction: past this the sync is a small part of it, and the first one waits for the last."""
 
 
-@dataclass
 class _Waiting(Generic[Item, Answer]):
-    item: Item
-    answers: list[Answer | Exception] = field(default_factory=list)
+    """An item of a thread that sleeps until there is an answer, or until it is to lead."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.answer: Answer | BaseException | None = None
+        # Held until this thread is to wake: the lightest way to sleep.
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def sleep(self) -> None:
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        self._asleep.release()
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -41,29 +53,41 @@ class GroupCommit(Generic[Item, Answer]):
         self._commit = commit
         self._everybodys = everybodys
         self._coming: list[_Waiting[Item, Answer]] = []
+        self._led = False
         self._guard = threading.Lock()
-        self._turn = threading.Lock()
 
     def __call__(self, item: Item) -> Answer:
         """The answer to `item`, or what was to be raised."""
         mine: _Waiting[Item, Answer] = _Waiting(item)
         with self._guard:
             self._coming.append(mine)
-        while not mine.answers:
-            with self._turn:
-                # Whoever had the turn before may have done it.
-                if not mine.answers:
-                    self._lead()
-        answer = mine.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            leads, self._led = not self._led, True
+        if not leads:
+            mine.sleep()
+        if mine.answer is None:
+            self._lead()
+        assert mine.answer is not None
+        if isinstance(mine.answer, BaseException):
+            raise mine.answer
+        return mine.answer
 
     def _lead(self) -> None:
+        """Commit what has come, of which the first is this thread's own; then the first of the next group leads."""
         with self._guard:
             group, self._coming = self._coming[:MOST], self._coming[MOST:]
-        for one, answer in zip(group, self._answers([one.item for one in group]), strict=True):
-            one.answers.append(answer)
+        answers: Sequence[Answer | BaseException] = [_Interrupted()] * len(group)
+        try:
+            answers = self._answers([one.item for one in group])
+        finally:
+            for one, answer in zip(group, answers, strict=True):
+                one.answer = answer
+            with self._guard:
+                following = self._coming[0] if self._coming else None
+                self._led = following is not None
+            if following is not None:
+                following.wake()
+            for one in group[1:]:
+                one.wake()
 
     def _answers(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
         try:
@@ -75,3 +99,10 @@ class GroupCommit(Generic[Item, Answer]):
             if len(items) == 1:
                 return [error]
             return [answer for item in items for answer in self._answers([item])]
+
+
+class _Interrupted(StoreFailed):
+    """The thread that led was stopped: by Ctrl-C, or the end of the process."""
+
+    def __init__(self) -> None:
+        super().__init__("The database was not heard from: the service is being stopped.")

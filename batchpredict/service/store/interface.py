@@ -88,8 +88,8 @@ class StoredJob:
       standing: see `queue.lifecycle`.
       output: predictionOutput or trainingOutput in wire form, also while it runs; None before the first report.
       progress: how far it is, for people and not on the wire, as whoever ran it last said: "done" and "total" of
-        one unit (input bytes), "splits" that are committed, "workers" processes, and "staging", the folder of what is
-        not published yet.
+        one unit (input bytes), "splits" that are committed, "workers" processes, and "staging", the folder of what
+        is not published yet.
       position: its place in its project's queue, from 1; None unless it is queued and was asked for.
     """
 

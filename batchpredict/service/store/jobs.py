@@ -53,8 +53,9 @@ class SqlJobs:
     def jobs(
         self, project: str, *, where: Filter | None = None, size: int = 20, before: int | None = None
     ) -> tuple[list[StoredJob], int | None]:
-        statement = page_of(select_jobs(), project, where, size + 1, before)
-        rows = self._database.read(lambda connection: connection.execute(statement).all())
+        rows = self._database.read(
+            lambda connection: connection.execute(page_of(connection, project, where, size + 1, before)).all()
+        )
         page = [stored_job(row) for row in rows[:size]]
         return page, page[-1].sequence if len(rows) > size else None
 

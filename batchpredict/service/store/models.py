@@ -177,7 +177,7 @@ class SqlModels:
                 return _version(row)
             _unchanged(row.etag, etag, f'version "{version}"')
             values = _changed(row, changes, _VERSION_COLUMNS)
-            if set(changes) - {"last_used"}:
+            if set(changes) != {"last_used"}:
                 values["etag"] = fresh
             connection.execute(update(versions).where(versions.c.number == row.number).values(**values))
             return _version(_version_row(connection, project, model, version))

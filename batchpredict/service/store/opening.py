@@ -32,7 +32,7 @@ def open_store(url: str, clock: Clock | None = None) -> Store:
             if version is not None and not database.sqlite:
                 raise StoreFailed(
                     f"The database {database.name} has the schema {version} and this version of batchpredict "
-                    f"needs {schema.HEAD}: stop what uses it, make a backup, and run `batchpredict serve --migrate`."
+                    f"needs {schema.HEAD}: stop what uses it, back it up, and run `batchpredict serve --migrate`."
                 )
             _migrate(database, version)
     except BaseException:

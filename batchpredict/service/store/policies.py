@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from batchpredict.service.store.creation import unless_there
+from batchpredict.service.store.creation import inserted
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Stale
 from batchpredict.service.store.rows import new_etag
@@ -34,7 +34,7 @@ class SqlPolicies:
         def write(transaction: Transaction) -> Mapping[str, Any]:
             connection = transaction.connection
             # So that there is a row to lock, and the first two that set it are in an order too.
-            connection.execute(unless_there(transaction, policies).values(resource=resource, policy={}, etag=UNSET))
+            inserted(transaction, policies, resource=resource, policy={}, etag=UNSET)
             mine = policies.c.resource == resource
             row = connection.execute(select(policies).where(mine).with_for_update()).one()
             own = transaction.again and row.etag == fresh

@@ -108,6 +108,8 @@ job_labels = Table(
     Column("value", Sentence, nullable=False),
     PrimaryKeyConstraint("sequence", "key"),
     Index("ix_job_labels_project_key_value_sequence", "project", "key", "value", "sequence"),
+    # The rows themselves in the order of the key: whether a job has a label is one look.
+    sqlite_with_rowid=False,
 )
 
 job_history = Table(

@@ -7,14 +7,15 @@ by code point.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, not_, or_, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, not_, or_, select, true
 
 from batchpredict.job import to_datetime
 from batchpredict.service.filters import And, Comparison, Filter, Not, Or, prefix_of
 from batchpredict.service.store.columns import storable
+from batchpredict.service.store.rows import select_jobs
 from batchpredict.service.store.tables import job_labels, jobs
 
 _LABELS = "labels."
@@ -32,38 +33,51 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
+FEW = 2000
+"""Jobs with a label that are few: they are looked up first, and of more one of them soon comes by."""
+
+
 def page_of(
-    statement: Select[Any], project: str, where: Filter | None, size: int, before: int | None
+    connection: Connection, project: str, where: Filter | None, size: int, before: int | None
 ) -> Select[Any]:
-    """The newest `size` jobs of a project that a filter matches, of those with lower numbers than `before`."""
-    sequence: ColumnElement[Any] = jobs.c.sequence
+    """Selects the newest `size` jobs of a project that a filter matches, with lower numbers than `before`."""
     parts = () if where is None else where.parts if isinstance(where, And) else (where,)
-    driving = next((part for part in parts if _is_label(part)), None)
-    if isinstance(driving, Comparison):
-        # The index of labels has the jobs of a label in their order: where few have it, few are looked at.
+    counts = {label: _count(connection, project, label) for part in parts for label in _labels_in(part)}
+    few = frozenset(label for label, count in counts.items() if count < FEW)
+    # The index of labels has the jobs of one value in their order, and of several values it gives a few.
+    ordered = [label for label in counts if label in parts and (label in few or prefix_of(label) is None)]
+    driving = min(ordered, key=lambda label: counts[label], default=None)
+    statement = select_jobs()
+    sequence: ColumnElement[Any] = jobs.c.sequence
+    if driving is not None:
         sequence = job_labels.c.sequence
-        statement = statement.join(job_labels, job_labels.c.sequence == jobs.c.sequence).where(
-            job_labels.c.project == project, _label(driving)
-        )
-        parts = tuple(part for part in parts if part is not driving)
+        statement = statement.join(job_labels, job_labels.c.sequence == jobs.c.sequence)
+        statement = statement.where(job_labels.c.project == project, _label(driving))
     else:
         statement = statement.where(jobs.c.project == project)
     if before is not None:
         statement = statement.where(sequence < before)
-    return statement.where(*(condition(part) for part in parts)).order_by(sequence.desc()).limit(size)
+    conditions = (condition(part, project, few) for part in parts if part is not driving)
+    return statement.where(*conditions).order_by(sequence.desc()).limit(size)
 
 
-def condition(where: Filter) -> ColumnElement[bool]:
-    """What is true of the rows of `jobs` that a filter matches, and false of all others."""
+def condition(where: Filter, project: str, few: frozenset[Comparison] = frozenset()) -> ColumnElement[bool]:
+    """What is true of the rows of `jobs` of a project that a filter matches, and false of the others.
+
+    Args:
+      few: comparisons of labels that few jobs match.
+    """
     if isinstance(where, And):
-        return and_(*(condition(part) for part in where.parts))
+        return and_(*(condition(part, project, few) for part in where.parts))
     if isinstance(where, Or):
-        return or_(*(condition(part) for part in where.parts))
+        return or_(*(condition(part, project, few) for part in where.parts))
     if isinstance(where, Not):
-        return not_(condition(where.inner))
+        return not_(condition(where.inner, project, few))
     if where.operator == "!=":
-        return not_(condition(Comparison(where.field, "=", where.value)))
+        return not_(condition(_equal(where), project, few))
     if where.field.startswith(_LABELS):
+        if where in few:
+            return jobs.c.sequence.in_(select(job_labels.c.sequence).where(_of(project), _label(where)))
         return exists().where(job_labels.c.sequence == jobs.c.sequence, _label(where)).correlate(jobs)
     if where.field in _TIMES:
         column = _TIMES[where.field]
@@ -74,14 +88,28 @@ def condition(where: Filter) -> ColumnElement[bool]:
     return and_(_TEXTS[where.field] != "", _text(_TEXTS[where.field], where))
 
 
-def _is_label(where: Filter) -> bool:
-    """Whether one label has one value: by this the index of labels is read in order."""
-    return (
-        isinstance(where, Comparison)
-        and where.field.startswith(_LABELS)
-        and where.operator != "!="
-        and prefix_of(where) is None
-    )
+def _labels_in(where: Filter) -> Iterator[Comparison]:
+    if isinstance(where, (And, Or)):
+        for part in where.parts:
+            yield from _labels_in(part)
+    elif isinstance(where, Not):
+        yield from _labels_in(where.inner)
+    elif where.field.startswith(_LABELS):
+        yield _equal(where) if where.operator == "!=" else where
+
+
+def _equal(where: Comparison) -> Comparison:
+    return Comparison(where.field, "=", where.value)
+
+
+def _count(connection: Connection, project: str, label: Comparison) -> int:
+    """Jobs of a project that a comparison of a label matches, counted up to `FEW`."""
+    some = select(job_labels.c.sequence).where(_of(project), _label(label)).limit(FEW).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def _of(project: str) -> ColumnElement[bool]:
+    return job_labels.c.project == project
 
 
 def _label(where: Comparison) -> ColumnElement[bool]:

@@ -81,6 +81,7 @@ def _of_jobs() -> None:
         sa.Column("key", _TEXT, nullable=False),
         sa.Column("value", _TEXT, nullable=False),
         sa.PrimaryKeyConstraint("sequence", "key", name="pk_job_labels"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_job_labels_project_key_value_sequence", "job_labels", ["project", "key", "value", "sequence"]
