@@ -27,7 +27,7 @@ class JobView:
       predictions, errors: records so far; None before the first report.
       node_hours: so far.
       rate: records a second over the whole run; None before anything is known.
-      workers: processes that it has while it is held, else that it reserves.
+      workers: processes that it has, or had; before it has begun those that it reserves.
       spoken: a sentence that changes seldom, for who listens to the page.
     """
 
@@ -97,7 +97,7 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
         errors=errors,
         node_hours=_number(output.get("nodeHours")),
         rate=records / seconds if records and seconds >= 1 else None,
-        workers=lease.workers if lease is not None else job.new.workers,
+        workers=_count((job.progress or {}).get("workers")) or (job.new if lease is None else lease).workers,
         worker=lease.worker if lease is not None else "",
         generation=standing.generation,
         losses=standing.losses,
