@@ -57,7 +57,7 @@ class SqlModels:
                 etag=etag,
                 default=new.default,
             )
-            if transaction.connection.execute(statement.returning(models.c.number)).first() is None:
+            if not new_one:
                 found = _model(_model_row(transaction.connection, model.project, model.model))
                 if not (transaction.again and found.etag == etag):
                     raise Exists(f'A model "{model.model}" exists already in project "{model.project}".')
@@ -134,7 +134,7 @@ class SqlModels:
                 message=new.message,
                 last_used=new.last_used,
             )
-            if connection.execute(statement.returning(versions.c.number)).first() is None:
+            if not new_one:
                 found = _version(_version_row(connection, new.project, new.model, new.version))
                 if not (transaction.again and found.etag == etag):
                     raise Exists(f'A version "{new.version}" exists already in model "{new.model}".')

@@ -129,8 +129,7 @@ def insert_operation(transaction: Transaction, operation: Operation) -> Operatio
         done=operation.done,
         worker=operation.worker,
     )
-    created = transaction.connection.execute(statement.returning(operations.c.number)).first()
-    if created is None and not transaction.again:
+    if not new_one and not transaction.again:
         raise Exists(f'An operation "{operation.operation}" exists already in project "{operation.project}".')
     return operation
 

@@ -78,7 +78,7 @@ def test_a_filter_means_the_same_to_the_database_and_to_python(filled, few, monk
     everything = filled.jobs("p", size=1000)[0]
     assert len(everything) == 60
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(trees)
     def check(tree):
         expected = [job for job in everything if matches(tree, job_fields(job))]

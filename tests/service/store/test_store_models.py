@@ -55,7 +55,7 @@ def test_names_of_models_are_taken_in_their_project_and_of_versions_in_their_mod
 )
 def test_what_is_not_there_is_missing(store, call):
     store.create_model(new_model("m"))
-    with pytest.raises(Missing, match="There is no (model|version|operation)"):
+    with pytest.raises(Missing, match=r"There is no (model|version|operation) "):
         call(store)
 
 
