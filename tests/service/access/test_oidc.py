@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
 from service.access_support import (
     AUDIENCE,
     NOW,
@@ -191,6 +192,11 @@ def test_extensions_that_must_be_understood_are_refused(issuer):
 )
 def test_keys_that_are_not_for_signatures_are_passed_over(given):
     assert keys_in({"keys": [{**RSA.jwk, **given}, "text", None, EC.jwk]}) == keys_in({"keys": [EC.jwk]}) != []
+
+
+def test_a_private_key_that_was_published_is_passed_over():
+    published = json.loads(RSAAlgorithm.to_jwk(RSA.private))
+    assert keys_in({"keys": [{**RSA.jwk, **published}]}) == []
 
 
 def test_a_key_that_is_too_short_is_passed_over():

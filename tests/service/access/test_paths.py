@@ -98,6 +98,7 @@ def test_paths_below_a_root(tree, given, taken):
         "{root}/odd[1]/secret",
         "{root}/*/../../outside/secret",
         "{root}/nothing*/../../outside/secret",
+        "{root}/i*/../in/a.json",
         "{root}*",
         "{root}*/x",
         "/*/x",
