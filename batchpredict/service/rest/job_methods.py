@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
@@ -23,14 +22,6 @@ WebhookCheck = Callable[[str], str]
 _INPUTS = ("trainingInput", "predictionInput")
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A job that may be created."""
-
-    new: NewJob
-    job: Job
-
-
 class JobMethods:
     """Create and cancel. Used from many threads."""
 
@@ -48,13 +39,13 @@ class JobMethods:
         self._webhook = webhook
         self._queue_limit = queue_limit
 
-    def draft(self, project: str, document: Mapping[str, Any], caller: Caller) -> Draft:
-        """The job of a create request, with everything checked that can be checked without creating it.
+    def draft(self, project: str, document: Mapping[str, Any], caller: Caller) -> NewJob:
+        """The job of a create request, with everything checked but whether its id is free.
 
         Raises:
           Forbidden, Hidden: the caller may not create jobs in this project.
-          InvalidJob, Problem: what is wrong with the document, 409 for an id that is taken.
-          whatever `JobCheck` raises.
+          InvalidJob, Problem: what is wrong with the document.
+          whatever `JobCheck` raises; 409 instead if the id is taken.
         """
         self._access.require(caller, "ml.jobs.create", f"projects/{project}")
         sent = dict(document)
@@ -63,11 +54,13 @@ class JobMethods:
         tags = labels.check(job.labels, "job.labels")
         if webhook is not None and not isinstance(webhook, str):
             raise wrong("job.webhook", "Expected a string.")
-        # Before the check of what the job names: who creates a job again after a crash is to be told that it is
-        # there, also if its inputs are gone by now.
-        self._refuse_taken(project, job.job_id)
-        checked = self._check(project, job, caller)
-        new = NewJob(
+        try:
+            checked = self._check(project, job, caller)
+        except Exception:
+            # Who creates a job again after a crash is to be told that it is there, also if its inputs are gone.
+            self._refuse_taken(project, job.job_id)
+            raise
+        return NewJob(
             project=project,
             job_id=job.job_id,
             document=_kept(sent, job.job_id),
@@ -77,17 +70,22 @@ class JobMethods:
             pinned=checked.pinned,
             webhook=self._webhook(webhook) if webhook else "",
         )
-        return Draft(new, job)
+
+    def validated(self, project: str, document: Mapping[str, Any], caller: Caller) -> NewJob:
+        """What `create_job` would create, and nothing is. Raises as `create_job`, but for a full queue."""
+        new = self.draft(project, document, caller)
+        self._refuse_taken(project, new.job_id)
+        return new
 
     def check(self, project: str, document: Mapping[str, Any], caller: Caller) -> None:
-        """What `create` would refuse, without creating anything. Raises as `draft`."""
-        self.draft(project, document, caller)
+        """Raises as `validated`."""
+        self.validated(project, document, caller)
 
     def create_job(self, project: str, document: Mapping[str, Any], caller: Caller) -> StoredJob:
-        """Raises as `draft`; 429 if the project's queue is full."""
-        draft = self.draft(project, document, caller)
+        """Raises as `draft`; 409 for an id that is taken, 429 if the project's queue is full."""
+        new = self.draft(project, document, caller)
         try:
-            return self._store.create_job(draft.new, queue_limit=self._queue_limit)
+            return self._store.create_job(new, queue_limit=self._queue_limit)
         except Exists:
             raise _taken() from None
         except QueueFull:

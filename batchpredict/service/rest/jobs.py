@@ -47,7 +47,7 @@ class Jobs:
 
     def create(self, call: Call) -> Answer:
         if call.query.get("validateOnly"):
-            new = self._methods.draft(call.project, call.body, call.caller).new
+            new = self._methods.validated(call.project, call.body, call.caller)
             unset = {"labels": dict(new.labels), "webhook": new.webhook}
             return Answer({**new.document, **{name: value for name, value in unset.items() if value}})
         job = self._methods.create_job(call.project, call.body, call.caller)
