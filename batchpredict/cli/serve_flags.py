@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from batchpredict.cli.arguments import EPILOG, Parser
+from batchpredict.cli.arguments import Parser
+from batchpredict.launch import FAILED, SUCCEEDED, WRONG_CALL
 
 _SERVE = """\
 Start the jobs service: a REST API that clients of Cloud ML Engine know, a queue, workers, a console for browsers.
@@ -12,10 +13,15 @@ A setting comes from a flag, else from the environment (BATCHPREDICT_PORT for --
 Ctrl-C stops it; jobs that run go on when it is started again.
 """
 
+_EPILOG = (
+    f"exit status: {SUCCEEDED} stopped by Ctrl-C or SIGTERM, {FAILED} failed, {WRONG_CALL} wrong call: "
+    "a setting that cannot be used, an address that is taken"
+)
+
 
 def add(parser: Parser) -> None:
     """`batchpredict serve`"""
-    serve = parser.add_command("serve", "start the jobs service", _SERVE, epilog=EPILOG)
+    serve = parser.add_command("serve", "start the jobs service", _SERVE, epilog=_EPILOG)
     serve.add_argument("--config", metavar="FILE", help="settings, as TOML (environment: BATCHPREDICT_CONFIG)")
     serve.add_argument("--check", action="store_true", help="only say whether the settings are right")
     server = serve.add_argument_group("where it listens")

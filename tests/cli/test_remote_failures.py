@@ -73,8 +73,8 @@ def test_an_id_of_another_job_is_refused_also_when_an_answer_was_lost(capsys):
     with recording(Jobs(lost=1, before=before)) as server:
         assert main([*SUBMIT, f"--endpoint={server.endpoint}"]) == 1
     assert capsys.readouterr().err == (
-        "batchpredict jobs submit prediction: a job 'census' exists already (it is another job, RUNNING), and an id "
-        "is used once; 'batchpredict jobs describe census' shows it\n"
+        "batchpredict jobs submit prediction: a job 'census' exists already (it is another job, RUNNING), and an "
+        "id is used once; 'batchpredict jobs describe census' shows it\n"
     )
 
 
@@ -160,8 +160,8 @@ def test_a_call_that_is_not_known_says_that_no_token_was_sent(capsys):
     with recording(lambda asked: refusal(401, "UNAUTHENTICATED", "Request had no credentials.")) as server:
         assert main(["jobs", "describe", "j", f"--endpoint={server.endpoint}"]) == 1
     assert capsys.readouterr().err == (
-        "batchpredict jobs describe: Request had no credentials. (no token was sent: set BATCHPREDICT_TOKEN, or give "
-        "--access-token-file)\n"
+        "batchpredict jobs describe: Request had no credentials. (no token was sent: set BATCHPREDICT_TOKEN, or "
+        "give --access-token-file)\n"
     )
 
 

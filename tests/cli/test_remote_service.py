@@ -327,8 +327,8 @@ def test_ctrl_c_ends_the_waiting_and_a_cancel_the_job(call, begin, long_source):
     out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, out) == (130, "")
     assert err.splitlines()[-1] == (
-        "batchpredict jobs submit prediction: stopped waiting; the job goes on. 'batchpredict jobs wait long' watches "
-        "it, 'batchpredict jobs cancel long' ends it."
+        "batchpredict jobs submit prediction: stopped waiting; the job goes on. 'batchpredict jobs wait long' "
+        "watches it, 'batchpredict jobs cancel long' ends it."
     )
     assert described(call, "long")["state"] == "RUNNING"
 
