@@ -9,6 +9,7 @@ all       both
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -124,8 +125,8 @@ class _Service:
             # its headers have arrived.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            # Python puts the address into it once more.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            # Of a port that is taken Python's own text has the address once more.
+            reason = os.strerror(error.errno) if error.errno == errno.EADDRINUSE else error.strerror or str(error)
             raise WrongCall(
                 f"--host {settings.host} --port {settings.port}: cannot listen there: {reason}"
             ) from error
