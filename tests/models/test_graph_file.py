@@ -104,4 +104,6 @@ def test_it_does_without_tensorflow():
         f"print(listed_signatures({support.DIGITS_MODEL!r})); print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["('serving_default',)", "False"]
+    names, loaded = done.stdout.splitlines()
+    assert "serving_default" in names
+    assert loaded == "False"

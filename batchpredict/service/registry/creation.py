@@ -30,6 +30,7 @@ from batchpredict.service.registry.documents import (
 )
 from batchpredict.service.registry.inspection import inspect
 from batchpredict.service.registry.operations import Abandoned, CancelRequested, Hold
+from batchpredict.service.registry.sources import printable
 from batchpredict.service.store.interface import Missing, ModelStore, Stale, StoredVersion
 
 _log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class VersionCreation:
 
     def _failed(self, version: StoredVersion, code: int, text: str) -> StoredVersion:
         details = {**version.details, "code": code}
-        return self._settle(version, {"state": "FAILED", "message": text, "details": details})
+        return self._settle(version, {"state": "FAILED", "message": printable(text), "details": details})
 
     def _settle(self, version: StoredVersion, changes: Mapping[str, Any]) -> StoredVersion:
         """Write what an attempt came to, if it is still the one that counts. Raises _Superseded."""

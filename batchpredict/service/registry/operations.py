@@ -124,6 +124,10 @@ class OperationThreads:
             except StoreFailed as error:
                 _log.warning("operations cannot be looked for: %s", error)
                 due = []
+            except Exception:
+                # Without this thread operations would be forgotten.
+                _log.exception("operations cannot be looked for")
+                due = []
             for operation in due:
                 self._do(operation)
             if not due:
@@ -154,5 +158,7 @@ class OperationThreads:
             for hold in held:
                 try:
                     hold.renew(self._store, self._worker, self._lease)
-                except BatchPredictError as error:
+                except StoreFailed as error:
                     _log.warning("the operation %s cannot be held: %s", hold.operation.operation, error)
+                except Exception:
+                    _log.exception("the operation %s cannot be held", hold.operation.operation)

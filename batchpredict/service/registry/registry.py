@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from batchpredict.errors import BatchPredictError, InvalidJob, Violation
+from batchpredict.errors import InvalidJob, Violation
 from batchpredict.job import to_camel
 from batchpredict.resources import ModelName, VersionName
 from batchpredict.service.access.interface import Paths
@@ -55,6 +55,7 @@ from batchpredict.service.store.interface import (
     Store,
     StoredModel,
     StoredVersion,
+    StoreFailed,
 )
 
 _log = logging.getLogger(__name__)
@@ -367,8 +368,10 @@ class Registry:
         while not self._stopping.wait(_COLLECTION_SECONDS):
             try:
                 self._collection.collect()
-            except BatchPredictError as error:
+            except StoreFailed as error:
                 _log.warning("copies of versions cannot be collected: %s", error)
+            except Exception:
+                _log.exception("copies of versions cannot be collected")
 
 
 def _operation_name(verb: str, now: Any, *ids: str) -> str:

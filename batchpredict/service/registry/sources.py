@@ -31,7 +31,12 @@ GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 
 def refused(field: str, description: str) -> InvalidJob:
     """A value of a field that cannot be used."""
-    return InvalidJob([Violation(field, description)])
+    return InvalidJob([Violation(field, printable(description))])
+
+
+def printable(text: str) -> str:
+    """A sentence that can be stored and sent, also where it has a name in it that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def look_at(uri: str, field: str) -> None:
@@ -68,6 +73,8 @@ def model_files(uri: str, paths: Paths, field: str) -> dict[str, storage.Input]:
 
 
 def _checked(uri: str, name: str, paths: Paths, field: str) -> storage.Input:
+    if printable(name) != name:
+        raise refused(field, f"The name of '{name}' in '{uri}' is not UTF-8; rename it.")
     url = storage.join(uri, name)
     if not paths.inside(url):
         raise outside(uri, name, field)

@@ -11,6 +11,8 @@ from typing import Any
 import support
 from service.registry_support import PROJECT, inspect_here, world
 
+from batchpredict.service.store import StoreFailed
+
 LEASE = timedelta(seconds=1)
 
 
@@ -113,3 +115,22 @@ def test_others_are_done_while_one_takes_its_time(tmp_path):
 
 def holder(here: Any, operation: dict[str, Any]) -> str:
     return str(here.store.operation(PROJECT, id_of(operation)).worker)
+
+
+def test_a_database_that_is_away_for_a_while_costs_nothing_but_time(tmp_path, monkeypatch):
+    with world(tmp_path, started=False, lease=LEASE) as here:
+        due, failures = (
+            here.store.due_operations,
+            iter([StoreFailed("it is away"), RuntimeError("of another kind")] * 3),
+        )
+
+        def away(*arguments: Any) -> Any:
+            for failure in failures:
+                raise failure
+            return due(*arguments)
+
+        monkeypatch.setattr(here.store, "due_operations", away)
+        here.create_model()
+        operation = here.create_version(here.model_folder())
+        here.registry.start()
+        assert "error" not in here.ended(operation)

@@ -231,6 +231,15 @@ class TestFailure:
         with open(path, "rb") as file:
             assert file.read() == b"mine"
 
+    def test_a_name_that_is_not_utf8_is_refused_and_can_be_spoken_of(self, here: World):
+        here.create_model()
+        uri = here.model_folder()
+        with open(os.path.join(os.fsencode(uri), b"odd\xff.txt"), "wb") as file:
+            file.write(b"odd")
+        ended = here.ended(here.create_version(uri))
+        assert "The name of 'odd\\udcff.txt'" in ended["error"]["message"]
+        assert "is not UTF-8" in here.registry.version(PROJECT, "census", "v1")["errorMessage"]
+
     def test_more_files_than_a_model_may_have_are_refused(self, here: World):
         here.create_model()
         uri = here.model_folder()
@@ -298,6 +307,13 @@ class TestPatch:
         here.registry.patch_version(PROJECT, "census", "v1", body, ["labels", "etag"])
         with pytest.raises(Stale):
             here.registry.patch_version(PROJECT, "census", "v1", body, ["labels", "etag"])
+
+    def test_an_etag_alone_is_checked_and_renewed(self, here: World):
+        etag = here.ready_version()["etag"]
+        here.registry.patch_version(PROJECT, "census", "v1", {"etag": etag}, ["etag"])
+        assert here.registry.version(PROJECT, "census", "v1")["etag"] != etag
+        with pytest.raises(Stale):
+            here.registry.patch_version(PROJECT, "census", "v1", {"etag": etag}, ["etag"])
 
     def test_its_files_are_not_changed_by_a_patch(self, here: World):
         here.ready_version()
