@@ -2,8 +2,8 @@
 
     python tests/benchmarks/service_rest.py [--jobs 100000] [--requests 100000] [--databases sqlite,postgresql]
 
-The server is `batchpredict serve --role api` in a process of its own, on the same machine as the clients. Creates are
-whole ones: the model and the input of each job are looked at, and the disk is synced before the answer.
+The server is `batchpredict serve --role api` in a process of its own, on the same machine as the clients. Creates
+are whole ones: the model and the input of each job are looked at, and the disk is synced before the answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CREATES_A_SECOND = 300
 PAGE_SECONDS = 0.050
 FILTERED_SECONDS = 0.100
 ROUNDS = 300
-# What a process may grow by over all requests, after it has warmed up: a thousandth of a page each would be 400 MiB.
+# What a process may grow by over all requests, after it has warmed up: 180 bytes each.
 GROWTH = 16 * 2**20
 
 LISTS = {
@@ -55,7 +55,7 @@ LISTS = {
 
 
 class Connection:
-    """One connection that is kept open. Reads no more of HTTP than our server writes, to measure that and not us."""
+    """One connection that is kept open. Knows no more of HTTP than our server writes: we are not measured."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,7 +198,7 @@ def test_every_method_answers_as_the_table_says(world, version):
         given, back = filled(row.given, names), filled(row.back, names)
         answer = called(ml, row.method, given)
         if row.method == "projects.operations.get":
-            answer = finished(lambda given=given: called(ml, "projects.operations.get", given))
+            answer = finished(ml, given)
         if "operations" in str(answer)[:60] and isinstance(answer, dict) and "name" in answer:
             names["$operation"] = answer["name"]
             names["$located"] = answer["name"].replace("/operations", "/locations/here/operations")
@@ -245,10 +244,10 @@ def called(ml: Any, method: str, given: dict[str, Any]) -> Any:
         return error.status_code
 
 
-def finished(get: Callable[[], Any]) -> Any:
+def finished(ml: Any, given: dict[str, Any]) -> Any:
     """An operation once it is done: Airflow asks 9 times, waiting 2^i seconds after each."""
     for attempt in range(9):
-        operation = get()
+        operation = called(ml, "projects.operations.get", given)
         if operation.get("done"):
             return operation
         time.sleep(min(0.05 * 2**attempt, 5))

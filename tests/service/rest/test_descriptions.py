@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
-from googleapiclient import discovery
+from googleapiclient import discovery_cache
 from jsonschema_rs import meta
 from prometheus_client.parser import text_string_to_metric_families
 from service.rest_support import JOBS, error_of
@@ -65,16 +66,13 @@ class TestDiscovery:
         assert document["rootUrl"] == document["baseUrl"] == f"{world.url}/"
 
 
-def discovery_of_google() -> dict:
-    from googleapiclient import discovery_cache
-
-    document: dict = json.loads(discovery_cache.get_static_doc("ml", "v1"))
-    assert discovery
+def discovery_of_google() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(discovery_cache.get_static_doc("ml", "v1"))
     return document
 
 
-def methods_of(document: dict, prefix: str = "") -> dict[str, dict]:
-    found = {}
+def methods_of(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, resource in document.get("resources", {}).items():
         found.update({f"{prefix}{name}.{one}": told for one, told in resource.get("methods", {}).items()})
         found.update(methods_of(resource, f"{prefix}{name}."))

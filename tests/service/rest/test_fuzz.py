@@ -1,5 +1,5 @@
-"""schemathesis over the OpenAPI description: whatever is sent, no 5xx, no status that is not described, no answer of
-another shape, no hang.
+"""schemathesis over the OpenAPI description: whatever is sent, no 5xx, no status that is not described, no answer
+of another shape, no hang.
 
 A short run by default; `pytest -m fuzz` is the long one.
 """

@@ -8,11 +8,13 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -54,8 +56,9 @@ def serve(folder: str, *flags: str, program: Sequence[str] = ("-m", "batchpredic
     command = [sys.executable, *program, "serve", *flags]
     environment = {**os.environ, "PYTHONPATH": support.ROOT}
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=folder, text=True, env=environment) as process:
-        made = Serve(process, folder)
-        reading = threading.Thread(target=lambda: made.said.extend(iter(process.stderr.readline, "")))
+        made, stderr = Serve(process, folder), process.stderr
+        assert stderr is not None
+        reading = threading.Thread(target=lambda: made.said.extend(iter(stderr.readline, "")))
         reading.start()
         try:
             yield made
@@ -66,7 +69,7 @@ def serve(folder: str, *flags: str, program: Sequence[str] = ("-m", "batchpredic
             reading.join()
 
 
-def body(folder: str, job_id: str) -> dict:
+def body(folder: str, job_id: str) -> dict[str, Any]:
     inputs = os.path.join(folder, "in.json")
     with open(inputs, "w", encoding="utf-8") as file:
         file.write(json.dumps([0] * 64) + "\n")
@@ -184,11 +187,10 @@ def test_tls_by_files(tmp_path):
         assert service.end() == 0
 
 
-def certificate(folder) -> object:
+def certificate(folder) -> ssl.SSLContext:
     """Writes a certificate of 127.0.0.1 and its key; what trusts it."""
     import datetime
     import ipaddress
-    import ssl
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
