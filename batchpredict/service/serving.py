@@ -126,7 +126,8 @@ class _Service:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             # Of a port that is taken Python's own text has the address once more.
-            reason = os.strerror(error.errno) if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+            taken = error.errno == errno.EADDRINUSE
+            reason = os.strerror(errno.EADDRINUSE) if taken else error.strerror or str(error)
             raise WrongCall(
                 f"--host {settings.host} --port {settings.port}: cannot listen there: {reason}"
             ) from error
