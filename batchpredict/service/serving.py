@@ -121,8 +121,8 @@ class _Service:
         try:
             family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
             listener = socket.create_server((settings.host, settings.port), family=family, backlog=_LISTEN)
-            # asyncio does this for sockets that it makes. Without it an answer waits 40 ms for the client's word that
-            # its headers have arrived.
+            # asyncio does this for sockets that it makes. Without it an answer waits 40 ms for the client's word
+            # that its headers have arrived.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             # Of a port that is taken Python's own text has the address once more.
