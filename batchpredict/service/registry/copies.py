@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from dataclasses import asdict, dataclass
 from batchpredict import storage
 from batchpredict.service.access.interface import Paths
 from batchpredict.service.registry import sources
+
+_log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 # A model that changes this often while it is copied is being written.
@@ -79,6 +82,9 @@ class Copies:
                 owner = Owner(**json.loads(storage.read_bytes(self._entry(name))))
             except FileNotFoundError:
                 # Another process has deleted it since.
+                continue
+            except (ValueError, TypeError):
+                _log.warning("'%s' is not an entry of the index of copies", self._entry(name))
                 continue
             yield storage.join(self._copies, name), owner
 

@@ -26,6 +26,14 @@ ABORTED = 10
 INTERNAL = 13
 
 
+_ELSEWHERE = ("name", "labels", "etag", "defaultVersion")
+
+
+def kept(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resource is its document; the rest has a place of its own."""
+    return {key: value for key, value in document.items() if key not in _ELSEWHERE}
+
+
 def model_document(model: StoredModel, default: StoredVersion | None) -> dict[str, Any]:
     """A Model. `default`: its default version, if it has one."""
     return {

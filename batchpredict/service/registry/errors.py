@@ -6,33 +6,29 @@ known (cmle-behaviour §4.3 and §9).
 
 from __future__ import annotations
 
-from batchpredict.errors import Violation
+from batchpredict.errors import BatchPredictError, Violation
 from batchpredict.resources import ModelName, VersionName
 from batchpredict.service.store.interface import Exists, InUse, Missing
 
 
-class ResourceMissing(Missing):
+class _OfAField(BatchPredictError):
+    """An error that is about one field."""
+
+    def __init__(self, field: str, description: str) -> None:
+        self.violations = (Violation(field, description),)
+        super().__init__(str(self.violations[0]))
+
+
+class ResourceMissing(_OfAField, Missing):
     """There is no such model, version or operation."""
 
-    def __init__(self, field: str, description: str) -> None:
-        self.violations = (Violation(field, description),)
-        super().__init__(str(self.violations[0]))
 
-
-class ResourceExists(Exists):
+class ResourceExists(_OfAField, Exists):
     """The name is taken. Airflow goes on after this one if it has exactly one violation, in exactly these words."""
 
-    def __init__(self, field: str, description: str) -> None:
-        self.violations = (Violation(field, description),)
-        super().__init__(str(self.violations[0]))
 
-
-class ResourceInUse(InUse):
+class ResourceInUse(_OfAField, InUse):
     """It has what must go first, or it is not ready yet."""
-
-    def __init__(self, field: str, description: str) -> None:
-        self.violations = (Violation(field, description),)
-        super().__init__(str(self.violations[0]))
 
 
 def no_model(name: ModelName, field: str = "name") -> ResourceMissing:

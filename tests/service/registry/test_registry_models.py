@@ -136,6 +136,20 @@ class TestPatch:
         here.registry.patch_model(PROJECT, "census", body, ["default_version.name"])
         assert here.registry.model(PROJECT, "census")["defaultVersion"]["name"].endswith("/v2")
 
+    @pytest.mark.parametrize("name", ["v9", f"{NAME}/versions/v9"])
+    def test_a_default_that_is_not_there_is_missing(self, idle: World, name):
+        idle.create_model()
+        with pytest.raises(ResourceMissing, match='The version resource: "v9"'):
+            idle.registry.patch_model(
+                PROJECT, "census", {"defaultVersion": {"name": name}}, ["default_version.name"]
+            )
+
+    @pytest.mark.parametrize("value", [None, "v1", {}, {"name": f"projects/{PROJECT}/models/other/versions/v1"}])
+    def test_a_default_that_is_no_version_of_the_model_is_refused(self, idle: World, value):
+        idle.create_model()
+        with pytest.raises(InvalidJob, match=r"Field: model\.default_version\.name"):
+            idle.registry.patch_model(PROJECT, "census", {"defaultVersion": value}, ["default_version.name"])
+
     def test_an_etag_that_is_not_the_stored_one_is_refused(self, idle: World):
         created = idle.create_model()
         body = {"description": "x", "etag": created["etag"]}

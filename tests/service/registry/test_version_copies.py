@@ -195,3 +195,10 @@ class TestIndex:
         with pytest.raises(OSError, match="the power went"):
             copies.delete(folder)
         assert list(copies.all()) == [(folder, OWNER)]
+
+    def test_what_is_no_entry_is_left_out(self, tmp_path):
+        copies = Copies(str(tmp_path))
+        folder = copies.begin(OWNER)
+        for name, data in {"a.json": b"{", "b.json": b"[]", "c.json": b'{"x": 1}', "d.txt": b""}.items():
+            support.write(tmp_path / "models" / "index" / name, data)
+        assert list(copies.all()) == [(folder, OWNER)]
