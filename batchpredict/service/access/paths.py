@@ -129,11 +129,13 @@ class RootedPaths:
             if not any(root.holds(each) for root in roots) or self._is_excluded(each):
                 some = ", ".join(self.roots[:5]) + (", …" if len(self._roots) > 5 else "")
                 raise _Refused(f"is not below a folder that jobs may use: {some}.")
-        if not literal:
-            self._refuse_own(fixed, rest)
-        if not rest:
+        if literal:
             return fixed
-        return _Place(fixed.scheme, f"{fixed.path.rstrip('/')}/{rest}")
+        self._refuse_own(fixed, rest)
+        allowed = _Place(fixed.scheme, f"{fixed.path.rstrip('/')}/{rest}") if rest else fixed
+        if url != url.strip() or allowed.path != allowed.path.strip():
+            raise _Refused("begins or ends with a blank.")
+        return allowed
 
     def _refuse_own(self, folder: _Place, rest: str) -> None:
         """Raises _Refused: a folder holds something that is excluded, or a pattern in it would match that."""
@@ -159,8 +161,8 @@ class RootedPaths:
 
 def _parsed(url: str, first: _Place) -> _Place:
     """What a URL names, with nothing resolved yet. Raises _Refused."""
-    if not url or url != url.strip():
-        raise _Refused("is empty, or begins or ends with a blank.")
+    if not url:
+        raise _Refused("is empty.")
     if len(url) > MAX_LENGTH:
         raise _Refused(f"has more than {MAX_LENGTH} characters.")
     if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in url):

@@ -84,7 +84,6 @@ def test_paths_below_a_root(tree, given, taken):
         "/etc/passwd",
         "/",
         "",
-        " ",
         "{root}-of-another/x",
         "{root}/../outside/secret",
         "{root}/in/../../outside/secret",
@@ -114,7 +113,6 @@ def test_paths_below_a_root(tree, given, taken):
         "{root}/in/a.json\0",
         "{root}/in/\n",
         "{root}/in/\ud800",
-        " {root}/in/a.json",
         "http://127.0.0.1/x",
         "https://example.org/x",
         "gs://bucket/x",
@@ -160,6 +158,18 @@ def test_what_holds_or_matches_the_services_own_files_is_refused_as_a_whole(tree
     own = tree / "batchpredict-service"
     where = RootedPaths([str(tree)], [str(own), str(own / "db"), str(tree / "key")])
     assert "which is the service's own: name what is meant beside it." in refused(where, f"{tree}{given}")
+
+
+@pytest.mark.parametrize(
+    "given", ["{root}/in/a.json ", "{root}/in/ /", "{root}/in/ /.", "{root}/in/x*/ ", " ", " in/a.json", "\u3000in"]
+)
+def test_blanks_at_an_end_are_somebodys_mistake(tree, given):
+    assert refused(paths(tree), given.format(root=tree)).endswith("begins or ends with a blank.")
+
+
+def test_a_file_that_is_there_may_have_a_blank_at_its_end(tree):
+    (tree / "in/b ").write_text("1")
+    assert paths(tree).inside(f"{tree}/in/b ")
 
 
 def test_nobody_knows_where_two_dots_lead_from_a_wildcard(tree):
@@ -368,6 +378,7 @@ def test_nothing_outside_of_a_root_is_ever_read(maze, start, parts):
                 assert storage.read_bytes(found.url) == b"fine"
     # What is written is written to the letter.
     target = f"{checked}/part"
+    assert where.check(checked, "uri") == checked
     assert where.inside(checked)
     assert os.path.realpath(target).startswith(f"{maze}/")
     assert not os.path.realpath(target).startswith(f"{maze}/batchpredict-service")
