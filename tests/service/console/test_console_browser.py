@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -18,8 +19,10 @@ from service.console_support import ANN, PROJECT
 
 from batchpredict.service.access import sha256_of
 
-playwright = pytest.importorskip("playwright.sync_api")
-Page, expect = playwright.Page, playwright.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = pytest.mark.browser
 
@@ -157,7 +160,7 @@ def test_a_job_is_submitted_watched_to_its_end_and_its_errors_read_by_keyboard_a
 
 def test_a_running_job_is_cancelled_by_keyboard_alone(page, service):
     sign_in(page)
-    submit(page, service, "storm_1", "slow", "many.json", signature="dense", batch="1")
+    submit(page, service, "storm_1", "slow", "many.json", **{"Signature": "dense", "Batch size": "1"})
     expect(page.locator("#job-top .state")).to_have_text("RUNNING", timeout=LONG)
     follow(page, "Cancel job")
     expect(page.get_by_role("heading", level=1)).to_have_text("Cancel storm_1?")

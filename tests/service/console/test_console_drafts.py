@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,12 +108,11 @@ def test_what_cannot_be_seen_is_written_out(text):
     assert "\u202e" not in shown
 
 
-def stored(state: State = State.QUEUED, **changes: object) -> StoredJob:
-    standing = queued(NOW - timedelta(minutes=10))
-    from dataclasses import replace
-
-    standing = replace(standing, state=state, start_time=NOW - timedelta(seconds=100))
-    return StoredJob(NewJob("p", "j", {}), 1, NOW - timedelta(minutes=10), "", standing, **changes)  # type: ignore[arg-type]
+def stored(state: State, **changes: Any) -> StoredJob:
+    """A job that was created ten minutes ago, and began 100 seconds ago."""
+    created = NOW - timedelta(minutes=10)
+    standing = replace(queued(created), state=state, start_time=NOW - timedelta(seconds=100))
+    return StoredJob(NewJob("p", "j", {}), 1, created, "", standing, **changes)
 
 
 @pytest.mark.parametrize(
