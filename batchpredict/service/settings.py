@@ -76,8 +76,7 @@ else:
 
 # Variables of the engine and of the command that are none of a service's settings, though some look like one.
 _OTHERS = frozenset(
-    f"BATCHPREDICT_{name}"
-    for name in ("CACHE", "CACHE_BYTES", "CONFIG", "DEBUG", "ENDPOINT", "PROJECT", "TOKEN")
+    f"BATCHPREDICT_{name}" for name in ("CACHE", "CACHE_BYTES", "CONFIG", "DEBUG", "ENDPOINT", "PROJECT", "TOKEN")
 )
 
 

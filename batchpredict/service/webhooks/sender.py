@@ -105,13 +105,16 @@ class Sender:
             return []
 
     async def _deliver(self, delivery: Delivery) -> None:
-        # Whom webhooks may be sent to may have changed since the job was created.
-        fault = url_fault(delivery.url, self.hosts)
-        answer = Answer(_GONE, fault) if fault else await self._post(delivery)
         try:
+            # Whom webhooks may be sent to may have changed since the job was created.
+            fault = url_fault(delivery.url, self.hosts)
+            answer = Answer(_GONE, fault) if fault else await self._post(delivery)
             await asyncio.to_thread(self._settle, delivery, answer)
         except StoreFailed as error:
             _log.warning("Webhook %d is sent again: the database did not take its end: %s", delivery.number, error)
+        except Exception:
+            # One that we fail at must not keep the others from being sent; it comes again after its lease.
+            _log.exception("Webhook %d could not be sent", delivery.number)
 
     async def _post(self, delivery: Delivery) -> Answer:
         body = json.dumps(delivery.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -319,6 +320,24 @@ def test_a_running_sender_tells_until_it_is_stopped(store, clock, hook):
     stop.set()
     thread.join()
     assert sender(store, clock).round() == 0
+
+
+def test_one_that_cannot_be_sent_does_not_stop_the_others(store, clock, hook):
+    change(store, hook.url, "first")
+    change(store, hook.url, "second")
+    working = sender(store, clock)
+    first = store.due(1, timedelta(seconds=60))[0]
+
+    class Broken:
+        """The store, with one delivery that no code of ours expects."""
+
+        def due(self, limit: int, lease: timedelta) -> list[Any]:
+            return [replace(first, body=None), *store.due(limit, lease)]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    assert replace(working, store=Broken()).round() == len(hook.requests) + 1 >= 2
 
 
 def test_a_slow_receiver_does_not_hold_up_another(store, clock, hook):
