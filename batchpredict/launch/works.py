@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from batchpredict.job import Job
 
@@ -19,7 +20,12 @@ def knows(job: Job) -> bool:
 
 
 def work_of(
-    job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False, model: str = ""
+    job: Job,
+    *,
+    workers: int | None = None,
+    overwrite: bool = False,
+    fresh: bool = False,
+    pinned: Mapping[str, Any] | None = None,
 ) -> PredictionWork:
     """The work of a job, to be given to a runner.
 
@@ -29,7 +35,8 @@ def work_of(
         maxWorkerCount.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
-      model: URL of the folder that the model's name in the job stands for; "" where nobody knows.
+      pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
+        folder, "inputPaths", "outputPath". What is not there means what the job says.
 
     Raises:
       InvalidJob: there is no work of this kind, or its model is named by a registry that there is none of here.
@@ -37,10 +44,22 @@ def work_of(
     # Only a job that is right is worth the import of what runs it.
     from batchpredict.prediction import PredictionWork
 
-    if model and job.prediction_input is not None:
-        named = {"uri": model, "model_name": None, "version_name": None}
-        job = job.replace(prediction_input=job.prediction_input.model_copy(update=named))
+    if pinned and job.prediction_input is not None:
+        meant = _meant(pinned)
+        job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
     return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+
+
+def _meant(pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a predictionInput that stand for something else than they say."""
+    meant: dict[str, Any] = {}
+    if pinned.get("uri"):
+        meant |= {"uri": pinned["uri"], "model_name": None, "version_name": None}
+    if "inputPaths" in pinned:
+        meant["input_paths"] = tuple(pinned["inputPaths"])
+    if "outputPath" in pinned:
+        meant["output_path"] = pinned["outputPath"]
+    return meant
 
 
 def make_ready(runner: str) -> None:

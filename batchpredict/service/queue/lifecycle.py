@@ -7,7 +7,7 @@ replayed, and every state that a job is ever seen in is one that this table allo
     Claim    QUEUED                 -> PREPARING   a worker takes the job, under the next generation
     Renew    lease                  -> (same)      the holder goes on; nothing else changes
     Begin    PREPARING              -> RUNNING     its pipeline runs; RUNNING and CANCELLING stay
-    Advance  lease                  -> (same)      something was committed: earlier losses are forgiven
+    Advance  lease                  -> (same)      how far it is; if something was committed, losses are forgiven
     Succeed  RUNNING, CANCELLING    -> SUCCEEDED   also where a cancel came too late: the results are there
     Fail     lease                  -> FAILED
     Stop     CANCELLING             -> CANCELLED   the holder has ended it
@@ -121,7 +121,10 @@ class Begin:
 
 @dataclass(frozen=True)
 class Advance:
+    """The holder says how far it is; `committed`: something was since it said so last."""
+
     generation: int
+    committed: bool = True
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,8 @@ def _begin(standing: Standing, event: Begin, now: datetime) -> Standing:
 
 
 def _advance(standing: Standing, event: Advance, now: datetime) -> Standing:
-    del event
-    return replace(standing, losses=0, changed=_recorded(standing, now))
+    losses = 0 if event.committed else standing.losses
+    return replace(standing, losses=losses, changed=_recorded(standing, now))
 
 
 def _succeed(standing: Standing, event: Succeed, now: datetime) -> Standing:

@@ -178,8 +178,8 @@ class JobWorker:
         self._processes[run] = process
         listening.attach(run, reporter)
         order = protocol.Order(
-            job=protocol.placed(job.new),
-            model=job.new.pinned.get("uri", ""),
+            job=dict(job.new.document),
+            pinned=dict(job.new.pinned),
             workers=job.standing.lease.workers if job.standing.lease else job.new.workers,
             runner=self._options.runner,
             flags=list(self._options.runner_flags),

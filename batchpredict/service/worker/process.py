@@ -85,7 +85,7 @@ def _done(order: Order, speaker: Speaker) -> Succeeded:
     from batchpredict.launch import work_of
     from batchpredict.runners import choose, run, silence_threads
 
-    work = work_of(Job.submitted(order.job), workers=order.workers, model=order.model)
+    work = work_of(Job.submitted(order.job), workers=order.workers, pinned=order.pinned)
     runner = choose(order.runner, order.flags)
     runner.check()
     silence_threads()
@@ -94,6 +94,7 @@ def _done(order: Order, speaker: Speaker) -> Succeeded:
     except _StopAsked:
         speaker.say_what_is_kept()
         raise
+    speaker.say_last()
     return Succeeded(outcome.to_wire())
 
 
@@ -147,6 +148,11 @@ class Speaker:
         if self._last is not None:
             self._report(self._last)
             self._say_text("INFO", f"stopped; {self._last.kept_sentence()}")
+
+    def say_last(self) -> None:
+        """Say how far a work was that has come to its end: of a short one nothing else may have been said."""
+        if self._last is not None:
+            self._report(self._last)
 
     def say(self, message: Message) -> None:
         """Say one thing, whole; from any thread."""

@@ -6,14 +6,11 @@ job prints is output and nothing else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from batchpredict.errors import BatchPredictError
-
-if TYPE_CHECKING:
-    from batchpredict.service.store.interface import NewJob
 
 LONGEST = 1 << 20
 """Bytes of a line that a worker reads: a job process is not trusted with its memory."""
@@ -23,33 +20,17 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a job process is to do.
 
     Attributes:
-      job: the Job resource as it was submitted, with its paths as they were checked then.
-      model: folder of the files that its model's name means; "" where it names no model.
+      job: the Job resource as it was submitted.
+      pinned: what the names and paths in it meant then; see `store.interface.NewJob`.
       workers: worker processes that it may use.
       runner, flags: as `runners.choose` takes them.
     """
 
     job: dict[str, Any]
-    model: str
+    pinned: dict[str, Any]
     workers: int
     runner: str
     flags: list[str]
-
-
-def placed(new: NewJob) -> dict[str, Any]:
-    """A job's document with the paths that were checked when it was created, absolute and with links resolved: what
-    was submitted may be relative to the first root, or lead elsewhere by now.
-    """
-    document = dict(new.document)
-    name = "predictionInput" if "predictionInput" in document else "prediction_input"
-    source = document.get(name)
-    if isinstance(source, dict):
-        document[name] = dict(source)
-        for field, other in (("inputPaths", "input_paths"), ("outputPath", "output_path")):
-            if field in new.pinned:
-                document[name].pop(other, None)
-                document[name][field] = new.pinned[field]
-    return document
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):

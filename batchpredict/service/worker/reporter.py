@@ -164,16 +164,10 @@ class Reporter:
 
     def _tell_once(self, told: Told) -> None:
         generation = self._run.generation
-        event: lifecycle.Event
         if isinstance(told, e.TellBegin):
             self._store.tell(*self._run.key, lifecycle.Begin(generation))
         elif isinstance(told, e.TellReport):
-            if told.advanced:
-                event = lifecycle.Advance(generation)
-            else:
-                # Renewed until when it is anyway: a report is no more than that the job is still there.
-                lease = self._job.standing.lease
-                event = lifecycle.Renew(generation, lease.until if lease else self._job.standing.changed)
+            event = lifecycle.Advance(generation, told.advanced)
             self._store.tell(*self._run.key, event, told.output, told.progress)
         else:
             self._store.tell(*self._run.key, ending(told, self._mask), told.output)

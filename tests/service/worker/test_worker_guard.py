@@ -280,9 +280,8 @@ def test_the_process_can_be_another_users(guarded, tmp_path):
     nobody = pwd.getpwnam("nobody")
     os.chown(tmp_path, nobody.pw_uid, nobody.pw_gid)
     # A shell, because whoever is nobody may not be let to this Python.
-    one = guarded(
-        "id -u; id -g; id -G", shell=True, user=nobody.pw_uid, group=nobody.pw_gid, groups=[nobody.pw_gid]
-    )
+    uid, gid = nobody.pw_uid, nobody.pw_gid
+    one = guarded("id -u; id -g; id -G", shell=True, user=uid, group=gid, groups=[gid])
     assert one.how() == "it ended with status 0"
     assert os.read(one.stdout, 4096).decode().split() == [str(uid), str(gid), str(gid)]
 

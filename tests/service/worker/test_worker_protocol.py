@@ -46,7 +46,7 @@ def test_a_message_is_one_line_and_comes_back(message):
     assert read_message(line) == message
 
 
-@given(st.builds(Order, DOCUMENTS, TEXTS, st.integers(1, 100), TEXTS, st.lists(TEXTS, max_size=3)))
+@given(st.builds(Order, DOCUMENTS, DOCUMENTS, st.integers(1, 100), TEXTS, st.lists(TEXTS, max_size=3)))
 def test_so_does_an_order(order):
     assert read_order(to_line(order)) == order
 
