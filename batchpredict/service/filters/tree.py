@@ -9,10 +9,10 @@
     NOT state=FAILED  -state=FAILED             not
     (a OR b) AND c                              `AND` and `OR` side by side need parentheses, as in gcloud
 
-A blank binds less than `OR`: `a b OR c` is `a AND (b OR c)`, also as in gcloud (`gcloud topic filters`). Names of
-fields are in camelCase or snake_case. A value with blanks or parentheses is put between quotes, single or double, in
-which a backslash takes the meaning from the character after it. A field that is not set is equal to nothing, and `!=` is
-always the opposite of `=`.
+A blank binds less than `OR`: `a b OR c` is `a AND (b OR c)`, also as in gcloud (`gcloud topic filters`). Names
+of fields are in camelCase or snake_case. A value with blanks or parentheses is put between quotes, single or
+double, in which a backslash takes the meaning from the character after it. A field that is not set is equal to
+nothing, and `!=` is always the opposite of `=`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from batchpredict.service.queue.fairness import Usage, Waiting
 from batchpredict.service.queue.lifecycle import LONGEST_WAIT, Claim, Expire, NotNow, Renew, Standing, step
@@ -76,14 +76,16 @@ class SqlClaims:
             held = select(jobs).where(jobs.c.lease_worker == worker).order_by(jobs.c.sequence).with_for_update()
             rows = transaction.connection.execute(held).all()
             now = transaction.now()
-            standings = {}
-            for row in rows:
-                standing = step(standing_of(row), Renew(row.generation, now + lease), now)
+            standings = [step(standing_of(row), Renew(row.generation, now + lease), now) for row in rows]
+            if rows:
                 transaction.connection.execute(
-                    update(jobs).where(jobs.c.sequence == row.sequence).values(**standing_columns(standing))
+                    update(jobs).where(jobs.c.sequence == bindparam("number")),
+                    [
+                        {"number": row.sequence, **standing_columns(standing)}
+                        for row, standing in zip(rows, standings, strict=True)
+                    ],
                 )
-                standings[row.project, row.job_id] = standing
-            return standings
+            return {(row.project, row.job_id): standing for row, standing in zip(rows, standings, strict=True)}
 
         return self._database.write(extend)
 

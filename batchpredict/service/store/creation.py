@@ -15,6 +15,7 @@ from batchpredict.job import State
 from batchpredict.service.queue.lifecycle import queued
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Exists, NewJob, QueueFull, StoredJob
+from batchpredict.service.store.labels import text_of
 from batchpredict.service.store.rows import new_etag, select_jobs, standing_columns, stored_job
 from batchpredict.service.store.tables import IN_QUEUE, job_documents, job_history, job_labels, jobs
 
@@ -113,6 +114,7 @@ def _insert_jobs(transaction: Transaction, creations: Sequence[Creation], now: d
             "etag": one.etag,
             "uri": one.new.pinned.get("uri", ""),
             "webhook": one.new.webhook,
+            "labels": text_of(one.new.labels),
             **standing_columns(queued(now)),
         }
         for one in creations

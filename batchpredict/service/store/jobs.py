@@ -17,6 +17,7 @@ from batchpredict.service.store.creation import Creation, create, label_rows
 from batchpredict.service.store.database import Database, Transaction, Unreachable
 from batchpredict.service.store.group_commit import GroupCommit
 from batchpredict.service.store.interface import Change, Missing, NewJob, Stale, StoredJob
+from batchpredict.service.store.labels import text_of
 from batchpredict.service.store.resource import job_resource
 from batchpredict.service.store.rows import new_etag, select_jobs, standing_columns, standing_of, stored_job
 from batchpredict.service.store.tables import IN_QUEUE, job_documents, job_history, job_labels, jobs, models, outbox
@@ -70,7 +71,7 @@ class SqlJobs:
                 raise Stale(f'The job "{job_id}" has been changed: its etag is not "{etag}" any more.')
             connection = transaction.connection
             mine = jobs.c.sequence == row.sequence
-            connection.execute(update(jobs).where(mine).values(etag=fresh))
+            connection.execute(update(jobs).where(mine).values(etag=fresh, labels=text_of(labels)))
             connection.execute(
                 update(job_documents).where(job_documents.c.sequence == row.sequence).values(labels=dict(labels))
             )

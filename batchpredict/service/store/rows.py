@@ -22,9 +22,9 @@ def new_etag() -> str:
 
 def select_jobs() -> Select[Any]:
     """All that `stored_job` reads."""
-    return select(jobs, *(column for column in job_documents.c if column.name != "sequence")).join(
-        job_documents, job_documents.c.sequence == jobs.c.sequence
-    )
+    of_jobs = (column for column in jobs.c if column.name != "labels")
+    of_documents = (column for column in job_documents.c if column.name != "sequence")
+    return select(*of_jobs, *of_documents).join(job_documents, job_documents.c.sequence == jobs.c.sequence)
 
 
 def stored_job(row: Row[Any]) -> StoredJob:

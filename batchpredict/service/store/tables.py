@@ -57,9 +57,11 @@ jobs = Table(
     # Of the model's files that it is to be scored with; "" where its document names them.
     Column("uri", Sentence, nullable=False, server_default=""),
     Column("webhook", Sentence, nullable=False, server_default=""),
+    # As `labels.text_of` writes them: whether a job that is looked at has a label is seen in its row.
+    Column("labels", Sentence, nullable=False, server_default=""),
     UniqueConstraint("project", "job_id"),
-    # Also serves "the newest first" and "its place in the queue".
-    Index("ix_jobs_project_sequence", "project", "sequence"),
+    # The newest first, and with it what most filters ask for: where few match, the index is read and not the table.
+    Index("ix_jobs_list", "project", "sequence", "state", "created", "start_time", "end_time", "job_id"),
     Index("ix_jobs_project_state_sequence", "project", "state", "sequence"),
     Index("ix_jobs_state", "state"),
     Index(
@@ -98,7 +100,7 @@ job_documents = Table(
     Column("progress", Json),
 )
 
-# The same labels as in the document, one a row, for filters.
+# The same labels, one a row: the jobs of a label, newest first.
 job_labels = Table(
     "job_labels",
     metadata,
@@ -106,9 +108,8 @@ job_labels = Table(
     Column("project", Name, nullable=False),
     Column("key", Sentence, nullable=False),
     Column("value", Sentence, nullable=False),
-    PrimaryKeyConstraint("sequence", "key"),
-    Index("ix_job_labels_project_key_value_sequence", "project", "key", "value", "sequence"),
-    # The rows themselves in the order of the key: whether a job has a label is one look.
+    PrimaryKeyConstraint("project", "key", "value", "sequence"),
+    Index("ix_job_labels_sequence", "sequence"),
     sqlite_with_rowid=False,
 )
 

@@ -7,13 +7,17 @@ by code point.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import Integer
 
 from batchpredict.job import to_datetime
 from batchpredict.service.filters import And, Comparison, Filter, Not, Or, prefix_of
+from batchpredict.service.store import labels
 from batchpredict.service.store.columns import storable
 from batchpredict.service.store.rows import select_jobs
 from batchpredict.service.store.tables import job_labels, jobs
@@ -33,52 +37,74 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
+class _Find(GenericFunction[int]):
+    """Where a text has another in it, from 1; 0 if it has not."""
+
+    type = Integer()
+    name = "instr"
+    inherit_cache = True
+
+
+@compiles(_Find, "postgresql")
+def _strpos(find: _Find, compiler: Any, **how: Any) -> str:
+    return f"strpos{compiler.function_argspec(find, **how)}"
+
+
 FEW = 2000
-"""Jobs with a label that are few: they are looked up first, and of more one of them soon comes by."""
+"""Jobs with a label that are few: they are all looked at, and of more one of them soon comes by."""
 
 
 def page_of(
     connection: Connection, project: str, where: Filter | None, size: int, before: int | None
 ) -> Select[Any]:
-    """Selects the newest `size` jobs of a project that a filter matches, with lower numbers than `before`."""
-    parts = () if where is None else where.parts if isinstance(where, And) else (where,)
-    counts = {label: _count(connection, project, label) for part in parts for label in _labels_in(part)}
-    few = frozenset(label for label, count in counts.items() if count < FEW)
-    # The index of labels has the jobs of one value in their order, and of several values it gives a few.
-    ordered = [label for label in counts if label in parts and (label in few or prefix_of(label) is None)]
-    driving = min(ordered, key=lambda label: counts[label], default=None)
-    statement = select_jobs()
-    sequence: ColumnElement[Any] = jobs.c.sequence
-    if driving is not None:
-        sequence = job_labels.c.sequence
-        statement = statement.join(job_labels, job_labels.c.sequence == jobs.c.sequence)
-        statement = statement.where(job_labels.c.project == project, _label(driving))
-    else:
-        statement = statement.where(jobs.c.project == project)
-    if before is not None:
-        statement = statement.where(sequence < before)
-    conditions = (condition(part, project, few) for part in parts if part is not driving)
-    return statement.where(*conditions).order_by(sequence.desc()).limit(size)
+    """Selects the newest `size` jobs of a project that a filter matches, with lower numbers than `before`.
 
-
-def condition(where: Filter, project: str, few: frozenset[Comparison] = frozenset()) -> ColumnElement[bool]:
-    """What is true of the rows of `jobs` of a project that a filter matches, and false of the others.
-
-    Args:
-      few: comparisons of labels that few jobs match.
+    Which they are is found out first, from as little as it takes; then their rows are read.
     """
+    parts = () if where is None else where.parts if isinstance(where, And) else (where,)
+    driving = _driving(connection, project, parts)
+    if driving is None:
+        sequence: ColumnElement[Any] = jobs.c.sequence
+        found = select(sequence).where(jobs.c.project == project)
+    else:
+        sequence = job_labels.c.sequence
+        found = select(sequence).where(_of(project), _label(driving))
+        parts = tuple(part for part in parts if part is not driving)
+        if parts:
+            found = found.join(jobs, jobs.c.sequence == sequence)
+    if before is not None:
+        found = found.where(sequence < before)
+    page = found.where(*map(condition, parts)).order_by(sequence.desc()).limit(size).subquery()
+    return select_jobs().join(page, page.c.sequence == jobs.c.sequence).order_by(jobs.c.sequence.desc())
+
+
+def _driving(connection: Connection, project: str, parts: Iterable[Filter]) -> Comparison | None:
+    """The label that fewest jobs have, of those that all have to match and that lead to them.
+
+    The index of labels has the jobs of one value in their order; those of several it gives only if they are few.
+    """
+    counts: dict[Comparison, int] = {}
+    for part in parts:
+        if isinstance(part, Comparison) and part.field.startswith(_LABELS) and part.operator != "!=":
+            some = select(job_labels.c.sequence).where(_of(project), _label(part)).limit(FEW).subquery()
+            count = connection.execute(select(func.count()).select_from(some)).scalar_one()
+            if count < FEW or prefix_of(part) is None:
+                counts[part] = count
+    return min(counts, key=lambda part: counts[part], default=None)
+
+
+def condition(where: Filter) -> ColumnElement[bool]:
+    """What is true of the rows of `jobs` that a filter matches, and false of all others."""
     if isinstance(where, And):
-        return and_(*(condition(part, project, few) for part in where.parts))
+        return and_(*map(condition, where.parts))
     if isinstance(where, Or):
-        return or_(*(condition(part, project, few) for part in where.parts))
+        return or_(*map(condition, where.parts))
     if isinstance(where, Not):
-        return not_(condition(where.inner, project, few))
+        return not_(condition(where.inner))
     if where.operator == "!=":
-        return not_(condition(_equal(where), project, few))
+        return not_(condition(_equal(where)))
     if where.field.startswith(_LABELS):
-        if where in few:
-            return jobs.c.sequence.in_(select(job_labels.c.sequence).where(_of(project), _label(where)))
-        return exists().where(job_labels.c.sequence == jobs.c.sequence, _label(where)).correlate(jobs)
+        return _has(where)
     if where.field in _TIMES:
         column = _TIMES[where.field]
         if prefix_of(where) == "":
@@ -88,24 +114,15 @@ def condition(where: Filter, project: str, few: frozenset[Comparison] = frozense
     return and_(_TEXTS[where.field] != "", _text(_TEXTS[where.field], where))
 
 
-def _labels_in(where: Filter) -> Iterator[Comparison]:
-    if isinstance(where, (And, Or)):
-        for part in where.parts:
-            yield from _labels_in(part)
-    elif isinstance(where, Not):
-        yield from _labels_in(where.inner)
-    elif where.field.startswith(_LABELS):
-        yield _equal(where) if where.operator == "!=" else where
+def _has(where: Comparison) -> ColumnElement[bool]:
+    """Whether the labels in the row have this one."""
+    key, prefix = storable(where.field.removeprefix(_LABELS)), prefix_of(where)
+    sought = labels.whole(key, where.value) if prefix is None else labels.beginning(key, prefix)
+    return _Find(jobs.c.labels, storable(sought)) > 0
 
 
 def _equal(where: Comparison) -> Comparison:
     return Comparison(where.field, "=", where.value)
-
-
-def _count(connection: Connection, project: str, label: Comparison) -> int:
-    """Jobs of a project that a comparison of a label matches, counted up to `FEW`."""
-    some = select(job_labels.c.sequence).where(_of(project), _label(label)).limit(FEW).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _of(project: str) -> ColumnElement[bool]:

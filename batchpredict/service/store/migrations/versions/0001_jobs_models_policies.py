@@ -48,11 +48,16 @@ def _jobs() -> None:
         sa.Column("message", _TEXT, nullable=False, server_default=""),
         sa.Column("uri", _TEXT, nullable=False, server_default=""),
         sa.Column("webhook", _TEXT, nullable=False, server_default=""),
+        sa.Column("labels", _TEXT, nullable=False, server_default=""),
         sa.PrimaryKeyConstraint("sequence", name="pk_jobs"),
         sa.UniqueConstraint("project", "job_id", name="uq_jobs_project_job_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_jobs_project_sequence", "jobs", ["project", "sequence"])
+    op.create_index(
+        "ix_jobs_list",
+        "jobs",
+        ["project", "sequence", "state", "created", "start_time", "end_time", "job_id"],
+    )
     op.create_index("ix_jobs_project_state_sequence", "jobs", ["project", "state", "sequence"])
     op.create_index("ix_jobs_state", "jobs", ["state"])
     for name, columns, where in (
@@ -80,12 +85,10 @@ def _of_jobs() -> None:
         sa.Column("project", _NAME, nullable=False),
         sa.Column("key", _TEXT, nullable=False),
         sa.Column("value", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("sequence", "key", name="pk_job_labels"),
+        sa.PrimaryKeyConstraint("project", "key", "value", "sequence", name="pk_job_labels"),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "ix_job_labels_project_key_value_sequence", "job_labels", ["project", "key", "value", "sequence"]
-    )
+    op.create_index("ix_job_labels_sequence", "job_labels", ["sequence"])
     op.create_table(
         "job_history",
         sa.Column("number", _NUMBER, nullable=False),

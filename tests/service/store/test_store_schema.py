@@ -1,0 +1,241 @@
+"""The schema of a database: made where there is none, brought forward, and refused where it is newer."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+import support
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from service.store_support import new_job
+
+from batchpredict.service.store import StoreFailed, migrate, open_store, schema
+from batchpredict.service.store.database import Database
+from batchpredict.service.store.tables import metadata
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.add_column("jobs", sa.Column("colour", sa.Text()))
+"""
+
+
+@pytest.fixture
+def next_version(tmp_path, monkeypatch):
+    """As if this were the version after, with one more migration."""
+
+    def release() -> None:
+        location = str(tmp_path / "migrations")
+        shutil.copytree(schema.LOCATION, location)
+        with open(f"{location}/versions/0002_colour.py", "w") as file:
+            file.write(NEXT)
+        monkeypatch.setattr(schema, "HEAD", "0002")
+        monkeypatch.setattr(schema, "LOCATION", location)
+
+    return release
+
+
+def version_of(url: str) -> str | None:
+    database = Database(url)
+    try:
+        return database.read(schema.current)
+    finally:
+        database.close()
+
+
+def test_the_last_migration_is_the_version_that_is_asked_for():
+    assert ScriptDirectory(schema.LOCATION).get_heads() == [schema.HEAD]
+
+
+def test_the_migrations_make_the_tables_that_the_store_uses(database):
+    migrate(database)
+    made = Database(database)
+    with made.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+    made.close()
+
+
+def test_an_empty_database_gets_the_schema_and_an_open_one_keeps_what_is_in_it(database, opened):
+    opened(database).create_job(new_job("j"))
+    assert version_of(database) == schema.HEAD
+    assert opened(database).job("p", "j").job_id == "j"
+    migrate(database)
+    assert opened(database).job("p", "j").job_id == "j"
+
+
+def test_several_that_open_an_empty_database_at_once_all_find_the_schema(database, opened):
+    stores, errors = [], []
+
+    def open_it() -> None:
+        try:
+            stores.append(opened(database))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    for number, store in enumerate(stores):
+        store.create_job(new_job(f"j{number}"))
+    assert len(stores[0].jobs("p")[0]) == 6
+
+
+def test_an_older_sqlite_file_is_copied_and_brought_forward(tmp_path, opened, next_version):
+    path = f"{tmp_path}/jobs.db"
+    opened(path).create_job(new_job("j"))
+    next_version()
+    assert opened(path).job("p", "j").job_id == "j"
+    assert version_of(path) == "0002"
+    (copy,) = glob.glob(f"{path}.schema-0001.*")
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT job_id FROM jobs").fetchall() == [("j",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    connection.close()
+    assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
+
+
+@pytest.mark.postgres
+def test_an_older_postgresql_is_brought_forward_by_command_only(postgres_server, opened, next_version):
+    url = postgres_server.new_database()
+    opened(url).create_job(new_job("j"))
+    next_version()
+    with pytest.raises(
+        StoreFailed, match=r"has the schema 0001 .* needs 0002: .*`batchpredict serve --migrate`\.$"
+    ):
+        open_store(url)
+    assert version_of(url) == "0001"
+    migrate(url)
+    assert opened(url).job("p", "j").job_id == "j"
+
+
+def test_a_server_that_runs_is_not_ready_when_its_database_went_ahead(database, opened, next_version, monkeypatch):
+    store = opened(database)
+    store.ready()
+    next_version()
+    migrate(database)
+    monkeypatch.setattr(schema, "HEAD", "0001")
+    with pytest.raises(StoreFailed, match="schema 0002 of a newer version"):
+        store.ready()
+
+
+def test_a_newer_database_is_refused_and_not_touched(database, opened, next_version, monkeypatch):
+    next_version()
+    opened(database)
+    monkeypatch.setattr(schema, "HEAD", "0001")
+    for use in (open_store, migrate):
+        with pytest.raises(StoreFailed, match="schema 0002 of a newer version .* knows 0001"):
+            use(database)
+    assert version_of(database) == "0002"
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(database, opened, next_version):
+    opened(database).create_job(new_job("j"))
+    next_version()
+    with open(f"{schema.LOCATION}/versions/0002_colour.py", "a") as file:
+        file.write('    op.execute("SELECT nonsense")\n')
+    with pytest.raises(StoreFailed):
+        migrate(database)
+    assert version_of(database) == "0001"
+    plain = Database(database)
+    with plain.engine.connect() as connection:
+        columns = connection.exec_driver_sql("SELECT * FROM jobs").keys()
+    plain.close()
+    assert "colour" not in columns
+
+
+def test_the_file_is_made_with_its_folder_and_is_nobody_elses(tmp_path, opened):
+    path = f"{tmp_path}/new/folder/jobs.db"
+    opened(f"sqlite:///{path}").create_job(new_job("j"))
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(f"{path}-wal").st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://host/name", r"mysql://host/name is neither a SQLite file \(sqlite:///PATH\) nor PostgreSQL"),
+        ("sqlite://", "neither a SQLite file"),
+        ("sqlite:///:memory:", "neither a SQLite file"),
+        ("mysql://ann:secret@host/name", r"mysql://ann:\*\*\*@host"),
+        ("postgresql://host:port/x", "is not a URL"),
+        ("/dev/null/jobs.db", "/dev/null/jobs.db cannot be opened: Not a directory"),
+    ],
+)
+def test_what_cannot_be_a_database_is_named(url, words):
+    with pytest.raises(StoreFailed, match=words):
+        open_store(url)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("To do: " * 200)
+    with pytest.raises(StoreFailed, match=r"notes\.txt: file is not a database\.$"):
+        open_store(str(path))
+
+
+def test_the_store_that_the_first_schema_left_is_read(tmp_path, opened):
+    path = shutil.copy(f"{support.ROOT}/testdata/golden/service-0001.db", tmp_path)
+    store = opened(str(path))
+    states = {job.job_id: job.standing.state.value for job in store.jobs("census")[0]}
+    assert states == {
+        "waits": "QUEUED",
+        "runs": "RUNNING",
+        "stops": "CANCELLING",
+        "done": "SUCCEEDED",
+        "failed": "FAILED",
+        "cancelled": "CANCELLED",
+    }
+    done = store.job("census", "done")
+    assert done.output == {"predictionCount": "9007199254740993", "errorCount": "2", "nodeHours": 0.25}
+    assert done.new.labels == {"team": "blue", "größe": "é"}
+    assert done.new.document["predictionInput"]["inputPaths"] == ["/data/in/*.json"]
+    assert [step.after.value for step in store.history("census", "done")] == [
+        "QUEUED",
+        "PREPARING",
+        "RUNNING",
+        "SUCCEEDED",
+    ]
+    assert [line.text for line in store.log("census", "done")] == ["The job begins.", "9007199254740993 ✓"]
+    assert store.job("census", "runs").standing.lease.worker == "machine-1"
+    assert store.policy("projects/census")["bindings"][0]["role"] == "roles/ml.viewer"
+    assert store.model("census", "income").default == "v1"
+    assert store.version("census", "income", "v1").details == {"signatures": ["serving_default"]}
+    assert store.operation("census", "create_income_v1").done
+    store.create_job(new_job("next", project="census"))
+
+
+def test_opening_a_store_that_has_the_schema_does_not_import_alembic(tmp_path):
+    migrate(f"{tmp_path}/jobs.db")
+    program = (
+        "import sys; from batchpredict.service.store import open_store; "
+        "open_store(sys.argv[1]).close(); print('alembic' in sys.modules, 'tensorflow' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, f"{tmp_path}/jobs.db"],
+        env={**os.environ, "PYTHONPATH": support.ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ["False", "False"]
