@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 
 FIELD = "version.deployment_uri"
 
-MAX_ATTEMPTS = 5
-"""After so many attempts that ended without a word, as one does with its process, the files may be to blame."""
+MAX_ATTEMPTS = 10
+"""Attempts that may end without a word, as one does with its process: as many as a job may lose its lease."""
 
 Inspect = Callable[[str, Callable[[], None]], Mapping[str, Any]]
 
