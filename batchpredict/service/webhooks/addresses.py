@@ -73,11 +73,12 @@ def _matches(pattern: str, host: str) -> bool:
     return name == pattern.strip("[]").rstrip(".")
 
 
-def address_fault(text: str, private: Sequence[Network] = ()) -> str | None:
+def address_fault(text: str, private: Sequence[Network] = (), *, own: bool = False) -> str | None:
     """Why an address must not be connected to; None if it may be.
 
     Args:
       private: networks that are allowed although they are not public.
+      own: it is one of this machine's, which may be public and lead behind its firewall all the same.
     """
     try:
         address: Address = ipaddress.ip_address(text)
@@ -87,6 +88,8 @@ def address_fault(text: str, private: Sequence[Network] = ()) -> str | None:
         if any(each.version == network.version and each in network for network in private):
             continue
         refused = any(each.version == network.version and each in network for network in _REFUSED)
+        if own:
+            return "is an address of the service itself"
         if refused or not each.is_global or each.is_multicast or each.is_reserved:
             return "is not a public address"
     return None

@@ -72,7 +72,7 @@ class Poster:
             found = list(await (self.resolve or _resolve)(host, port))
         except (OSError, UnicodeError) as error:
             return Answer(None, f"The host {host} has no address: {error}.")
-        allowed = [address for address in found if address_fault(address, self.private) is None]
+        allowed = [each for each in found if address_fault(each, self.private, own=is_own(each)) is None]
         if not allowed:
             return Answer(
                 None, f"The host {host} leads to {', '.join(found[:3])}, which is not public and not allowed."
@@ -148,6 +148,17 @@ def _answer(status: int, retry_after: str) -> Answer:
         return Answer(status, f"The receiver answered {status}; redirects are not followed.")
     asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 6 else None
     return Answer(status, f"The receiver answered {status}.", asked)
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is one of this machine's: what is sent there is sent from there. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            return bool(probe.getsockname()[0] == address)
+    except OSError:
+        return False
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -12,6 +12,7 @@ from batchpredict.errors import InvalidJob
 from batchpredict.service.settings import Settings
 from batchpredict.service.webhooks import webhook_check
 from batchpredict.service.webhooks.addresses import address_fault, url_fault
+from batchpredict.service.webhooks.posting import is_own
 
 HOSTS = ("hooks.x.org", "*.y.org", "[::1]", "127.0.0.1")
 
@@ -120,6 +121,18 @@ def test_a_network_may_be_allowed():
     assert address_fault("64:ff9b::10.1.2.3", networks) is None
     assert address_fault("fd12::1", networks) is None
     assert address_fault("10.2.0.1", networks)
+
+
+def test_a_public_address_of_this_machine_is_not_public_to_it():
+    assert address_fault("8.8.8.8", own=True) == "is an address of the service itself"
+    assert address_fault("8.8.8.8", [ipaddress.ip_network("8.8.8.0/24")], own=True) is None
+
+
+def test_addresses_of_this_machine_are_known():
+    assert is_own("127.0.0.1")
+    # Nobody's: for documentation.
+    assert not is_own("192.0.2.1")
+    assert not is_own("no address")
 
 
 @given(st.ip_addresses(v=4))
