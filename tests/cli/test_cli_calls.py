@@ -16,7 +16,7 @@ from support import run_cli
 
 from batchpredict.cli import main
 
-HEAVY = ("tensorflow", "apache_beam", "keras", "pyarrow", "rich")
+HEAVY = ("tensorflow", "apache_beam", "keras", "pyarrow", "rich", "fastapi", "sqlalchemy", "uvicorn", "httpx")
 
 RIGHT = {
     "--model-dir": support.model("double"),
@@ -41,6 +41,11 @@ INSTANT = {
     "missing flag": (["predict", "--model-dir", "x"], 2),
     "wrong value": (call(batch_size="0"), 2),
     "no job file": (["predict", "--job", "nowhere.json"], 2),
+    "help of the service": (["serve", "--help"], 0),
+    "settings of the service": (["serve", "--check"], 0),
+    "help of a submit": (["jobs", "submit", "prediction", "--help"], 0),
+    "typo in the client": (["jobs", "lst"], 2),
+    "no service": (["jobs", "list", "--endpoint=http://127.0.0.1:9"], 1),
 }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
+import re
+import select
 import signal
 import struct
 import subprocess
@@ -250,7 +253,8 @@ def test_the_life_of_a_model(call, folder):
 
 def test_a_version_that_is_no_model_fails_with_its_reason(call, folder):
     call("models", "create", "broken")
-    _, err = call("versions", "create", "v1", "--model=broken", "--origin=.", status=2)
+    os.mkdir(os.path.join(folder, "empty"))
+    _, err = call("versions", "create", "v1", "--model=broken", "--origin=empty", status=2)
     assert "saved_model.pb" in err
     assert len(err.splitlines()) == 1
 
@@ -318,11 +322,32 @@ def lines_until(process: subprocess.Popen[str], part: str) -> list[str]:
     raise AssertionError(f"'{part}' was not said:\n{''.join(found)}")
 
 
+def test_on_a_terminal_the_progress_is_a_bar(call, folder, long_source):
+    call(*long_job("shown"), "--quiet")
+    ours, theirs = pty.openpty()
+    waiting = subprocess.Popen(
+        support.command("jobs", "wait", "shown"), cwd=folder, stdout=subprocess.DEVNULL, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while not re.search(rb"\d+%.*\d records, 0 errors.*2 workers", shown):
+            assert select.select([ours], [], [], 120)[0], shown
+            shown += os.read(ours, 65536)
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(60) == 130
+    finally:
+        waiting.kill()
+        waiting.wait()
+        os.close(ours)
+        call("jobs", "cancel", "shown")
+    assert b"scoring" in shown
+
+
 def test_ctrl_c_ends_the_waiting_and_a_cancel_the_job(call, begin, long_source):
     waiting = begin(*long_job("long"), "--wait", "--json-logs")
-    report = json.loads(lines_until(waiting, '"progress"')[-1])
-    assert int(report["totalBytes"]) == os.path.getsize(long_source)
-    assert report["workers"] == 2
+    report = json.loads(lines_until(waiting, '"workers": 2')[-1])
+    assert (report["message"], int(report["totalBytes"])) == ("progress", os.path.getsize(long_source))
     waiting.send_signal(signal.SIGINT)
     out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, out) == (130, "")

@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from batchpredict import __version__
@@ -73,7 +73,7 @@ class Service:
 
     endpoint: str
     project: str
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     @property
     def parent(self) -> str:
