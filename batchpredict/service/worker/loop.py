@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 # Between two looks at the clock.
 _TICK_SECONDS = 0.1
+_SPARE_DELAY = 1.0
 _HISTORY_BYTES = 10 << 20
 
 
@@ -107,7 +108,9 @@ class JobWorker:
 
     def _steps(self) -> None:
         options = self._options
-        state = State(Rules.of(options.jobs, options.workers, options.lease, spare=options.spare))
+        rules = Rules.of(options.jobs, options.workers, options.lease, spare=options.spare)
+        # After a restart there may be jobs that wait; they come first.
+        state = State(rules, next_spare=clock() + _SPARE_DELAY)
         while not state.halted:
             event: e.Event = e.Tick()
             with contextlib.suppress(queue.Empty):
