@@ -76,15 +76,17 @@ def _named(
 ) -> tuple[VersionName, str]:
     """The version that a job asks for, and the field that names it."""
     if source.version_name:
-        name, at, permission = VersionName.parse(source.version_name), VERSION_NAME, "ml.versions.get"
+        name, at, kind = VersionName.parse(source.version_name), VERSION_NAME, "versions"
         model = name.parent
     else:
-        model, at, permission = ModelName.parse(source.model_name or ""), MODEL_NAME, "ml.models.get"
+        model, at, kind = ModelName.parse(source.model_name or ""), MODEL_NAME, "models"
     try:
         stored = store.model(model.project, model.model)
     except Missing:
         raise no_model(model, at) from None
-    if model.project != project and not access.may(caller, permission, str(model), owner=stored.creator):
+    # To look at a model is not to use it: whoever scores with one learns what is in it.
+    needed = () if model.project == project else (f"ml.{kind}.get", f"ml.{kind}.predict")
+    if not all(access.may(caller, permission, str(model), owner=stored.creator) for permission in needed):
         raise no_model(model, at)
     if source.version_name:
         return name, at

@@ -136,11 +136,20 @@ class TestOtherProjects:
 
     @pytest.mark.parametrize("fields", [{"modelName": MODEL}, {"versionName": V1}])
     @pytest.mark.parametrize("resource", [MODEL, f"projects/{PROJECT}"])
-    def test_whoever_may_see_it_may_use_it(self, tmp_path, fields, resource):
+    @pytest.mark.parametrize(("role", "allowed"), [("roles/ml.modelUser", True), ("roles/ml.viewer", False)])
+    def test_it_takes_a_role_that_may_predict_with_it_and_not_only_look(
+        self, tmp_path, fields, resource, role, allowed
+    ):
+        if role == "roles/ml.modelUser" and resource != MODEL:
+            role = "roles/ml.developer"
         with world(tmp_path) as here:
             here.ready_version()
-            here.store.set_policy(resource, policy(BOB.member, "roles/ml.viewer"), None)
-            assert here.resolve(caller=BOB, project="other", **fields).version == V1
+            here.store.set_policy(resource, policy(BOB.member, role), None)
+            if allowed:
+                assert here.resolve(caller=BOB, project="other", **fields).version == V1
+            else:
+                with pytest.raises(ResourceMissing):
+                    here.resolve(caller=BOB, project="other", **fields)
 
     def test_its_creator_may_use_it_from_anywhere(self, there: World):
         assert there.resolve(caller=ANN, project="other", modelName=MODEL).version == V1
