@@ -10,6 +10,7 @@ from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
 from batchpredict.resources import MAX_ID_LENGTH
+from batchpredict.service.rest import bodies
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def draft(fields: Mapping[str, str], project: str) -> dict[str, Any]:
     """The Job that the fields of the form mean; empty ones are absent.
 
     Raises:
-      InvalidJob: a line of the labels is not `key=value`.
+      InvalidJob, Problem: a line of the labels is not `key=value`, or the job is out of the bounds of the API.
     """
     asked: dict[str, Any] = {}
     model, kind = fields.get("model", "").strip(), fields.get("model_kind", "uri")
@@ -131,7 +132,7 @@ def draft_of_json(fields: Mapping[str, str]) -> dict[str, Any]:
     """The Job with the predictionInput that a form holds as JSON.
 
     Raises:
-      InvalidJob: it is no JSON object, with line and column; or as `draft`.
+      InvalidJob, Problem: it is no JSON object, with line and column; or as `draft`.
     """
     text = fields.get("input", "")
     try:
@@ -209,7 +210,18 @@ def _job(fields: Mapping[str, str], asked: dict[str, Any]) -> dict[str, Any]:
         if match is None:
             raise InvalidJob([Violation("labels", f'"{line.strip()}" is not of the form key=value.')])
         labels[match[1]] = match[2]
-    return {**job, "labels": labels} if labels else job
+    return _bounded({**job, "labels": labels} if labels else job)
+
+
+def _bounded(job: dict[str, Any]) -> dict[str, Any]:
+    """The job as it would come over the API, with the bounds and the checks of every text that it has there."""
+    try:
+        body = json.dumps(job).encode()
+    except RecursionError:
+        raise InvalidJob([Violation("prediction_input", "It is nested too deeply.")]) from None
+    if len(body) > bodies.MAX_BODY:
+        raise bodies.too_large()
+    return bodies.read(body, "application/json", "job")
 
 
 def _full_name(project: str, kind: str, model: str) -> str:

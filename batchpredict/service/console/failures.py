@@ -14,14 +14,14 @@ import binascii
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import BatchPredictError, InvalidName, NoMatch
 from batchpredict.job import State
-from batchpredict.ledger import Staging, load_plan, occupancy
+from batchpredict.ledger import Manifest, Staging, load_plan, occupancy
 from batchpredict.service.access.interface import Paths
 from batchpredict.service.console.views import prediction_input
 from batchpredict.service.store.interface import StoredJob
@@ -185,33 +185,35 @@ class Failures:
     def _of_staging(self, begin: Position) -> FailurePage:
         staging = Staging(self._folder, self._fingerprint)
         splits = load_plan(staging).splits
+        end = min(begin.number + _FILES, splits)
         found: list[Failure] = []
         at = begin
-        committed = set(self._committed(staging, begin.number, splits))
-        end = min(begin.number + _FILES, splits)
-        while at.number < end and len(found) < PAGE:
+        for manifest in self._manifests(staging, begin.number, splits):
+            # What lies between two that are committed is not, yet.
+            if manifest.split != at.number:
+                at = Position(manifest.split)
             rest = None
-            if at.number in committed:
-                manifest = staging.read(at.number)
+            if manifest.errors is not None:
                 sources = [segment.path for segment in manifest.segments]
-                if manifest.errors is not None:
-                    lines, rest = _lines(staging.part(manifest.errors.name), at, PAGE - len(found))
-                    found += [_failure(line, sources) for line in lines]
-            at = rest if rest is not None else Position(at.number + 1)
-            if at.offset:
-                break
-        return FailurePage(found, at if at.number < splits else None, provisional=True)
+                lines, rest = _lines(staging.part(manifest.errors.name), at, PAGE - len(found))
+                found += [_failure(line, sources) for line in lines]
+            at = rest or Position(manifest.split + 1)
+            if at.offset or len(found) >= PAGE:
+                return FailurePage(found, at if at.number < splits else None, provisional=True)
+        return FailurePage(found, Position(end) if end < splits else None, provisional=True)
 
     def _staged_stats(self) -> Counter[str]:
         staging = Staging(self._folder, self._fingerprint)
         counts: Counter[str] = Counter()
-        for split in self._committed(staging, 0, load_plan(staging).splits):
-            counts.update(dict(staging.read(split).error_stats))
+        for manifest in self._manifests(staging, 0, load_plan(staging).splits):
+            counts.update(dict(manifest.error_stats))
         return counts
 
     @staticmethod
-    def _committed(staging: Staging, begin: int, splits: int) -> list[int]:
-        return staging.committed_among(range(begin, min(begin + _FILES, splits)))
+    def _manifests(staging: Staging, begin: int, splits: int) -> Iterator[Manifest]:
+        """Those of the committed splits among the next ones, in order, as they are read."""
+        committed = staging.committed_among(range(begin, min(begin + _FILES, splits)))
+        return staging.read_all((number, None) for number in committed)
 
 
 def parse_stats(data: bytes) -> list[tuple[str, int]]:

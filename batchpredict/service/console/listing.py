@@ -17,6 +17,7 @@ from batchpredict.service.console.pages import is_fragment, page, segment
 from batchpredict.service.console.sessions import HOME, visitor
 from batchpredict.service.console.views import job_view
 from batchpredict.service.rest import paging
+from batchpredict.service.rest.bodies import text_fault
 from batchpredict.service.store.interface import Store, StoredJob
 
 PAGE = 25
@@ -70,6 +71,7 @@ class Listing:
         jobs: Sequence[StoredJob] = ()
         token_of_next = ""
         try:
+            _refuse_odd_text(asked)
             text = filter_text(asked, TABS[tab][1])
             where = filters.parse(text)
             before = paging.position(token, f"{name}/jobs", text)
@@ -108,6 +110,13 @@ def filter_text(asked: str, states: Sequence[State]) -> str:
         filters.parse(asked)
     chosen = " OR ".join(f"state={state.value}" for state in states)
     return " AND ".join(f"({part})" for part in (asked, chosen) if part) if asked and chosen else asked or chosen
+
+
+def _refuse_odd_text(asked: str) -> None:
+    """Text that no database takes. Raises FilterInvalid."""
+    fault = text_fault(asked)
+    if fault:
+        raise filters.FilterInvalid(1, fault)
 
 
 def query_text(values: Mapping[str, str]) -> str:

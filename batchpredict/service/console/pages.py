@@ -21,11 +21,12 @@ from batchpredict.errors import InvalidName, Violation
 from batchpredict.service.access.interface import Hidden
 from batchpredict.service.console import figures, sessions
 from batchpredict.service.console.sessions import HOME, Refused, Visitor
+from batchpredict.service.rest.bodies import MAX_BODY
 from batchpredict.service.rest.errors import BAD_REQUEST, Problem, problem
 from batchpredict.service.store.interface import Missing
 
-MAX_FORM = 1 << 20
-"""Bytes of a form: as much as a job may have."""
+MAX_FORM = 3 * MAX_BODY
+"""Bytes of a form: as much as a job may have, where each sign of JSON that is not a letter takes three."""
 
 _MAX_FIELDS = 100
 

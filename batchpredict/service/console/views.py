@@ -153,6 +153,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a text, and how much is left out."""
+    return text if len(text) <= most else f"{text[:most]}\n… and {len(text) - most:,} more characters"
+
+
 def _percent(job: StoredJob) -> int | None:
     if job.standing.state is State.SUCCEEDED:
         return 100

@@ -12,8 +12,9 @@ from batchpredict.service.access.interface import Access, Caller, Paths
 from batchpredict.service.console.failures import Failures, Position, Unreadable
 from batchpredict.service.console.interface import JobMethods
 from batchpredict.service.console.pages import Fields, is_fragment, page, segment
+from batchpredict.service.console.reads import BoundedReads, TooSlow
 from batchpredict.service.console.sessions import HOME, check_form, visitor
-from batchpredict.service.console.views import job_view, json_text, timeline
+from batchpredict.service.console.views import cut, job_view, json_text, timeline
 from batchpredict.service.rest.errors import Problem
 from batchpredict.service.store.interface import Missing, Store, StoredJob
 
@@ -21,6 +22,11 @@ LOG_PAGE = 500
 """Lines of the log that one answer has."""
 
 _LOG_TAIL = 200
+
+SHOWN = 64 * 1024
+"""Characters of a job's input that its page shows: a job may name ten thousand files."""
+
+_STEPS = 200
 
 
 class Watching:
@@ -31,6 +37,7 @@ class Watching:
         self._access = access
         self._paths = paths
         self._methods = methods
+        self._reads = BoundedReads()
 
     def job(self, request: Request, project: str, job_id: str) -> Response:
         """The job; for the script, only what of it changes."""
@@ -44,14 +51,14 @@ class Watching:
         unreadable = ""
         if view.over and view.errors:
             try:
-                summary = Failures(job, self._paths).summary()
-            except Unreadable as error:
+                summary = self._reads(Failures(job, self._paths).summary)
+            except (Unreadable, TooSlow) as error:
                 unreadable = str(error)
         values: dict[str, Any] = {
             "project": project,
             "job": view,
             "now": now,
-            "timeline": timeline(history, now),
+            "timeline": timeline(history, now)[-_STEPS:],
             "summary": summary,
             "unreadable": unreadable,
             "may_cancel": self._access.may(seen.caller, "ml.jobs.cancel", name, owner=job.new.creator),
@@ -60,7 +67,7 @@ class Watching:
         if is_fragment(request):
             return page(seen, "job_live.html", **values)
         lines = self._store.log(project, job_id, limit=_LOG_TAIL, latest=True)
-        return page(seen, "job.html", document=json_text(job.new.document), lines=lines, **values)
+        return page(seen, "job.html", document=cut(json_text(job.new.document), SHOWN), lines=lines, **values)
 
     def log(self, request: Request, project: str, job_id: str) -> Response:
         """The log from a line on; for the script, only its lines."""
@@ -83,9 +90,9 @@ class Watching:
         values: dict[str, Any] = {"project": project, "job": job_view(job, self._store.now()), "first": not token}
         try:
             failures = Failures(job, self._paths)
-            found = failures.page(begin)
-            summary = failures.summary() if not token else []
-        except Unreadable as error:
+            found = self._reads(lambda: failures.page(begin))
+            summary = self._reads(failures.summary) if not token else []
+        except (Unreadable, TooSlow) as error:
             return page(seen, "errors.html", found=None, summary=[], unreadable=str(error), **values)
         return page(seen, "errors.html", found=found, summary=summary, unreadable="", **values)
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from batchpredict.prediction.request import Request
 from batchpredict.scoring.task import Task
 from batchpredict.service.console import failures
 from batchpredict.service.console.failures import Position, parse_stats
+from batchpredict.service.console.reads import BoundedReads, TooSlow
 
 ERRORS = f"/console/projects/{PROJECT}/jobs/night/errors"
 
@@ -225,3 +227,39 @@ def test_tokens_of_errors_come_back_as_they_went():
 def test_the_summary_reads_what_the_engine_writes_and_passes_over_the_rest():
     data = b"('it\\'s', 3)\n('b', 2)\nnothing\n(1, 2)\n('cut"
     assert parse_stats(data) == [("it's", 3), ("b", 2)]
+
+
+# Stores that are slow -----------------------------------------------------------------------------------------
+
+
+def test_a_page_does_not_wait_for_a_store_that_does_not_answer():
+    reads = BoundedReads(seconds=0.05, most=2)
+    silent = threading.Event()
+    try:
+        for _ in range(2):
+            with pytest.raises(TooSlow, match="did not answer"):
+                reads(silent.wait)
+        # Those two are still waiting, so no third one begins.
+        with pytest.raises(TooSlow, match="Too many"):
+            reads(silent.wait)
+    finally:
+        silent.set()
+
+
+def test_a_read_gives_what_it_found_and_raises_what_it_met():
+    reads = BoundedReads(most=1)
+    for _ in range(3):
+        assert reads(lambda: "found") == "found"
+        with pytest.raises(TimeoutError):
+            reads(raise_timeout)
+
+
+def raise_timeout() -> None:
+    raise TimeoutError
+
+
+def test_a_job_with_thousands_of_paths_is_shown_in_part(shop):
+    shop.job("night", asked={"inputPaths": [f"{shop.root}/{number:0200}" for number in range(5000)]})
+    answer = shop.client(ANN).get(f"/console/projects/{PROJECT}/jobs/night")
+    assert "more characters" in answer.text
+    assert len(answer.text) < 150_000

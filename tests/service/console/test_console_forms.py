@@ -159,6 +159,20 @@ def test_a_model_that_is_not_there_is_said_at_its_field_by_its_full_name(shop, k
     assert document["predictionInput"][wire] == name
 
 
+@pytest.mark.parametrize("field", ["job_id", "model", "input_paths", "output_path", "signature_name", "key_field"])
+def test_text_that_no_database_takes_is_refused_as_in_the_api(shop, field):
+    answer = send(shop, {**good(shop), field: "a\0b"})
+    assert answer.status_code == 400
+    assert "U+0000" in fault_at(answer.text, field)
+
+
+def test_a_job_of_ten_thousand_paths_is_taken_and_more_are_refused(shop):
+    paths = "\n".join([f"{shop.root}/in.json"] * 10_001)
+    answer = send(shop, {**good(shop), "input_paths": paths})
+    assert answer.status_code == 400
+    assert "at most 10000 items" in fault_at(answer.text, "input_paths")
+
+
 # Again --------------------------------------------------------------------------------------------------------
 
 
@@ -186,7 +200,20 @@ def test_an_input_that_is_no_json_is_said_with_its_line(shop):
     assert "line 2" in fault_at(answer.text, "input")
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "null", "NaN", "[" * 100_000, '{"a": Infinity}', ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "3",
+        "null",
+        "NaN",
+        "[" * 100_000,
+        '{"a":' * 900 + "1" + "}" * 900,
+        '{"a": "\\ud800"}',
+        '{"a": Infinity}',
+        "",
+    ],
+)
 def test_an_input_that_is_no_object_is_refused(shop, text):
     shop.job("rain_1")
     answer = send(shop, {"job_id": "rain_2", "input": text, "from": "rain_1"}, f"{SUBMIT}?from=rain_1")
