@@ -159,7 +159,7 @@ def parse(url: str) -> URL:
         url = "postgresql" + url.removeprefix("postgres")
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreFailed(f"The database {url.split(':', 1)[0]}:… is not a URL as SQLAlchemy takes it.") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
