@@ -60,15 +60,20 @@ class History:
 
 
 class Service:
-    """`batchpredict serve` as an API and a worker, each a process that may be killed and started again."""
+    """`batchpredict serve` as APIs and workers, each a process that may be killed and started again.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+      folder: of everything.
+      database: its URL; "" for SQLite in the data folder.
+    """
+
+    def __init__(self, folder: str, database: str = "") -> None:
         self.folder = folder
+        self._database = database
         self.data = os.path.join(folder, "data")
         self.temporary = os.path.join(folder, "tmp")
         os.makedirs(self.temporary)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self._ports: dict[str, int] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._log = open(os.path.join(folder, "log"), "ab")  # noqa: SIM115 - closed at the end
 
@@ -76,11 +81,26 @@ class Service:
     def state(self) -> str:
         return os.path.join(self.data, "worker")
 
-    def start(self, role: str) -> None:
+    @property
+    def port(self) -> int:
+        """Of the first API."""
+        return self.port_of("api")
+
+    def port_of(self, name: str) -> int:
+        """Of an API, the same each time that it is started."""
+        if name not in self._ports:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self._ports[name] = free.getsockname()[1]
+        return self._ports[name]
+
+    def start(self, name: str) -> None:
+        """Start an API or a worker: "api", "worker", and more of them as "api-2" and so on."""
+        role = name.partition("-")[0]
         flags = ["--role", role, "--data", self.data, "--root", self.folder, "--root", support.ROOT]
         flags += ["--lease", str(LEASE), "--workers", "2", "--jobs", "2"]
-        flags += ["--port", str(self.port)] if role == "api" else []
-        self.processes[role] = subprocess.Popen(
+        flags += ["--port", str(self.port_of(name))] if role == "api" else []
+        flags += ["--database", self._database] if self._database else []
+        self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "batchpredict", "serve", *flags],
             env={**os.environ, "PYTHONPATH": support.ROOT, "TMPDIR": self.temporary},
             stdout=self._log,
@@ -88,9 +108,9 @@ class Service:
         )
 
     def restart_dead(self) -> None:
-        for role, process in self.processes.items():
+        for name, process in list(self.processes.items()):
             if process.poll() is not None:
-                self.start(role)
+                self.start(name)
 
     def kill(self, target: str, chance: random.Random) -> None:
         """SIGKILL to one role, to a process of one job, or to everything at once."""
@@ -146,7 +166,7 @@ class Service:
         self._log.close()
 
     def store(self) -> Store:
-        return open_store(os.path.join(self.data, "batchpredict.db"))
+        return open_store(self._database or os.path.join(self.data, "batchpredict.db"))
 
 
 def _runs(process: psutil.Process, module: str) -> bool:
@@ -229,8 +249,8 @@ def check(
         figures = _check_jobs(history, service, store, expected, counts)
     finally:
         store.close()
-    figures["runs"] = _check_runs(history, service)
-    _check_left(service)
+    figures["runs"] = check_runs(history, service)
+    check_left(service)
     return figures
 
 
@@ -245,7 +265,7 @@ def _check_jobs(
         answers = [call.status for call in history.calls if call.what == "create" and call.job == job]
         assert answers.count(200) <= 1, f"{job} was created twice: {answers}"
         assert 409 not in answers or 0 in answers, f"{job} was there before it was created: {answers}"
-    there = {job.job_id for job in _all_jobs(store)}
+    there = {job.job_id for job in all_jobs(store)}
     assert created == there, f"lost or out of nothing: {created ^ there}"
     figures: dict[str, Any] = {"jobs": len(created), "cancelled": len(cancelled), "kills": len(history.kills)}
     ends: dict[str, int] = defaultdict(int)
@@ -256,7 +276,7 @@ def _check_jobs(
         assert state in TERMINAL, f"{job_id} has not ended: {state}"
         possible = {State.SUCCEEDED, State.CANCELLED} if job_id in cancelled else {State.SUCCEEDED}
         assert state in possible, f"{job_id} is {state}: {job.standing.message}"
-        _check_path(store, job_id, history)
+        check_path(store, job_id, history)
         _check_cancel(history, job_id)
         output = os.path.join(service.folder, "out", job_id)
         if state == State.SUCCEEDED:
@@ -269,7 +289,7 @@ def _check_jobs(
     return {**figures, "ends": dict(ends), "most leases of a job": generations}
 
 
-def _all_jobs(store: Store) -> list[Any]:
+def all_jobs(store: Store) -> list[Any]:
     found, before = [], None
     while True:
         page, before = store.jobs(PROJECT, size=100, before=before)
@@ -278,7 +298,7 @@ def _all_jobs(store: Store) -> list[Any]:
             return found
 
 
-def _check_path(store: Store, job_id: str, history: History) -> None:
+def check_path(store: Store, job_id: str, history: History) -> None:
     """The states are a path through the table, times never run backwards, and what was seen was so."""
     changes = store.history(PROJECT, job_id)
     generation = 0
@@ -312,7 +332,7 @@ def _check_cancel(history: History, job_id: str) -> None:
             assert after <= {"CANCELLING", "CANCELLED", "SUCCEEDED"}, f"{job_id} goes on after its cancel: {after}"
 
 
-def _check_runs(history: History, service: Service) -> int:
+def check_runs(history: History, service: Service) -> int:
     """Of one job at most one process group is there at any moment."""
     starts: dict[tuple[int, int], str] = {}
     intervals: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
@@ -339,7 +359,7 @@ def _check_runs(history: History, service: Service) -> int:
     return len(names)
 
 
-def _check_left(service: Service) -> None:
+def check_left(service: Service) -> None:
     """No process, socket or temporary folder is left."""
     assert service.marked() == []
     assert os.listdir(os.path.join(service.state, "workers")) == []
