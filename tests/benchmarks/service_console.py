@@ -21,6 +21,8 @@ from report import Row, Table, Target, machine
 from service_rest import Connection, served
 from service_store import PROJECT
 
+from batchpredict.service.store import open_store
+
 PAGE_SECONDS = 0.200
 ROUNDS = 200
 
@@ -41,6 +43,8 @@ PAGES = {
 def measured(name: str, database: str, jobs: int) -> list[Row]:
     """The figures of one database, which is empty."""
     with tempfile.TemporaryDirectory() as folder:
+        # Makes the tables.
+        open_store(database).close()
         service_store.fill(database, jobs)
         with served(database, folder) as (port, _):
             # A page in the middle, where a table that is counted through would be slow.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
+from batchpredict.job import load
 from batchpredict.resources import MAX_ID_LENGTH
 from batchpredict.service.rest import bodies
 
@@ -134,14 +135,10 @@ def draft_of_json(fields: Mapping[str, str]) -> dict[str, Any]:
     Raises:
       InvalidJob, Problem: it is no JSON object, with line and column; or as `draft`.
     """
-    text = fields.get("input", "")
     try:
-        asked = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        why = str(error) or "it is nested too deeply"
-        raise InvalidJob([Violation("prediction_input", f"This is not JSON: {why}.")]) from None
-    if not isinstance(asked, dict):
-        raise InvalidJob([Violation("prediction_input", "This must be a JSON object, in braces.")])
+        asked = load(fields.get("input", ""))
+    except InvalidJob as error:
+        raise InvalidJob([Violation("prediction_input", one.description) for one in error.violations]) from None
     return _job(fields, asked)
 
 
@@ -239,7 +236,3 @@ def _put(document: dict[str, Any], path: str, value: Any) -> None:
     for parent in parents:
         document = document.setdefault(parent, {})
     document[last] = value
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a value of JSON")
