@@ -87,6 +87,7 @@ class _Service:
         store = open_store(settings.database_url)
         self._ends.callback(store.close)
         self._measures.of_store(store)
+        self._start_sender(store)
         thread = self._start_worker(store) if settings.role in ("all", "worker") else None
         if listener is None:
             assert thread is not None
@@ -134,6 +135,18 @@ class _Service:
         self._ends.callback(listener.close)
         return listener
 
+    def _start_sender(self, store: Store) -> None:
+        """Whoever changes a state only notes whom to tell, so every process of a service may do the telling."""
+        from batchpredict.service.webhooks import Sender
+
+        sender = Sender.of(self._settings, store)
+        if sender is not None:
+            thread = threading.Thread(target=sender.run, args=(self._stopping,), name="webhooks", daemon=True)
+            thread.start()
+            self._ends.callback(thread.join, _GRACE)
+            # Also where nobody has told us to end: what is begun ends before the store is closed.
+            self._ends.callback(self._stopping.set)
+
     def _start_worker(self, store: Store) -> threading.Thread:
         from batchpredict.service.worker import JobWorker, WorkerOptions
 
@@ -163,6 +176,7 @@ class _Service:
         from batchpredict.service.registry.registry import Registry
         from batchpredict.service.rest.app import Backend, app
         from batchpredict.service.validation import JobCheck
+        from batchpredict.service.webhooks import webhook_check
 
         settings = self._settings
         access = ServiceAccess(settings, store)
@@ -175,21 +189,13 @@ class _Service:
             access=access,
             registry=registry,
             check=JobCheck(store, access, paths, user=settings.user),
-            webhook=self._webhooks(store),
+            webhook=webhook_check(settings),
             queue_limit=settings.queue_limit,
             account=settings.user or _own_user(),
             measures=self._measures,
             stopping=self._stopping,
         )
         return app(backend, lambda methods: console(store, access, paths, methods))
-
-    def _webhooks(self, store: Store) -> Callable[[str], str]:
-        del store
-
-        def check(url: str) -> str:
-            return url
-
-        return check
 
     def _bare(self, store: Store) -> Starlette:
         """Health and metrics."""

@@ -234,3 +234,47 @@ def test_a_worker_without_one_listens_nowhere(tmp_path):
     with serve(str(tmp_path), "--role", "worker") as service:
         eventually(lambda: any("a worker waits for jobs" in line for line in service.said), _SECONDS)
         assert service.end() == 0
+
+
+def test_a_webhook_is_told_of_each_state_of_a_job(tmp_path):
+    """The whole way: created over HTTP, cancelled, told by the sender that `serve` starts."""
+    (tmp_path / "secret").write_text("a secret that is long enough\n")
+    told: list[str] = []
+    with receiver(told) as hook:
+        flags = ("--webhook-host", "127.0.0.1", "--role", "api", "--port", "0")
+        private = tmp_path / "service.toml"
+        private.write_text('[webhooks]\nprivate = ["127.0.0.0/8"]\nsecret_file = "secret"\n')
+        with serve(str(tmp_path), *flags, *ROOTS, "--config", str(private)) as service:
+            jobs = service.url + JOBS
+            document = {**body(str(tmp_path), "told"), "webhook": hook}
+            answer = httpx.post(jobs, json=document)
+            assert answer.json().get("webhook") == hook, answer.text
+            assert httpx.post(f"{jobs}/told:cancel").json() == {}
+            eventually(lambda: "CANCELLED" in told, _SECONDS)
+            refused = httpx.post(jobs, json={**document, "jobId": "other", "webhook": "http://example.org/"})
+            assert refused.json()["error"]["details"][0]["fieldViolations"][0]["field"] == "job.webhook"
+            assert service.end() == 0
+
+
+@contextlib.contextmanager
+def receiver(told: list[str]) -> Iterator[str]:
+    """A server that takes webhooks; the states that it was told of."""
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["state"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
