@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import support
+from scripted_server import Answer, recording
 from served import Served, serving
 
 from batchpredict.cli import main
@@ -382,6 +383,29 @@ def test_who_waits_outlasts_a_service_that_is_killed_and_started_again(begin, tm
         out, err = waiting.communicate(timeout=200)
     assert waiting.returncode == 0, err
     assert support.counts(json.loads(out)) == (3, 0)
+
+
+def test_a_webhook_is_told_of_each_state(folder, tmp_path, monkeypatch, capsys):
+    secret = support.write(tmp_path / "key", "0123456789abcdef")
+    allowed = {"BATCHPREDICT_WEBHOOK_SECRET_FILE": secret, "BATCHPREDICT_WEBHOOK_PRIVATE": "127.0.0.0/8"}
+    support.write(tmp_path / "in.json", ['{"x": 1}'])
+    monkeypatch.chdir(tmp_path)
+    roots = ("--root=.", f"--root={support.TESTDATA}")
+    with (
+        recording(lambda asked: Answer()) as receiver,
+        serving(str(tmp_path), "--webhook-host=127.0.0.1", *roots, environment=allowed) as served,
+    ):
+        where = f"--endpoint={served.endpoint}"
+        assert main([*prediction("told", "out", f"--webhook={receiver.endpoint}/hook", "--wait"), where]) == 0
+        support.wait_until(lambda: len(receiver.asked) >= 3, what=f"three posts: {receiver.lines}, {served.said}")
+        assert main([*prediction("untold", "out", "--webhook=http://elsewhere.example/"), where]) == 2
+    said = 'jobs submit prediction: --webhook: Webhooks may not be sent to "elsewhere.example"'
+    assert said in capsys.readouterr().err
+    posts = sorted(receiver.asked, key=lambda asked: int(asked.headers["webhook-id"]))
+    assert [asked.body["state"] for asked in posts] == ["PREPARING", "RUNNING", "SUCCEEDED"]
+    assert {asked.line for asked in posts} == {"POST /hook"}
+    assert posts[-1].body["predictionOutput"]["predictionCount"] == "1"
+    assert all(asked.headers["webhook-signature"].startswith("v1,") for asked in posts)
 
 
 def test_the_cold_start_of_a_list_is_short(call):

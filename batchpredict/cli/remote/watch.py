@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from batchpredict.launch import Reporter
     from batchpredict.ledger import Snapshot
 
-# Seconds between two looks at a job: short for one that is over soon, and no burden to the service for a long one.
-_FIRST_LOOK = 0.2
+# Seconds between two looks at a job: a twentieth of what was waited so far, so that nobody waits much longer than
+# the job takes, and a long one is no burden to the service.
+_SHORTEST_LOOK = 0.2
 _LONGEST_LOOK = 2.0
+_SHARE = 0.05
 
 Job = dict[str, Any]
 
@@ -76,7 +78,7 @@ def _with_progress(service: Service, name: str, options: argparse.Namespace) -> 
 
 def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
     patience = Patience(warn=lambda text: reporter.warning(text.removeprefix("warning: ")))
-    look, said = _FIRST_LOOK, ""
+    began, said = time.monotonic(), ""
     while True:
         try:
             job = service.get(name, progress="true")
@@ -91,8 +93,7 @@ def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
             elif (news := _where(job)) != said:
                 reporter.message(news)
                 said = news
-        time.sleep(look)
-        look = min(look * 1.5, _LONGEST_LOOK)
+        time.sleep(min(max(_SHORTEST_LOOK, (time.monotonic() - began) * _SHARE), _LONGEST_LOOK))
 
 
 def _where(job: Job) -> str:
