@@ -10,6 +10,7 @@ import contextlib
 import errno
 import itertools
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import IO
@@ -119,6 +120,32 @@ def _entries(top: str, folder: str) -> Iterator[tuple[str, bool]]:
             yield path, linked
             if is_folder:
                 yield from _entries(top, path)
+
+
+class Links:
+    """Tells of files that a pattern has matched whether they lie outside of the roots.
+
+    The pattern was checked, so only a link can lead there: the file itself, or a folder on the way to it. A file
+    that has other names may be one of somebody else's. Of all others this asks the file system one thing.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._folders: dict[str, bool] = {}
+
+    def leads_out(self, url: str) -> bool:
+        if not storage.is_local(url):
+            return not self._paths.inside(url)
+        folder = os.path.dirname(url)
+        if folder not in self._folders:
+            self._folders[folder] = self._paths.inside(folder)
+        if not self._folders[folder]:
+            return True
+        try:
+            status = os.lstat(url)
+        except FileNotFoundError:
+            return False
+        return (stat.S_ISLNK(status.st_mode) or status.st_nlink > 1) and not self._paths.inside(url)
 
 
 def blocks(uri: str, name: str, file: storage.Input, paths: Paths, field: str) -> Iterator[bytes]:

@@ -44,6 +44,14 @@ def wrong(world: World, **fields: object) -> dict[str, str]:
     return {violation.field: violation.description for violation in raised.value.violations}
 
 
+def fill(folder: str, count: int) -> None:
+    """Empty files."""
+    os.makedirs(folder)
+    for number in range(count):
+        with open(os.path.join(folder, f"{number}.txt"), "wb"):
+            pass
+
+
 class TestRight:
     def test_a_job_with_a_folder_is_pinned_to_it(self, shared: World):
         assert check(shared).pinned["uri"] == shared.place("census_v1")
@@ -91,6 +99,23 @@ class TestPaths:
         os.symlink(os.path.join(shared.folder, "secret"), shared.place("linked", "a.txt"))
         found = wrong(shared, inputPaths=[shared.place("linked", "*")])
         assert "is a link that leads out" in found["prediction_input.input_paths[0]"]
+
+    @pytest.mark.parametrize("kind", ["file", "folder"])
+    def test_a_link_among_thousands_is_found_wherever_it_stands(self, tmp_path, shared: World, kind):
+        folder = shared.place(f"thousands_{kind}")
+        fill(os.path.join(folder, "a"), 1500)
+        outside = tmp_path / "outside"
+        support.write(outside / "z.txt", b"x")
+        os.symlink(outside / "z.txt" if kind == "file" else outside, os.path.join(folder, "z"))
+        pattern = f"{folder}/**" if kind == "file" else f"{folder}/*/*"
+        found = wrong(shared, inputPaths=[pattern])
+        assert "is a link that leads out" in found["prediction_input.input_paths[0]"]
+
+    def test_a_link_that_stays_below_the_roots_is_fine(self, shared: World):
+        support.write(shared.place("targets", "a.txt"), "1\n")
+        os.makedirs(shared.place("to_targets"))
+        os.symlink(shared.place("targets", "a.txt"), shared.place("to_targets", "b.txt"))
+        check(shared, inputPaths=[shared.place("to_targets", "*")])
 
     def test_the_services_own_copies_cannot_be_named(self, shared: World):
         assert set(wrong(shared, uri=shared.uri_of())) == {"prediction_input.uri"}
@@ -161,13 +186,10 @@ class TestInputs:
         support.write(shared.place("several", "a.txt"), "1\n")
         check(shared, inputPaths=[shared.place("several")])
 
-    def test_a_pattern_of_a_million_files_is_not_read_to_its_end(self, shared: World):
+    def test_of_thousands_of_files_the_bytes_are_not_counted(self, shared: World):
         folder = shared.place("many")
-        os.makedirs(folder)
-        for number in range(3000):
-            with open(os.path.join(folder, f"{number}.txt"), "wb"):
-                pass
-        # As many as are looked at and some more: what is reserved is what the job allows.
+        fill(folder, 3000)
+        # More than are counted: what is reserved is what the job allows.
         assert check(shared, inputPaths=[f"{folder}/*"], maxWorkerCount=7).workers == 7
 
 
