@@ -154,15 +154,15 @@ def _creates(name: str, store: Store, what: str) -> Row:
 
 def _pages(name: str, store: Store, jobs: int) -> list[Row]:
     newest = store.jobs(PROJECT, size=1)[0][0].sequence
+
+    def page(size: int, before: int | None) -> Callable[[], object]:
+        return lambda: store.jobs(PROJECT, size=size, before=before)
+
+    middle = newest - jobs // 2
     return [
-        _timed(f"{name}: newest page of {size}", lambda size=size: store.jobs(PROJECT, size=size), PAGE_SECONDS)
-        for size in (20, 100)
-    ] + [
-        _timed(
-            f"{name}: page of 100 in the middle",
-            lambda: store.jobs(PROJECT, size=100, before=newest - jobs // 2),
-            PAGE_SECONDS,
-        )
+        _timed(f"{name}: newest page of 20", page(20, None), PAGE_SECONDS),
+        _timed(f"{name}: newest page of 100", page(100, None), PAGE_SECONDS),
+        _timed(f"{name}: page of 100 in the middle", page(100, middle), PAGE_SECONDS),
     ]
 
 

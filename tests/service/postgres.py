@@ -53,7 +53,7 @@ class Postgres:
         self._made += 1
         name = f"d{self._made}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[arg-type]
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
     def start(self) -> None:
@@ -122,7 +122,7 @@ def _user() -> str | None:
 def _popen(command: Sequence[str], output: object) -> subprocess.Popen[bytes]:
     program, *arguments = command
     user = _user()
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [os.path.join(_programs(), program), *arguments],
         stdout=output or subprocess.DEVNULL,  # type: ignore[call-overload]
         stderr=output,
@@ -133,3 +133,4 @@ def _popen(command: Sequence[str], output: object) -> subprocess.Popen[bytes]:
         extra_groups=[] if user else None,
         start_new_session=True,
     )
+    return process

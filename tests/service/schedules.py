@@ -131,12 +131,16 @@ class Schedule:
             # What was in flight when the process died.
             self.happen(Lose(roll.randint(0, self.standing.generation + 1), "its process died"), "nobody")
         else:
-            events = (
-                [Renew(mine, self.now + LEASE)] * 5
-                + [Begin(mine)] * 5
-                + [Advance(mine)] * 2
-                + [Succeed(mine), Fail(mine, "No input."), Stop(mine), Release(mine), Lose(mine, "it was killed")]
-            )
+            events: list[Event] = [
+                *[Renew(mine, self.now + LEASE)] * 5,
+                *[Begin(mine)] * 5,
+                *[Advance(mine)] * 2,
+                Succeed(mine),
+                Fail(mine, "No input."),
+                Stop(mine),
+                Release(mine),
+                Lose(mine, "it was killed"),
+            ]
             self.happen(roll.choice(events), worker)
 
     def finish(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -66,7 +67,7 @@ def test_what_comes_during_a_commit_is_committed_together_after_it():
     first = threading.Thread(target=group, args=(0,))
     first.start()
     assert commit.inside.wait(60)
-    release = threading.Thread(target=lambda: (wait_for(group, 5), commit.go_on.set()))
+    release = threading.Thread(target=go_on_with, args=(commit, group, 5))
     release.start()
     assert together(group, [11, 12, 13, 14, 15]) == {item: item * 10 for item in range(11, 16)}
     first.join(60)
@@ -74,9 +75,11 @@ def test_what_comes_during_a_commit_is_committed_together_after_it():
     assert [sorted(items) for items in commit.groups] == [[0], [11, 12, 13, 14, 15]]
 
 
-def wait_for(group: GroupCommit[int, int], items: int) -> None:
+def go_on_with(commit: Committing, group: GroupCommit[int, int], items: int) -> None:
+    """Let a commit that is held go on when so many wait for the next one."""
     while len(group._coming) < items:
-        threading.Event().wait(0.001)
+        time.sleep(0.001)
+    commit.go_on.set()
 
 
 def test_everybody_gets_the_answer_to_what_they_brought():
@@ -97,7 +100,7 @@ def test_an_item_that_breaks_its_transaction_does_not_break_others():
     first = threading.Thread(target=group, args=(0,))
     first.start()
     assert commit.inside.wait(60)
-    release = threading.Thread(target=lambda: (wait_for(group, 3), commit.go_on.set()))
+    release = threading.Thread(target=go_on_with, args=(commit, group, 3))
     release.start()
     answers = together(group, [1, -1, 2])
     first.join(60)
@@ -142,7 +145,7 @@ def test_a_group_is_bounded():
     first.start()
     assert commit.inside.wait(60)
     items = [item for item in range(1, 2 * MOST) if item % 7 != 3]
-    release = threading.Thread(target=lambda: (wait_for(group, len(items)), commit.go_on.set()))
+    release = threading.Thread(target=go_on_with, args=(commit, group, len(items)))
     release.start()
     together(group, items)
     first.join(60)

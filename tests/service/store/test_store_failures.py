@@ -151,7 +151,7 @@ def test_a_server_that_is_restarted_is_waited_for(server, opened):
     store = opened(server.new_database())
     running(store, "j")
     server.stop()
-    restart = threading.Thread(target=lambda: (time.sleep(0.5), server.start()))
+    restart = threading.Timer(0.5, server.start)
     restart.start()
     assert store.tell("p", "j", Succeed(1)).standing.state.value == "SUCCEEDED"
     restart.join()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from service.store_support import LEASE, START, new_job, running
 
@@ -9,7 +11,7 @@ from batchpredict.service.queue import LeaseLost
 from batchpredict.service.store import LogLine, logs
 
 
-def line(text: str, severity: str = "INFO", task: str = "service") -> tuple:
+def line(text: str, severity: str = "INFO", task: str = "service") -> tuple[datetime, str, str, str]:
     return START, severity, task, text
 
 

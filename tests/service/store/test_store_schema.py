@@ -82,7 +82,7 @@ def shape(url: str) -> dict[str, Any]:
     database = Database(url)
     with database.engine.connect() as connection:
         inspector = inspect(connection)
-        found = {
+        found: dict[str, Any] = {
             table: {
                 "columns": [
                     {**column, "type": str(column["type"]), "collation": getattr(column["type"], "collation", None)}
@@ -97,7 +97,7 @@ def shape(url: str) -> dict[str, Any]:
         }
     database.close()
     # What the dialect parsed anew each time: conditions of partial indices.
-    return {table: json.loads(json.dumps(parts, default=str)) for table, parts in found.items()}
+    return dict(json.loads(json.dumps(found, default=str)))
 
 
 def test_an_empty_database_gets_the_schema_and_an_open_one_keeps_what_is_in_it(database, opened):
