@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ _LONGEST_WAIT = 0.5
 # SQLSTATEs after which the same transaction may succeed: serialization_failure, deadlock_detected,
 # lock_not_available, and those of a server that shuts down, starts or has no connection free.
 _PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"})
+# The first that gives back rows that were inserted (RETURNING).
+_OLDEST_SQLITE = (3, 35, 0)
 # Primary result codes of SQLite.
 _SQLITE_BUSY = 5
 _SQLITE_LOCKED = 6
@@ -153,7 +156,7 @@ def parse(url: str) -> URL:
       StoreFailed: it is neither SQLite in a file nor PostgreSQL.
     """
     if "://" not in url:
-        return URL.create("sqlite", database=url)
+        return _sqlite(URL.create("sqlite", database=url))
     # Which other tools take and SQLAlchemy does not.
     if url.startswith("postgres://"):
         url = "postgresql" + url.removeprefix("postgres")
@@ -165,11 +168,20 @@ def parse(url: str) -> URL:
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        return parsed.set(drivername="sqlite")
+        return _sqlite(parsed.set(drivername="sqlite"))
     raise StoreFailed(
         f"The database {parsed.render_as_string(hide_password=True)} is neither a SQLite file (sqlite:///PATH) "
         "nor PostgreSQL (postgresql://HOST/NAME)."
     )
+
+
+def _sqlite(url: URL) -> URL:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreFailed(
+            f"This Python comes with SQLite {sqlite3.sqlite_version}, and "
+            f"{'.'.join(map(str, _OLDEST_SQLITE))} is needed; PostgreSQL (postgresql://HOST/NAME) works too."
+        )
+    return url
 
 
 def _engine(url: URL) -> Engine:

@@ -214,6 +214,18 @@ def test_what_cannot_be_a_database_is_named(url, words):
         open_store(url)
 
 
+def test_an_sqlite_that_is_too_old_is_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreFailed, match=r"3\.35\.0 is needed"):
+        open_store(f"{tmp_path}/jobs.db")
+
+
+def test_a_path_may_have_any_characters(tmp_path, opened):
+    path = f"{tmp_path}/a b?c#d%41é/jobs.db"
+    opened(path).create_job(new_job("j"))
+    assert os.path.exists(path)
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("To do: " * 200)
