@@ -106,11 +106,11 @@ class Operations:
         return asked.page(operations, following)
 
     def get(self, call: Call) -> Answer:
-        self._guard.project(call)
+        self._guard.operation(call)
         return Answer(self._registry.operation(call.project, call.names["operation"]))
 
     def cancel(self, call: Call) -> Answer:
-        self._guard.project(call)
+        self._guard.operation(call)
         fields_of(call.body, ("name",))
         self._registry.cancel_operation(call.project, call.names["operation"])
         return Answer({})

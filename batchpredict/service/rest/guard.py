@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from batchpredict.service.access.interface import Access
 from batchpredict.service.rest.calls import Call
-from batchpredict.service.store.interface import Store, StoredJob, StoredModel
+from batchpredict.service.store.interface import Missing, Store, StoredJob, StoredModel
+
+# Whoever may do this with a model may do that with its operations.
+_ON_MODEL = {"ml.operations.get": "ml.versions.get", "ml.operations.cancel": "ml.versions.create"}
 
 
 class Guard:
@@ -19,6 +24,23 @@ class Guard:
 
     def project(self, call: Call) -> None:
         self._access.require(call.caller, call.method.permission, f"projects/{call.project}")
+
+    def operation(self, call: Call) -> None:
+        """The operation of the call: by the project, or by the model that it is about.
+
+        Whoever owns a model may have no role in its project, and has to see what became of a version.
+        """
+        project = f"projects/{call.project}"
+        if self._access.may(call.caller, call.method.permission, project):
+            return
+        with contextlib.suppress(Missing):
+            operation = self._store.operation(call.project, call.names["operation"])
+            name = str(operation.document.get("metadata", {}).get("modelName", ""))
+            model = self._store.model(call.project, name.rpartition("/")[2])
+            permission = _ON_MODEL[call.method.permission]
+            if self._access.may(call.caller, permission, name, owner=model.creator):
+                return
+        self._access.require(call.caller, call.method.permission, project)
 
     def job(self, call: Call) -> StoredJob:
         job = self._store.job(call.project, call.names["job"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from service import rest_support
-from service.rest_support import JOBS, PROJECT, World, error_of, violations
+from service.rest_support import JOBS, PROJECT, World, error_of, eventually, violations
 
 from batchpredict.service.access import sha256_of
 from batchpredict.service.rest.methods import METHODS, Method
@@ -94,6 +94,24 @@ def test_who_creates_a_job_owns_it(world):
         # Bob, who may only look at others, owns this one too.
         assert bob.post(f"{JOBS}/cals:cancel").json() == {}
         assert cal.get(f"{JOBS}/cals").json()["errorMessage"] == "The job was cancelled by user:bob@x.org."
+
+
+def test_who_owns_a_model_sees_what_becomes_of_its_versions_without_a_role_in_the_project(world):
+    with world.client(ANN) as ann, world.client(EVE) as eve:
+        assert ann.post(f"/v1/projects/{PROJECT}/models", json={"name": "lent"}).status_code == 200
+        model = f"/v1/projects/{PROJECT}/models/lent"
+        version = {"name": "v1", "deploymentUri": world.model}
+        operation = ann.post(f"{model}/versions", json=version).json()["name"]
+        # Nobody in particular is told nothing, whether it is there or not.
+        for name in (operation, f"{operation}0"):
+            assert error_of(eve.get(f"/v1/{name}"))["code"] == 403
+            assert error_of(eve.post(f"/v1/{name}:cancel"))["code"] == 403
+        policy = {"bindings": [{"role": "roles/ml.modelOwner", "members": ["user:eve@x.org"]}]}
+        assert ann.post(f"{model}:setIamPolicy", json={"policy": policy}).status_code == 200
+        done = eventually(lambda: (one := eve.get(f"/v1/{operation}").json()).get("done") and one)
+        assert done["response"]["name"] == f"{model}/versions/v1".removeprefix("/v1/")
+        assert eve.post(f"/v1/{operation}:cancel").json() == {}
+        assert error_of(eve.get(f"/v1/projects/{PROJECT}/operations"))["code"] == 403
 
 
 def test_permissions_are_tested_and_those_on_nothing_are_none(world):
