@@ -261,10 +261,10 @@ def _check_jobs(
     cancelled = {call.job for call in history.calls if call.what == "cancel" and call.status == 200}
     for call in history.calls:
         assert call.status in (0, 200, 400, 409, 503), call
-    for job in created:
-        answers = [call.status for call in history.calls if call.what == "create" and call.job == job]
-        assert answers.count(200) <= 1, f"{job} was created twice: {answers}"
-        assert 409 not in answers or 0 in answers, f"{job} was there before it was created: {answers}"
+    for job_id in created:
+        answers = [call.status for call in history.calls if call.what == "create" and call.job == job_id]
+        assert answers.count(200) <= 1, f"{job_id} was created twice: {answers}"
+        assert 409 not in answers or 0 in answers, f"{job_id} was there before it was created: {answers}"
     there = {job.job_id for job in all_jobs(store)}
     assert created == there, f"lost or out of nothing: {created ^ there}"
     figures: dict[str, Any] = {"jobs": len(created), "cancelled": len(cancelled), "kills": len(history.kills)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import Counter
 
@@ -34,7 +35,7 @@ def play(folder: str, database: str, jobs: int, clients: int, seconds: float) ->
         for name in names:
             service.start(name)
             if name.startswith("api"):
-                support.wait_until(lambda name=name: _answers(service.port_of(name)), 60, name)
+                support.wait_until(functools.partial(_answers, service.port_of(name)), 60, name)
         watcher = Watcher(service, history)
         threads = [threading.Thread(target=create, args=(number,)) for number in range(clients)]
         for thread in threads:

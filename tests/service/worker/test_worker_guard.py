@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -106,7 +107,7 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(tmp_path) -> Iterator:
+def guarded(tmp_path) -> Iterator[Callable[..., Guarded]]:
     made: list[Guarded] = []
 
     def make(program: str, **charge) -> Guarded:
@@ -255,7 +256,7 @@ print(json.dumps({
 """
 
 
-def shown(one: Guarded) -> dict:
+def shown(one: Guarded) -> Any:
     assert one.how() == "it ended with status 0", os.read(one.stdout, 4096)
     return json.loads(os.read(one.stdout, 4096))
 

@@ -67,6 +67,7 @@ def test_a_job_is_run_and_told_of(store, tmp_path, out):
     assert support.counts(dict(job.output)) == (support.ROWS, 0)
     assert job.output == support.outcome(out).to_wire()
     assert job.standing.start_time is not None
+    assert job.standing.end_time is not None
     assert job.created <= job.standing.start_time <= job.standing.end_time
     lines = texts(store, "j")
     assert lines[:3] == [
@@ -121,7 +122,7 @@ class TestAJobUnderWay:
             yield worker.worker
 
     @pytest.fixture
-    def running(self, worker, store, long_input, out) -> str:
+    def running(self, worker: str, store, long_input, out) -> str:
         """A job that has committed something and has more to do."""
         store.create_job(long_job("j", long_input, out))
         eventually(lambda: committed(store, "j") > 0, 120)

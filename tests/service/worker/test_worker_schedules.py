@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -116,7 +117,8 @@ class World:
     def answer_claims(self, heard: bool, taken: int) -> None:
         if not self.claims:
             return
-        asked, claimed = self.now, []
+        asked = self.now
+        claimed: list[StoredJob] = []
         room = min(taken, RULES.jobs - len(self.state.holds))
         for name in JOBS:
             until = self.time() + timedelta(seconds=RULES.lease)
@@ -212,7 +214,7 @@ HAPPENINGS = st.one_of(
 )
 
 
-def lived(happenings: list[tuple], *, shutdown: bool) -> World:
+def lived(happenings: list[tuple[Any, ...]], *, shutdown: bool) -> World:
     world = World()
     world.tick(0.0)
     for name, *arguments in happenings:
