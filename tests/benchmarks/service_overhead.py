@@ -30,6 +30,7 @@ def main(jobs: int) -> None:
         try:
             for name in ("api", "worker"):
                 service.start(name)
+            support.wait_until(lambda: _answers(service), 120, "the API")
             here, there = [], []
             for number in range(jobs):
                 time.sleep(_IDLE_SECONDS)
@@ -40,6 +41,13 @@ def main(jobs: int) -> None:
         finally:
             service.end()
     print(json.dumps({"service": _figures(there), "command": _figures(here), "cores": os.cpu_count()}, indent=1))
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{service.port}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _by_service(service: Service, source: str, output: str, job_id: str) -> float:

@@ -185,9 +185,19 @@ class World:
         if standing.lease is not None:
             self.apply(name, lifecycle.Lose(standing.lease.generation, "of a test"))
 
+    def all_over(self) -> bool:
+        ended = all(standing.state in TERMINAL for standing in self.jobs.values())
+        return ended and not self.state.holds and not self.tells
+
     def settle(self) -> None:
         """Everything goes well from here on."""
         for _ in range(400):
+            if self.halted:
+                # A lease that it never heard of ends by itself.
+                self.tick(2 * RULES.lease)
+                return
+            if not self.state.leaving and self.all_over():
+                return
             self.answer_claims(True, 3)
             self.answer_renewal(True)
             self.hear_tell()
