@@ -10,10 +10,12 @@ delete. So nothing that a power cut leaves is forgotten.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -90,11 +92,22 @@ class Copies:
 
     def delete(self, folder: str) -> None:
         """Delete a copy; what is not there is fine. Raises OSError."""
-        storage.delete(folder, recursive=True)
+        if storage.is_local(folder):
+            # Under its own name: what an interruption leaves of it is found again by that.
+            _remove(storage.local_path(folder))
+        else:
+            storage.delete(folder, recursive=True)
         storage.delete(self._entry(storage.name_of(folder)))
 
     def _entry(self, name: str) -> str:
         return storage.join(self._index, f"{name}.json")
+
+
+def _remove(path: str) -> None:
+    while os.path.isdir(path):
+        # Another process may delete it as well.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def copy_model(

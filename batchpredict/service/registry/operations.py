@@ -7,6 +7,7 @@ service after its restart, when the lease has ended.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Hold:
 
     def __init__(self, operation: Operation, stopping: threading.Event) -> None:
         self.operation = operation
+        self._holder = operation.worker
         self._stopping = stopping
         self._lost = threading.Event()
         self._cancelled = threading.Event()
@@ -48,10 +50,14 @@ class Hold:
         if self._cancelled.is_set():
             raise CancelRequested("The operation was cancelled.")
 
-    def renew(self, store: ModelStore, worker: str, lease: timedelta) -> None:
+    def give_back(self, store: ModelStore) -> None:
+        """Leave it to whoever asks next, if it is still held."""
+        store.hold_operation(self.operation.project, self.operation.operation, self._holder, timedelta())
+
+    def renew(self, store: ModelStore, lease: timedelta) -> None:
         """Hold it on, and learn whether it was cancelled."""
         project, operation = self.operation.project, self.operation.operation
-        if not store.hold_operation(project, operation, worker, lease):
+        if not store.hold_operation(project, operation, self._holder, lease):
             self._lost.set()
         elif is_cancelled(store.operation(project, operation)):
             self._cancelled.set()
@@ -79,7 +85,7 @@ class OperationThreads:
         perform: Perform,
         worker: str,
         *,
-        lease: timedelta = timedelta(seconds=15),
+        lease: timedelta = timedelta(seconds=30),
         threads: int = 2,
         idle: float = 1.0,
     ) -> None:
@@ -91,6 +97,7 @@ class OperationThreads:
         self._stopping = threading.Event()
         self._woken = threading.Condition()
         self._wakes = 0
+        self._takes = itertools.count(1)
         self._held: set[Hold] = set()
         self._lock = threading.Lock()
         self._threads = [
@@ -120,7 +127,9 @@ class OperationThreads:
         while not self._stopping.is_set():
             seen = self._wakes
             try:
-                due = self._store.due_operations(self._worker, self._lease, 1)
+                # A holder's name is used once: what a thread has lost to another one of this process is lost.
+                holder = f"{self._worker}-{next(self._takes)}"
+                due = self._store.due_operations(holder, self._lease, 1)
             except StoreFailed as error:
                 _log.warning("operations cannot be looked for: %s", error)
                 due = []
@@ -143,7 +152,7 @@ class OperationThreads:
             self._perform(hold)
         except Abandoned:
             with contextlib.suppress(BatchPredictError):
-                self._store.hold_operation(operation.project, operation.operation, self._worker, timedelta())
+                hold.give_back(self._store)
         except Exception:
             # The lease ends, and then it is tried again; `Perform` counts how often.
             _log.exception("the operation %s failed", operation.operation)
@@ -157,7 +166,7 @@ class OperationThreads:
                 held = list(self._held)
             for hold in held:
                 try:
-                    hold.renew(self._store, self._worker, self._lease)
+                    hold.renew(self._store, self._lease)
                 except StoreFailed as error:
                     _log.warning("the operation %s cannot be held: %s", hold.operation.operation, error)
                 except Exception:

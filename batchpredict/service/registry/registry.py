@@ -53,7 +53,7 @@ class Registry(ModelMethods, VersionMethods):
         user: str = "",
         memory: int | None = None,
         inspecting: Inspect | None = None,
-        lease: timedelta = timedelta(seconds=15),
+        lease: timedelta = timedelta(seconds=30),
         worker: str = "",
     ) -> None:
         self._store = store

@@ -96,6 +96,29 @@ def test_one_that_became_anothers_is_ended_by_that_one_only(tmp_path):
             assert other.registry.version(PROJECT, "census", "v1")["state"] == "READY"
 
 
+def test_one_that_another_thread_of_the_process_has_taken_is_not_given_back_under_it(tmp_path):
+    begun = [Stall(), Stall()]
+    attempts = iter(begun)
+
+    def inspecting(uri: str, go_on: Callable[[], None]) -> dict[str, Any]:
+        # The first one is not told that it has lost the operation, as if its process had been asleep.
+        return next(attempts)(uri, lambda: None)
+
+    with world(tmp_path, inspecting=inspecting, lease=timedelta(hours=1)) as here:
+        here.create_model()
+        operation = here.create_version(here.model_folder())
+        assert begun[0].begun.wait(60)
+        here.store.hold_operation(PROJECT, id_of(operation), holder(here, operation), timedelta())
+        assert begun[1].begun.wait(60)
+        second = holder(here, operation)
+        begun[0].let_go.set()
+        support.wait_until(lambda: len(here.copies()) == 1, what="the end of the first attempt")
+        assert holder(here, operation) == second
+        begun[1].let_go.set()
+        assert "error" not in here.ended(operation)
+        assert here.store.version(PROJECT, "census", "v1").details["attempt"] == 2
+
+
 def test_others_are_done_while_one_takes_its_time(tmp_path):
     stall = Stall()
 

@@ -188,13 +188,18 @@ class TestIndex:
         folder = copies.begin(OWNER)
         copy_model(model, folder, paths, FIELD, go_on)
 
-        def interrupted(url: str, *, recursive: bool = False) -> None:
+        def interrupted(*arguments: object, **options: object) -> None:
             raise OSError("the power went")
 
-        monkeypatch.setattr(storage, "delete", interrupted)
-        with pytest.raises(OSError, match="the power went"):
-            copies.delete(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "delete", interrupted)
+            patch.setattr(os, "rmdir", interrupted)
+            with pytest.raises(OSError, match="the power went"):
+                copies.delete(folder)
         assert list(copies.all()) == [(folder, OWNER)]
+        copies.delete(folder)
+        assert list(copies.all()) == []
+        assert [name for name in storage.tree(storage.parent(folder)) if name] == []
 
     def test_what_is_no_entry_is_left_out(self, tmp_path):
         copies = Copies(str(tmp_path))
