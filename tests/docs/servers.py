@@ -45,7 +45,7 @@ def serving(server: str, request: pytest.FixtureRequest, folder: str) -> Iterato
         yield {**_EVERYWHERE, **_FOUND[server](request, folder)}
         return
     if server == SERVICE:
-        yield from _service(request)
+        yield from _service(request, folder)
         return
     assert server == "dataflow"
     pytest.importorskip("google.cloud.dataflow_v1beta3", reason="pip install 'batchpredict[dataflow]'")
@@ -59,11 +59,13 @@ def serving(server: str, request: pytest.FixtureRequest, folder: str) -> Iterato
         service.close()
 
 
-def _service(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """`batchpredict serve` in the reader's folder, whose testdata is a link to that of the checkout."""
-    with served.serving(
-        request.getfixturevalue("reader").folder, "--root=.", f"--root={support.TESTDATA}"
-    ) as there:
+def _service(request: pytest.FixtureRequest, folder: str) -> Iterator[dict[str, str]]:
+    """`batchpredict serve` in the reader's folder, whose testdata is a link to that of the checkout.
+
+    Each page has a service that knows nothing yet.
+    """
+    roots = ("--root=.", f"--root={support.TESTDATA}")
+    with served.serving(request.getfixturevalue("reader").folder, *roots, f"--data={folder}") as there:
         where = f"BATCHPREDICT_ENDPOINT={there.endpoint} batchpredict"
         clients = ("jobs", "models", "versions", "operations", "projects")
         yield {
