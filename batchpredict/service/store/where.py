@@ -63,18 +63,22 @@ def page_of(
     """
     parts = () if where is None else where.parts if isinstance(where, And) else (where,)
     driving = _driving(connection, project, parts)
+    order: ColumnElement[Any] = jobs.c.sequence
     if driving is None:
         sequence: ColumnElement[Any] = jobs.c.sequence
         found = select(sequence).where(jobs.c.project == project)
+        if _few_ids(connection, project, parts):
+            # An order that no index has leads to the index of ids, and the few are sorted.
+            order = sequence + 0
     else:
-        sequence = job_labels.c.sequence
+        sequence = order = job_labels.c.sequence
         found = select(sequence).where(_of(project), _label(driving))
         parts = tuple(part for part in parts if part is not driving)
         if parts:
             found = found.join(jobs, jobs.c.sequence == sequence)
     if before is not None:
         found = found.where(sequence < before)
-    page = found.where(*map(condition, parts)).order_by(sequence.desc()).limit(size).subquery()
+    page = found.where(*map(condition, parts)).order_by(order.desc()).limit(size).subquery()
     return select_jobs().join(page, page.c.sequence == jobs.c.sequence).order_by(jobs.c.sequence.desc())
 
 
@@ -91,6 +95,16 @@ def _driving(connection: Connection, project: str, parts: Iterable[Filter]) -> C
             if count < FEW or prefix_of(part) is None:
                 counts[part] = count
     return min(counts, key=lambda part: counts[part], default=None)
+
+
+def _few_ids(connection: Connection, project: str, parts: Iterable[Filter]) -> bool:
+    """Whether all have to match a beginning of their ids that few have."""
+    for part in parts:
+        if isinstance(part, Comparison) and part.field == "job_id" and part.operator == ":":
+            same = and_(jobs.c.project == project, _text(jobs.c.job_id, part))
+            some = select(jobs.c.job_id).where(same).limit(FEW).subquery()
+            return connection.execute(select(func.count()).select_from(some)).scalar_one() < FEW
+    return False
 
 
 def condition(where: Filter) -> ColumnElement[bool]:
