@@ -117,9 +117,7 @@ def sign_in(page: Page) -> None:
 def submit(page: Page, service: Service, job_id: str, model: str, inputs: str, **more: str) -> None:
     """Fill the form in by keyboard alone, and send it."""
     follow(page, "New job")
-    further = (
-        [("Further fields", ""), ("Signature", more["signature"]), ("Batch size", more["batch"])] if more else []
-    )
+    further = [("Further fields", ""), *more.items()] if more else []
     for name, text in [
         ("Job id", job_id),
         ("Name or folder", f"{service.root}/{model}"),
