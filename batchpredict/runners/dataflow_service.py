@@ -92,7 +92,7 @@ class Service:
 
         named: dict[str, Any] = {}
         if self._anonymous:
-            named["credentials"] = google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
+            named["credentials"] = google.auth.credentials.AnonymousCredentials()
         if self._endpoint:
             # As Beam's client has it: what is on this machine speaks REST.
             if "localhost" in self._endpoint:

@@ -1,4 +1,4 @@
-"""The jobs service: `projects.jobs` over HTTP, a queue, workers, a registry of models, access control and a console.
+"""The jobs service: `projects.jobs` over HTTP, a queue, workers, models, access control and a console.
 
 What a command needs of it, imported when it is asked for: the rest is the service's own.
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import support
-import yaml  # type: ignore[import-untyped]
+import yaml
 from markdown_it.token import Token
 from pages import DOCS, read, tokens
 

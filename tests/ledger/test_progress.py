@@ -42,11 +42,15 @@ def test_what_earlier_runs_had_committed_is_told_apart(staging: Staging) -> None
     commit(staging, 3)
     feed = ManifestFeed(staging, PLAN, Clock(0.0))
     first = feed.poll(Tally(2, 0, 20), 4)
-    places = {"output_path": staging.output_path, "staging": staging.root}
-    assert first == Snapshot(Tally(11, 1, 120), Tally(9, 1, 100), 500, 1, 5, 4, **places)
+
+    def snapshot(tally: Tally, resumed: Tally, done: int, workers: int) -> Snapshot:
+        places = staging.output_path, staging.root
+        return Snapshot(tally, resumed, 500, done, 5, workers, output_path=places[0], staging=places[1])
+
+    assert first == snapshot(Tally(11, 1, 120), Tally(9, 1, 100), 1, 4)
     commit(staging, 0)
     commit(staging, 4)
-    assert feed.poll() == Snapshot(Tally(27, 3, 300), Tally(9, 1, 100), 500, 3, 5, 0, **places)
+    assert feed.poll() == snapshot(Tally(27, 3, 300), Tally(9, 1, 100), 3, 0)
     assert committed_tally(staging, PLAN) == Tally(27, 3, 300)
 
 
