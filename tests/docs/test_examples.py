@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pages import HERE, Run, blocks, pages
+from pages import HERE, README, Run, blocks, pages
 from reader import Reader
 from servers import SERVERS, serving
 
@@ -15,7 +15,9 @@ def _sessions() -> list[object]:
         needed = {block.server for block in blocks(page) if isinstance(block, Run)}
         for server in (HERE, *SERVERS):
             if server in needed:
-                marks = [] if server == HERE else [getattr(pytest.mark, server)]
+                marks = [getattr(pytest.mark, server)] if server != HERE else []
+                if not marks and page != README:
+                    marks.append(pytest.mark.long)
                 # Several whole jobs, on a cluster that shares the machine with them.
                 marks.append(pytest.mark.timeout(900))
                 found.append(pytest.param(page, server, marks=marks, id=f"{page}-{server}"))
