@@ -9,8 +9,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from batchpredict.errors import BatchPredictError
-from batchpredict.launch import FAILED, SUCCEEDED, WRONG_CALL, silence_logs
+from batchpredict.errors import BatchPredictError, WrongFlag
+from batchpredict.launch import FAILED, SUCCEEDED, WRONG_CALL, silence_logs, status_of
 
 
 def clean(options: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def clean(options: argparse.Namespace) -> int:
         cached = _clean_cache(options) if options.cache else None
     except (BatchPredictError, OSError) as error:
         print(f"batchpredict clean: {str(error).removeprefix('outputPath: ')}", file=sys.stderr)
-        return FAILED
+        return status_of(error) if isinstance(error, BatchPredictError) else FAILED
     if options.format == "json":
         of_cache = {} if cached is None else {"cache": cached}
         print(json.dumps({"dryRun": options.dry_run, "removed": found, **of_cache}, indent=2))
@@ -47,6 +47,8 @@ def _clean_output(options: argparse.Namespace) -> list[dict[str, Any]]:
     from batchpredict import storage
     from batchpredict.ledger import find_leftovers, remove
 
+    if not storage.is_directory(options.output):
+        raise WrongFlag(f"there is no folder '{options.output}'")
     found = []
     for one in find_leftovers(options.output, time.time() - options.older_than):
         if not options.dry_run:

@@ -45,6 +45,9 @@ class Decoder:
       signature: what the model takes.
       rule: which fields go past the model.
       text: the records are lines of text, which must be UTF-8; otherwise they are TFRecords.
+
+    Raises:
+      InvalidJob: the rule keeps an input from the model, so that no record could be scored.
     """
 
     def __init__(self, signature: Signature, rule: FieldRule, *, text: bool) -> None:
@@ -56,6 +59,9 @@ class Decoder:
 
     def _choose(self) -> Callable[[list[bytes]], Decoded]:
         inputs = self._signature.inputs
+        if self._signature.single_string_input is None or self._text:
+            # A tf.Example is one input whatever fields it has.
+            self._rule.check([spec.alias for spec in inputs])
         if self._signature.single_string_input is None:
             if len(inputs) == 1 and BulkParser.takes(inputs[0]):
                 self._bulk = BulkParser(inputs[0])

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from batchpredict.errors import INVALID_INPUTS, RecordRefused
+from batchpredict.errors import INVALID_INPUTS, InvalidJob, RecordRefused, Violation
 from batchpredict.models import json_text
 
 Carried: TypeAlias = dict[str, bytes]
@@ -39,6 +39,20 @@ class FieldRule:
         if name == self.key or name in self.excluded:
             return False
         return not self.included or name in self.included
+
+    def check(self, aliases: Sequence[str]) -> None:
+        """Raises InvalidJob if an input of the model, known by its alias, never goes in."""
+        kept = next((alias for alias in aliases if not self.goes_in(alias)), None)
+        if kept is None:
+            return
+        if kept == self.key:
+            name, why = "key_field", "it cannot be the key, which the model does not get."
+        elif kept in self.excluded:
+            name, why = "excluded_fields", "it cannot be excluded."
+        else:
+            name, why = "included_fields", "it must be among them."
+        text = f'"{kept}" is an input of the model: {why}'
+        raise InvalidJob([Violation(f"prediction_input.instance_config.{name}", text)])
 
     def carried(self, names: Iterable[str]) -> list[str]:
         """Those of an instance's fields that are carried past the model, the key first, else in their order.

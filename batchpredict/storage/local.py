@@ -264,10 +264,19 @@ def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable
         if not is_folder:
             if takes(path):
                 yield f"{top}/{path}"
-        elif enters(path):
+        elif enters(path) and not _leads_up(top, path):
             inner.append(path)
     for path in inner:
         yield from _below(top, path, enters, takes)
+
+
+def _leads_up(top: str, path: str) -> bool:
+    """Whether a folder is a link to one on the way to it, whose files would be found again and again."""
+    if not os.path.islink(f"{top}/{path}"):
+        return False
+    target = os.path.realpath(f"{top}/{path}")
+    parts = path.split("/")
+    return any(os.path.realpath("/".join([top, *parts[:count]]) or "/") == target for count in range(len(parts)))
 
 
 def _make_folders(folder: str) -> list[str]:

@@ -251,6 +251,7 @@ def test_workers_end_with_a_driver_that_was_killed(slow_source, out):
         wait_until(lambda: not alive(workers), 2, "the end of the workers")
 
 
+@pytest.mark.long
 def test_kill_9_at_random_moments_changes_no_byte(slow_source, undisturbed, out):
     """20 and more kills of workers and drivers, spread over the job by how far it is; then a last run."""
     rng = random.Random(20)

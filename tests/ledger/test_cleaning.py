@@ -242,8 +242,8 @@ class TestCommand:
     def test_wants_something_to_clean(self, capsys: Any) -> None:
         assert self.run(capsys) == (2, "batchpredict clean: give an output folder, or --cache, or both\n")
 
-    def test_that_cannot_read_says_so(self, tmp_path: Any, capsys: Any) -> None:
+    @pytest.mark.parametrize("name", ["nowhere", "file"])
+    def test_that_has_no_folder_says_so(self, name: str, tmp_path: Any, capsys: Any) -> None:
         support.write(tmp_path / "file", "x")
-        status, said = self.run(capsys, str(tmp_path / "file"))
-        assert status == 1
-        assert said.startswith("batchpredict clean: cannot read ")
+        path = str(tmp_path / name)
+        assert self.run(capsys, path) == (2, f"batchpredict clean: there is no folder '{path}'\n")

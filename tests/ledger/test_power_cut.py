@@ -111,6 +111,7 @@ def test_what_was_created_is_there_with_the_folders_that_were_made_for_it(
     assert storage.read_bytes(f"{tmp_path}/a/b/c.json") == b"1"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("survives", [nothing, names_only])
 class TestPublish:
     def test_of_a_first_run(self, survives: Choice, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ assert tf.Graph is tf_core.Graph
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "asked",
     [

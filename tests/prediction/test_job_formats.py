@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import os
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 import support
 from support import DIGITS_MODEL, ROWS, digits, score_in_process
+
+from batchpredict.errors import InvalidJob
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +297,20 @@ def test_a_field_that_the_model_does_not_know_is_one_error(tmp_path, memory):
     assert (error["message"], error["key"]) == ("Unexpected tensor name: note", "r1")
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"keyField": "x"}, '.key_field Error: "x" is an input of the model: it cannot be the key'),
+        ({"excludedFields": ["x"]}, '.excluded_fields Error: "x" is an input of the model: it cannot be excluded'),
+        ({"includedFields": ["z"]}, '.included_fields Error: "x" is an input of the model: it must be among them'),
+    ],
+)
+def test_an_input_that_no_record_could_bring_fails_the_job(config, said, tmp_path, memory):
+    source = support.write(tmp_path / "row.json", ['{"x": 1}'])
+    with pytest.raises(InvalidJob, match=re.escape(f"prediction_input.instance_config{said}")):
+        score_in_process(support.job(support.model("double"), source, memory, instanceConfig=config))
+
+
 def test_a_key_is_read_from_a_tf_example(memory, direct):
     document = support.job(
         DIGITS_MODEL, digits("tfrecord", "*"), memory, "TF_RECORD", instanceConfig={"keyField": "id"}, **EXAMPLES
@@ -442,7 +459,7 @@ def test_decimals_are_numbers(tmp_path, memory):
     assert support.results(memory) == [{"y": 3.0}, {"y": -4.0}]
 
 
-@pytest.mark.parametrize("config", [{}, {"keyField": "x"}, {"excludedFields": ["k"]}])
+@pytest.mark.parametrize("config", [{}, {"keyField": "k"}, {"excludedFields": ["k"]}])
 def test_two_columns_of_a_name_end_no_job(config, tmp_path, memory):
     columns = {"x": pa.array(["a", "b"]), "k": pa.array([1, 2]), "x ": pa.array([1.0, 2.0])}
     source = parquet(tmp_path / "twice.parquet", columns)

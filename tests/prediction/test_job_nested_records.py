@@ -60,7 +60,7 @@ def uncut(nested):
     fsspec.filesystem("memory").rm("/nested-uncut", recursive=True)
 
 
-@pytest.mark.parametrize("split_bytes", [1, 5, 17, 29, 64, 150])
+@pytest.mark.parametrize("split_bytes", [pytest.param(1, marks=pytest.mark.long), 5, 17, 29, 64, 150])
 @pytest.mark.usefixtures("pages")
 def test_splits_of_every_size_give_what_the_uncut_file_gives(split_bytes, nested, uncut, memory):
     document = score(nested, memory, split_bytes)
@@ -97,6 +97,7 @@ def test_errors_of_a_cut_file_say_where_in_the_whole_file(nested, memory):
     assert all("line" not in error for error in found)
 
 
+@pytest.mark.long
 def test_damage_in_a_file_of_nested_records(nested, memory, tmp_path):
     """The same damage costs the same, cut or not."""
     with open(nested, "rb") as file:

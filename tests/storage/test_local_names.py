@@ -48,3 +48,14 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         storage.replace_bytes(str(tmp_path / "x"), b"1")
     assert os.listdir(tmp_path) == []
+
+
+def test_links_in_a_circle_are_followed_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.json").write_text("1\n")
+    os.symlink("..", tmp_path / "a" / "up")
+    os.symlink("../b", tmp_path / "a" / "other")
+    os.symlink("../a", tmp_path / "b" / "other")
+    found = [os.path.relpath(one.url, tmp_path) for one in storage.match([f"{tmp_path}/**"])]
+    assert found == ["a/other/rows.json", "a/rows.json", "b/other/rows.json", "b/rows.json"]
