@@ -102,6 +102,10 @@ class RootedPaths:
     def roots(self) -> list[str]:
         return [str(root) for root in self._roots]
 
+    @property
+    def excluded(self) -> list[str]:
+        return [str(each) for each in self._excluded]
+
     def check(self, url: str, field: str) -> str:
         try:
             return str(self._allowed(url, literal=False))

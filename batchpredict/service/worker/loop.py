@@ -186,6 +186,8 @@ class JobWorker:
             workers=job.standing.lease.workers if job.standing.lease else job.new.workers,
             runner=self._options.runner,
             flags=list(self._options.runner_flags),
+            roots=list(self._options.roots),
+            excluded=list(self._options.excluded),
         )
         name = f"{run.project}/{run.job_id}/{run.generation}"
         threading.Thread(target=process.give, args=(order, name, start.until), daemon=True).start()

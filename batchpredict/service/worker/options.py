@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchpredict.errors import WrongCall
+from batchpredict.service.access import RootedPaths
 from batchpredict.service.queue.fairness import Limits
 from batchpredict.service.settings import Settings
 from batchpredict.service.worker.isolation import User
@@ -28,6 +29,7 @@ class WorkerOptions:
       memory: most bytes of address space of each process of a job.
       spare: keep a process ready for the next job.
       environ: of which the environment of jobs is made.
+      roots, excluded: below which jobs may read and write, as `RootedPaths` takes them; no roots for anywhere.
     """
 
     state: str
@@ -41,16 +43,19 @@ class WorkerOptions:
     memory: int | None = None
     spare: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    roots: Sequence[str] = ()
+    excluded: Sequence[str] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> WorkerOptions:
         """Those of a service.
 
         Raises:
-          WrongCall: the user cannot be used, or the folder is somebody else's.
+          WrongCall: the user cannot be used, a root is not there, or the worker's folder is somebody else's.
         """
         user = User.named(settings.user)
         workers = settings.workers or _cores()
+        paths = RootedPaths.of(settings)
         return cls(
             state=_state(settings.data, user),
             jobs=settings.jobs or workers,
@@ -61,6 +66,8 @@ class WorkerOptions:
             runner_flags=tuple(settings.runner_flags),
             user=user,
             memory=settings.job_memory,
+            roots=paths.roots,
+            excluded=paths.excluded,
         )
 
 

@@ -86,6 +86,10 @@ def _done(order: Order, speaker: Speaker) -> Succeeded:
     from batchpredict.runners import choose, run, silence_threads
 
     work = work_of(Job.submitted(order.job), workers=order.workers, pinned=order.pinned)
+    if order.roots:
+        from batchpredict.service.worker.containment import refuse_strays
+
+        refuse_strays(work.places(), order.pinned, order.roots, order.excluded)
     runner = choose(order.runner, order.flags)
     runner.check()
     silence_threads()

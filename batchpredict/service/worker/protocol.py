@@ -24,6 +24,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       pinned: what the names and paths in it meant then; see `store.interface.NewJob`.
       workers: worker processes that it may use.
       runner, flags: as `runners.choose` takes them.
+      roots, excluded: below which its places must lie, as `containment` takes them; no roots for anywhere.
     """
 
     job: dict[str, Any]
@@ -31,6 +32,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int
     runner: str
     flags: list[str]
+    roots: list[str] = []
+    excluded: list[str] = []
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):
