@@ -137,7 +137,10 @@ class TestOptions:
         assert options.state == str(tmp_path / "data" / "worker")
         assert (options.jobs, options.workers) == (3, 3)
 
-    @pytest.mark.parametrize("settings", [Settings(data="gs://bucket/data"), Settings(data="x", user="nobody")])
+    @pytest.mark.parametrize(
+        "settings",
+        [Settings(database="postgresql://db/jobs", data="gs://bucket/data"), Settings(data="x", user="nobody")],
+    )
     def test_or_a_local_one_where_that_is_elsewhere_or_not_for_its_user(self, settings, tmp_path, monkeypatch):
         if settings.user and os.geteuid():
             pytest.skip("asks for root")
@@ -152,4 +155,4 @@ class TestOptions:
         folder.mkdir()
         folder.chmod(0o777)
         with pytest.raises(WrongCall, match="others may write to it"):
-            WorkerOptions.of(Settings(data="gs://bucket/data"))
+            WorkerOptions.of(Settings(database="postgresql://db/jobs", data="gs://bucket/data"))
