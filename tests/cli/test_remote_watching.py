@@ -85,6 +85,7 @@ def lines_until(process: subprocess.Popen[str], part: str) -> list[str]:
     raise AssertionError(f"'{part}' was not said:\n{''.join(found)}")
 
 
+@pytest.mark.long
 def test_on_a_terminal_the_progress_is_a_bar(call, folder, long_source):
     call(*long_job("shown"), "--quiet")
     ours, theirs = pty.openpty()
@@ -131,6 +132,7 @@ def test_ctrl_c_ends_the_waiting_and_a_cancel_the_job(call, begin, long_source):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_who_waits_outlasts_a_service_that_is_killed_and_started_again(begin, tmp_path):
     folder, roots = str(tmp_path), ("--root=.", f"--root={support.TESTDATA}", "--lease=2")
     support.write(os.path.join(folder, "in.json"), ['{"x": 1}'] * 3)

@@ -74,6 +74,7 @@ def test_something_else_listens_at_the_endpoint(job, web_server):
     assert f"what listens at 127.0.0.1:{web_server} does not answer as a job server of Beam does" in said
 
 
+@pytest.mark.long
 def test_what_takes_connections_and_says_nothing(job):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

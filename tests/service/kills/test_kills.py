@@ -9,6 +9,7 @@ import pytest
 from service.kills.rounds import play
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_few_kills(tmp_path):
     figures = play(str(tmp_path), rounds=5, seed=7)

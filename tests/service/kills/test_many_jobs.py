@@ -77,6 +77,7 @@ def _first_lines(count: int) -> bytes:
         return b"".join(file.readlines()[:count])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_few_jobs_on_one_file(tmp_path):
     assert play(str(tmp_path), "", jobs=12, clients=3, seconds=600) == {"SUCCEEDED": 12}

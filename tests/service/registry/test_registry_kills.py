@@ -19,6 +19,8 @@ from batchpredict.service.registry.collection import Collection
 from batchpredict.service.registry.copies import Copies
 from batchpredict.service.registry.creation import MAX_ATTEMPTS
 
+pytestmark = pytest.mark.long
+
 SERVER = os.path.join(support.ROOT, "tests", "service", "registry_server.py")
 
 ROUNDS = MAX_ATTEMPTS - 2

@@ -23,7 +23,7 @@ from service.rest_support import PROJECT
 
 from batchpredict.service.rest import openapi
 
-SHORT, LONG = 3, 150
+SHORT, LONG = 3, 40
 """Requests of each method."""
 
 CHECKS = [

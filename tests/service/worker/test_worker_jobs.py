@@ -78,6 +78,7 @@ def test_a_job_is_run_and_told_of(store, tmp_path, out):
     assert lines[-1] == "Job completed successfully."
 
 
+@pytest.mark.long
 def test_a_spare_process_runs_the_next_job(store, tmp_path, out):
     with working(store, tmp_path / "state", spare=True) as worker:
         (first, *_) = eventually(lambda: job_processes(worker.worker))
@@ -170,6 +171,7 @@ class TestAJobUnderWay:
         eventually(lambda: not support.alive(processes), 10)
         assert ended(store, "j", 10).standing.state == State.CANCELLED
 
+    @pytest.mark.long
     @pytest.mark.parametrize("whom", ["job process", "guard", "everything"])
     def test_goes_on_after_its_processes_were_killed(self, whom, running, store, long_input, out):
         everything = processes_of(f"{running}/")
@@ -199,6 +201,7 @@ class TestAJobUnderWay:
         store.cancel("p", "j", Cancel("enough"))
 
 
+@pytest.mark.long
 def test_a_shutdown_gives_jobs_back_and_the_next_worker_goes_on(store, tmp_path, long_input, out):
     store.create_job(long_job("j", long_input, out))
     with working(store, tmp_path / "state"):
@@ -214,6 +217,7 @@ def test_a_shutdown_gives_jobs_back_and_the_next_worker_goes_on(store, tmp_path,
     assert done.standing.losses == 0
 
 
+@pytest.mark.long
 def test_a_job_whose_lease_is_taken_away_is_ended_and_writes_nothing_more(store, tmp_path, long_input, out):
     store.create_job(long_job("j", long_input, out))
     with working(store, tmp_path / "state", jobs=1) as worker:
@@ -227,6 +231,7 @@ def test_a_job_whose_lease_is_taken_away_is_ended_and_writes_nothing_more(store,
     assert len(store.log("p", "j")) == lines
 
 
+@pytest.mark.long
 def test_a_worker_that_was_stopped_by_a_signal_loses_its_processes_before_its_leases(
     store, tmp_path, long_input, out
 ):
