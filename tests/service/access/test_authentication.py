@@ -13,8 +13,9 @@ from batchpredict.service.access.jwks import ProviderKeys
 from batchpredict.service.access.oidc import OidcTokens
 from batchpredict.service.settings import Settings, Token
 
-ANN = new_token()
-CI = new_token()
+# Of the form that `new_token` gives, and the same in each run: they are in the names of tests.
+ANN = "bp_" + "a7-Q_" * 8 + "aaa"
+CI = "bp_" + "c3-Z_" * 8 + "ccc"
 SETTINGS = Settings(
     tokens=(Token("user:ann@x.org", sha256_of(ANN)), Token("serviceAccount:ci@x.org", sha256_of(CI))),
     admins=("user:Ann@X.org",),
@@ -30,6 +31,7 @@ def refused(headers: dict[str, str], query: dict[str, str] | None = None) -> str
 
 def test_tokens_are_long_random_and_known_by_their_hash():
     assert len({new_token() for _ in range(100)}) == 100
+    assert len(new_token()) == len(ANN)
     assert len(ANN) >= 43
     assert ANN.startswith("bp_")
     assert sha256_of(ANN) == hashlib.sha256(ANN.encode()).hexdigest()
