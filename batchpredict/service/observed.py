@@ -73,5 +73,13 @@ def observed(store: Store, measures: Measures) -> Store:
 def _figures(output: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> tuple[int, int]:
     """Records and splits that are committed."""
     counts = output or {}
-    records = int(counts.get("predictionCount", 0)) + int(counts.get("errorCount", 0))
-    return records, int((progress or {}).get("splits", 0))
+    records = _count(counts.get("predictionCount")) + _count(counts.get("errorCount"))
+    return records, _count((progress or {}).get("splits"))
+
+
+def _count(said: Any) -> int:
+    """A count as a job process says it, which may be anything: what cannot be one must not stop the queue."""
+    try:
+        return max(0, int(said or 0))
+    except (TypeError, ValueError, OverflowError):
+        return 0

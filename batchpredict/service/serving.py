@@ -9,6 +9,7 @@ all       both
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import logging
 import os
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_PR_SET_DUMPABLE = 4
 # Requests in flight get so long to end after a signal; what still runs then is cut off.
 _GRACE = 10
 # A worker gives its jobs back: their processes get a while to end.
@@ -59,12 +61,20 @@ def run(settings: Settings, announce: Callable[[str], None] | None = None) -> No
       RunnerFailed: the worker has ended though nobody told it to.
     """
     say = announce or _print
+    _keep_private()
     service = _Service(settings)
     try:
         with _signals(service.stop):
             service.run(say)
     finally:
         service.close()
+
+
+def _keep_private() -> None:
+    """Keep the environment and the memory of this process from others of its user, such as the jobs' models."""
+    # Only Linux has it. What a process starts is as it was.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class _Service:

@@ -82,6 +82,7 @@ class Provider:
             "iat": NOW,
             "sub": "17",
             "email": "ann@x.org",
+            "email_verified": True,
             **claims,
         }
         told = {name: value for name, value in told.items() if value is not None}

@@ -48,7 +48,7 @@ class OidcTokens:
         name = claims.get(self._oidc.claim)
         if not isinstance(name, str) or not name:
             raise Unauthenticated(f"The token has no claim '{self._oidc.claim}', which says who calls.")
-        if self._oidc.claim == "email" and claims.get("email_verified", True) not in (True, "true"):
+        if self._oidc.claim == "email" and claims.get("email_verified") not in (True, "true"):
             raise Unauthenticated("The e-mail address in the token is not verified by its provider.")
         prefix = "serviceAccount" if "@" in name and name.endswith(_SERVICE_ACCOUNT) else "user"
         member = f"{prefix}:{name}"

@@ -86,7 +86,7 @@ class Jobs:
             raise wrong("update_mask", "Nothing to change: name labels, or labels,etag.")
         wanted = labels.check(body.get("labels"), "job.labels") if changes_labels else dict(job.new.labels)
         try:
-            return Answer(resource(self._store.patch_job(call.project, call.names["job"], wanted, etag)))
+            return Answer(resource(self._store.patch_job(call.project, call.names["job"], wanted, etag or None)))
         except Stale:
             text = "The etag is not the job's any more: somebody else has changed it. Get the job and try again."
             raise Problem(409, "ABORTED", f"Field: job.etag Error: {text}") from None

@@ -162,12 +162,12 @@ def advance_job(
         connection.execute(update(job_documents).where(job_documents.c.sequence == row.sequence).values(**said))
     found: StoredJob = replace(stored_job(row), standing=after, **said)
     if after.state is not before.state:
-        _record(connection, found, before)
+        _record(transaction, found, before)
     return found
 
 
-def _record(connection: Connection, job: StoredJob, before: Standing) -> None:
-    standing = job.standing
+def _record(transaction: Transaction, job: StoredJob, before: Standing) -> None:
+    connection, standing = transaction.connection, job.standing
     connection.execute(
         insert(job_history).values(
             sequence=job.sequence,
@@ -185,7 +185,8 @@ def _record(connection: Connection, job: StoredJob, before: Standing) -> None:
                 job_id=job.job_id,
                 url=job.new.webhook,
                 body=job_resource(job),
-                due=standing.changed,
+                # By the clock as it is: `changed` may be ahead of a clock that was set back.
+                due=transaction.now(),
             )
         )
 

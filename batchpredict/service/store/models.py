@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, select, update
 
+from batchpredict.resources import ModelName
 from batchpredict.service.filters import Filter, matches
 from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
@@ -23,7 +24,7 @@ from batchpredict.service.store.interface import (
 )
 from batchpredict.service.store.operations import insert_operation
 from batchpredict.service.store.rows import new_etag
-from batchpredict.service.store.tables import jobs, models, versions
+from batchpredict.service.store.tables import jobs, models, policies, versions
 
 Stored = TypeVar("Stored", StoredModel, StoredVersion)
 
@@ -106,6 +107,8 @@ class SqlModels:
             ):
                 raise InUse(f'The model "{model}" has versions; delete them first.')
             connection.execute(delete(models).where(models.c.number == row.number))
+            # A model that gets the name later is another one, and nobody's but its creator's.
+            connection.execute(delete(policies).where(policies.c.resource == str(ModelName(project, model))))
 
         self._database.write(remove)
 

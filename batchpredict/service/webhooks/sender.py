@@ -103,6 +103,10 @@ class Sender:
         except StoreFailed as error:
             _log.warning("Webhooks wait for the database: %s", error)
             return []
+        except Exception:
+            # A service that tells nobody any more would look as if all were well.
+            _log.exception("The webhooks that are due could not be read")
+            return []
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:

@@ -152,9 +152,15 @@ Event = Tick | Claimed | Renewed | NotRenewed | Began | Reported | Ended | Died 
 
 @dataclass(frozen=True)
 class AskForJobs:
-    """Claim what there is room for; answered by `Claimed`, also where it fails."""
+    """Claim what there is room for; answered by `Claimed`, also where it fails.
+
+    Attributes:
+      room: of this worker.
+      held: jobs of which something is still here, perhaps of an earlier lease: not to be claimed until it is gone.
+    """
 
     room: Room
+    held: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)

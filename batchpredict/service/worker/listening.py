@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from batchpredict.errors import from_document
 from batchpredict.service.worker import events as e
@@ -52,7 +53,7 @@ class Listening:
         elif isinstance(message, protocol.Succeeded):
             self._put(e.Ended(run, e.Done(message.output)))
         elif isinstance(message, protocol.Failed):
-            self._put(e.Ended(run, e.Refused(str(from_document(message.error)))))
+            self._put(e.Ended(run, e.Refused(_sentence(message.error))))
         else:
             self._put(e.Ended(run, e.Stopped()))
 
@@ -73,3 +74,11 @@ class Listening:
                 self._job[1].log(severity, task, text)
             elif len(self._early) < _EARLY_LINES:
                 self._early.append((severity, task, text))
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """What a job says of its failure: its model may have had a hand in that, so it may be anything."""
+    try:
+        return str(from_document(error))
+    except Exception:
+        return "The job failed, and its process did not say why."

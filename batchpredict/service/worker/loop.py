@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from batchpredict.errors import BatchPredictError
 from batchpredict.service.queue import lifecycle
-from batchpredict.service.queue.fairness import Room, choose
+from batchpredict.service.queue.fairness import Grant, choose
 from batchpredict.service.store.interface import Store, StoredJob
 from batchpredict.service.store.interface import Worker as WorkerReport
 from batchpredict.service.worker import events as e
@@ -131,7 +131,7 @@ class JobWorker:
 
     def _do(self, instruction: e.Instruction) -> None:
         if isinstance(instruction, e.AskForJobs):
-            self._claims.submit(self._guarded, self._claim, instruction.room)
+            self._claims.submit(self._guarded, self._claim, instruction)
         elif isinstance(instruction, e.RenewLeases):
             self._leases.submit(self._guarded, self._renew, instruction.runs)
         elif isinstance(instruction, e.ExpireLeases):
@@ -217,21 +217,24 @@ class JobWorker:
         except Exception:
             _log.exception("a step of the worker failed")
 
-    def _claim(self, room: Room) -> None:
+    def _claim(self, ask: e.AskForJobs) -> None:
         asked = clock()
         claimed: list[StoredJob] = []
         try:
-            waiting = self._store.waiting()
+            waiting = [one for one in self._store.waiting() if (one.project, one.job_id) not in ask.held]
             if not waiting:
                 return
             lease = timedelta(seconds=self._options.lease)
-            for grant in choose(waiting, self._store.usage(), room, self._options.limits):
+            for grant in choose(waiting, self._store.usage(), ask.room, self._options.limits):
                 asked = min(asked, clock())
-                job = self._store.claim(grant.job.project, grant.job.job_id, self.worker, lease, grant.workers)
-                if job is not None:
-                    claimed.append(job)
+                self._guarded(self._take, grant, lease, claimed)
         finally:
             self._events.put(e.Claimed(tuple(claimed), asked))
+
+    def _take(self, grant: Grant, lease: timedelta, claimed: list[StoredJob]) -> None:
+        job = self._store.claim(grant.job.project, grant.job.job_id, self.worker, lease, grant.workers)
+        if job is not None:
+            claimed.append(job)
 
     def _renew(self, runs: frozenset[e.Run]) -> None:
         asked = clock()

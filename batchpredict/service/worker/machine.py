@@ -298,7 +298,7 @@ def _due(state: State, todo: list[Instruction], now: float) -> Step:
     free = len(state.holds) < rules.jobs and state.room.used.workers < rules.workers
     if free and not state.claiming and now >= state.next_claim:
         state = replace(state, claiming=True, next_claim=now + rules.poll)
-        todo.append(e.AskForJobs(state.room))
+        todo.append(e.AskForJobs(state.room, frozenset(run.key for run in state.holds)))
     # Imports take a core for seconds, which a job that is being started needs more.
     calm = all(hold.began for hold in state.holds.values())
     if rules.spare and calm and not state.has_spare and now >= state.next_spare:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import subprocess
@@ -22,6 +23,8 @@ from batchpredict.service.worker.isolation import RunFolder, User, environment
 from batchpredict.service.worker.joblog import LineReader
 from batchpredict.service.worker.leftovers import kill_marked
 from batchpredict.service.worker.protocol import LONGEST, Message, NotUnderstood, Order, read_message, to_line
+
+_log = logging.getLogger(__name__)
 
 # Where this package was imported from: job processes import the same one, whatever their environment says.
 _ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -188,6 +191,14 @@ class JobProcess:
     def _listen(self, listener: Listener) -> None:
         try:
             how = self._hear(listener)
+        except Exception:
+            # Whatever a job says, its end must be heard of, or it would be held for ever.
+            _log.exception("a job process could not be listened to")
+            self._guard.kill()
+            self._guard.wait()
+            while not kill_marked(self.mark):
+                pass
+            how = "what it said could not be understood"
         finally:
             with self._lock:
                 os.close(self._control)

@@ -112,6 +112,7 @@ CLAIMS = [
     ({"email": "ann@x.org\n"}, "cannot be the name of a caller"),
     ({"email": "an\u212a@x.org"}, "cannot be the name of a caller"),
     ({"email_verified": False}, "not verified"),
+    ({"email_verified": None}, "not verified"),
     ({"email_verified": "false"}, "not verified"),
 ]
 
