@@ -40,7 +40,7 @@ class ObservedStore:
                 self._measures.waited((job.standing.changed - job.created).total_seconds())
             # A job that goes on after a crash was counted up to here by whoever had it.
             with self._lock:
-                self._counted[project, job_id, generation] = _figures(job.output, job.progress)
+                self._counted[project, job_id, generation] = figures(job.output, job.progress)
         return job
 
     def tell(
@@ -53,7 +53,7 @@ class ObservedStore:
     ) -> StoredJob:
         job = self._store.tell(project, job_id, event, output, progress)
         key = (project, job_id, getattr(event, "generation", 0))
-        records, splits = _figures(output, progress)
+        records, splits = figures(output, progress)
         with self._lock:
             before = self._counted.get(key, (0, 0))
             if key in self._counted:
@@ -70,7 +70,7 @@ def observed(store: Store, measures: Measures) -> Store:
     return cast(Store, ObservedStore(store, measures))
 
 
-def _figures(output: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> tuple[int, int]:
+def figures(output: Mapping[str, Any] | None, progress: Mapping[str, Any] | None) -> tuple[int, int]:
     """Records and splits that are committed."""
     counts = output or {}
     records = _count(counts.get("predictionCount")) + _count(counts.get("errorCount"))

@@ -53,7 +53,7 @@ class Listening:
         elif isinstance(message, protocol.Succeeded):
             self._put(e.Ended(run, e.Done(message.output)))
         elif isinstance(message, protocol.Failed):
-            self._put(e.Ended(run, e.Refused(_sentence(message.error))))
+            self._put(e.Ended(run, e.Refused(sentence_of(message.error))))
         else:
             self._put(e.Ended(run, e.Stopped()))
 
@@ -76,7 +76,7 @@ class Listening:
                 self._early.append((severity, task, text))
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def sentence_of(error: dict[str, Any]) -> str:
     """What a job says of its failure: its model may have had a hand in that, so it may be anything."""
     try:
         return str(from_document(error))

@@ -181,6 +181,13 @@ class TestPatch:
         after = client.patch(f"{JOBS}/cleared", params={"update_mask": "labels"}, json={})
         assert "labels" not in after.json()
 
+    def test_an_empty_etag_is_an_absent_one(self, client, world):
+        create(client, world.job("unset"))
+        answer = client.patch(
+            f"{JOBS}/unset", params={"updateMask": "labels"}, json={"labels": {"a": "2"}, "etag": ""}
+        )
+        assert (answer.status_code, answer.json()["labels"]) == (200, {"a": "2"})
+
     def test_a_stale_etag_is_a_409_and_changes_nothing(self, client, world):
         first = create(client, world.job("stale", labels={"a": "1"}))["etag"]
         path, mask = f"{JOBS}/stale", {"updateMask": "labels,etag"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from service.store_support import new_model
 
 from batchpredict.service.store import Stale
 
@@ -36,3 +37,11 @@ def test_a_stale_first_write_sets_nothing(store):
     with pytest.raises(Stale):
         store.set_policy(JOB, POLICY, "other")
     assert store.policy(JOB) == {"etag": "ACAB"}
+
+
+def test_a_model_of_a_name_that_was_used_before_has_no_policy(store):
+    store.create_model(new_model("m"))
+    store.set_policy("projects/p/models/m", POLICY, None)
+    store.delete_model("p", "m")
+    store.create_model(new_model("m"))
+    assert store.policy("projects/p/models/m") == {"etag": "ACAB"}
