@@ -273,7 +273,10 @@ def _make_folder(settings: Settings) -> None:
         return
     try:
         # Every job is in it, and copies of every model; a user that jobs run as has to find the latter.
-        os.makedirs(settings.data, mode=0o711 if settings.user else 0o700, exist_ok=True)
+        os.makedirs(settings.data, mode=0o700, exist_ok=True)
+        if settings.user:
+            # Also where it was made before there was one.
+            os.chmod(settings.data, os.stat(settings.data).st_mode & 0o777 | 0o011)
     except OSError as error:
         raise WrongCall(f"--data: '{settings.data}' cannot be made: {error.strerror}") from error
 

@@ -50,6 +50,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASKED),
 )
 
+_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+# An RSA key of 8192 bits has a hundred. What never ends is no key.
+_KEY_LINES = 200
+
 # Variables whose values are secrets, wherever they turn up.
 _SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSW|CREDENTIAL|_KEY$|ACCESS_KEY|APIKEY)", re.I)
 _SHORTEST = 8
@@ -83,3 +88,26 @@ class Mask:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+class LineMask:
+    """Masks secrets in text that comes line by line, of several streams. A private key has many lines.
+
+    Args:
+      mask: for what is within a line.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        # Lines that may still be of a key, by stream.
+        self._left: dict[str, int] = {}
+
+    def __call__(self, stream: str, line: str) -> str:
+        left = self._left.get(stream, 0)
+        if left:
+            self._left[stream] = 0 if _KEY_END.search(line) else left - 1
+            return MASKED
+        begin = _KEY_BEGIN.search(line)
+        if begin and not _KEY_END.search(line, begin.end()):
+            self._left[stream] = _KEY_LINES
+        return self._mask(line)

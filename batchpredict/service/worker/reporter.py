@@ -17,7 +17,7 @@ from batchpredict.service.queue.lifecycle import LeaseLost, NotNow
 from batchpredict.service.store.interface import JobStore, Missing, StoredJob
 from batchpredict.service.worker import events as e
 from batchpredict.service.worker.joblog import SERVICE, LineBuffer
-from batchpredict.service.worker.masking import Mask
+from batchpredict.service.worker.masking import LineMask, Mask
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Reporter:
         self._job = job
         self._run = e.Run.of(job)
         self._mask = mask
+        self._mask_line = LineMask(mask)
         self._settled = settled
         self._lines = LineBuffer()
         self._waiting: deque[Told | e.Forget] = deque()
@@ -89,7 +90,7 @@ class Reporter:
             self._more.notify()
 
     def _add(self, at: datetime, severity: str, task: str, text: str) -> None:
-        self._lines.add((at, severity, task, self._mask(text)))
+        self._lines.add((at, severity, task, self._mask_line(task, text)))
 
     def _work(self) -> None:
         next_flush = 0.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict.service.worker.joblog import LineBuffer, LineReader, severity_of
-from batchpredict.service.worker.masking import Mask
+from batchpredict.service.worker.masking import MASKED, LineMask, Mask
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -164,3 +164,18 @@ def test_what_is_no_secret_stays(text):
 def test_any_text_can_be_masked_twice(text):
     mask = Mask(["a-known-secret"])
     assert mask(mask(text)) == mask(text)
+
+
+def test_a_private_key_is_masked_in_all_its_lines():
+    mask = LineMask(Mask())
+    lines = [
+        "loading",
+        "key: -----BEGIN RSA PRIVATE KEY-----",
+        "MIIEow+/ab==",
+        "-----END RSA PRIVATE KEY-----",
+        "done",
+    ]
+    assert [mask("a", line) for line in lines] == ["loading", f"key: {MASKED}", MASKED, MASKED, "done"]
+    mask("a", "-----BEGIN PRIVATE KEY-----")
+    assert mask("b", "of another stream") == "of another stream"
+    assert [mask("a", "x") for _ in range(201)][-2:] == [MASKED, "x"]
