@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchpredict.ledger import Plan, PredictionSpec, Staging, Tally, committed_tally, parse_budget
-from batchpredict.prediction.request import cores
-from batchpredict.workers import Allowance, MachineSlots, Setup, WorkerPool
+from batchpredict.workers import Allowance, MachineSlots, Setup, WorkerPool, cores
 
 _log = logging.getLogger(__name__)
 

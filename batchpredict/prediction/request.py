@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict.job import Job
 from batchpredict.ledger import PredictionSpec, worker_name
+from batchpredict.workers import cores
 
 PLAN = "plan"
 """The word of a channel under which a pipeline says which plan it works on."""
@@ -70,8 +70,3 @@ class Placement:
         """Most worker processes of the process that asks."""
         wanted = self.workers or cores()
         return max(1, min(wanted, spec.max_workers or wanted))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,7 +9,6 @@ all       both
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import logging
 import os
@@ -29,6 +28,7 @@ from batchpredict.service.access.authorization import ServiceAccess
 from batchpredict.service.access.paths import RootedPaths
 from batchpredict.service.measures import Measures
 from batchpredict.service.observed import observed
+from batchpredict.service.prctl import DUMPABLE, prctl
 from batchpredict.service.settings import Settings
 from batchpredict.service.store import Store, open_store
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PR_SET_DUMPABLE = 4
 # Requests in flight get so long to end after a signal; what still runs then is cut off.
 _GRACE = 10
 # A worker gives its jobs back: their processes get a while to end.
@@ -61,20 +60,14 @@ def run(settings: Settings, announce: Callable[[str], None] | None = None) -> No
       RunnerFailed: the worker has ended though nobody told it to.
     """
     say = announce or _print
-    _keep_private()
+    # The models of jobs, which may run as the same user, are not to read what it was told.
+    prctl(DUMPABLE, 0)
     service = _Service(settings)
     try:
         with _signals(service.stop):
             service.run(say)
     finally:
         service.close()
-
-
-def _keep_private() -> None:
-    """Keep the environment and the memory of this process from others of its user, such as the jobs' models."""
-    # Only Linux has it. What a process starts is as it was.
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class _Service:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.workers.devices import visible_gpus
+    from batchpredict.workers.devices import cores, visible_gpus
     from batchpredict.workers.pool import Allowance, WorkerPool
     from batchpredict.workers.process import WorkerProcess
     from batchpredict.workers.protocol import Setup
@@ -19,6 +19,7 @@ __all__ = [
     "Setup",
     "WorkerPool",
     "WorkerProcess",
+    "cores",
     "visible_gpus",
 ]
 
@@ -31,6 +32,7 @@ if not TYPE_CHECKING:
             "Setup": "protocol",
             "WorkerPool": "pool",
             "WorkerProcess": "process",
+            "cores": "devices",
             "visible_gpus": "devices",
         },
     )

@@ -31,6 +31,11 @@ def visible_gpus(environ: MutableMapping[str, str] | None = None) -> list[str]:
     return [str(number) for number in sorted(int(found[1]) for found in numbers if found)]
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def locks_folder() -> str:
     """Where locks are that all processes of a machine share: $BATCHPREDICT_LOCKS, else its temporary folder.
 

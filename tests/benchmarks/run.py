@@ -24,6 +24,8 @@ from bench import Bench
 from measure import BenchmarkFailed
 from report import Table, machine
 
+from batchpredict.workers import cores
+
 SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "bare": throughput.bare,
     "beam": throughput.row_by_row,
@@ -91,9 +93,8 @@ def _sections(text: str) -> list[str]:
 
 
 def _cores() -> int:
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Two workers are promised things; a single core shows how they share it.
-    return max(found, 2)
+    return max(cores(), 2)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import psutil
 import pytest
 import support
 
-from batchpredict.prediction.request import cores
 from batchpredict.runners import spelled
+from batchpredict.workers import cores
 
 
 def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:

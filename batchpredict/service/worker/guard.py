@@ -23,7 +23,6 @@ says one, {"how": sentence}, at its end.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -35,10 +34,9 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from batchpredict.service.prctl import CHILD_SUBREAPER, PDEATHSIG, prctl
 from batchpredict.service.worker.clock import clock
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 # Between two rounds of killing what is left.
 _ROUND_SECONDS = 0.01
 # A job is the first that the kernel takes when memory is short, not the service.
@@ -82,7 +80,7 @@ class Charge:
 def main() -> None:
     """Entry point: the charge is the only argument."""
     charge = Charge(**json.loads(sys.argv[1]))
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Whoever stops the service stops the worker, which then says what is to become of the job.
         signal.signal(number, signal.SIG_IGN)
@@ -116,7 +114,7 @@ def _start(charge: Charge) -> subprocess.Popen[bytes]:
 
     def prepare() -> None:
         # After the change of user, which would undo it.
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PDEATHSIG, signal.SIGKILL)
         if os.getppid() != guard:
             os._exit(1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -232,12 +230,6 @@ def _worded(status: int) -> str:
         return f"it was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"it was ended by signal {-code}"
-
-
-def _prctl(option: int, value: int) -> None:
-    # Only Linux has it; elsewhere the pipes have to do.
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _say(how: str) -> None:

@@ -11,6 +11,11 @@ from collections.abc import Iterable, Mapping
 
 MASKED = "***"
 
+_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+# An RSA key of 8192 bits has a hundred. What never ends is no key.
+_KEY_LINES = 200
+
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Credentials in a URL: https://user:password@host
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@:'\"]*:[^\s/@'\"]+@", re.I), rf"\1{MASKED}@"),
@@ -47,13 +52,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bgh[pousr]_[0-9A-Za-z]{20,}"), MASKED),
     (re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}"), MASKED),
     (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"), MASKED),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASKED),
+    (re.compile(f"{_KEY_BEGIN.pattern}.*?(?:{_KEY_END.pattern}|$)", re.S), MASKED),
 )
-
-_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
-# An RSA key of 8192 bits has a hundred. What never ends is no key.
-_KEY_LINES = 200
 
 # Variables whose values are secrets, wherever they turn up.
 _SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSW|CREDENTIAL|_KEY$|ACCESS_KEY|APIKEY)", re.I)

@@ -13,6 +13,7 @@ from batchpredict.service.access import RootedPaths
 from batchpredict.service.queue.fairness import Limits
 from batchpredict.service.settings import Settings
 from batchpredict.service.worker.isolation import User
+from batchpredict.workers import cores
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class WorkerOptions:
           WrongCall: the user cannot be used, a root is not there, or the worker's folder is somebody else's.
         """
         user = User.named(settings.user)
-        workers = settings.workers or _cores()
+        workers = settings.workers or cores()
         paths = RootedPaths.of(settings)
         return cls(
             state=_state(settings.data, user),
@@ -69,10 +70,6 @@ class WorkerOptions:
             roots=paths.roots,
             excluded=paths.excluded,
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _state(data: str, user: User | None) -> str:

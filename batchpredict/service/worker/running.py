@@ -196,8 +196,7 @@ class JobProcess:
             _log.exception("a job process could not be listened to")
             self._guard.kill()
             self._guard.wait()
-            while not kill_marked(self.mark):
-                pass
+            self._kill_rest()
             how = "what it said could not be understood"
         finally:
             with self._lock:
@@ -210,6 +209,11 @@ class JobProcess:
                 os.close(handle)
             self._folder.remove()
         listener.died(how)
+
+    def _kill_rest(self) -> None:
+        """Kill what a guard that is gone has not looked after."""
+        while not kill_marked(self.mark):
+            pass
 
     def _hear(self, listener: Listener) -> str:
         """Pass on whatever comes until the guard has ended; how the job process ended."""
@@ -236,8 +240,7 @@ class JobProcess:
         how = _how(status)
         if how is None:
             # Somebody killed the guard, and with it the job process; nobody else has looked after the rest.
-            while not kill_marked(self.mark):
-                pass
+            self._kill_rest()
             how = "its guard was killed"
         # All writers are gone, so what is still in the pipes ends.
         for handle in streams.handles:
