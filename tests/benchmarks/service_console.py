@@ -12,13 +12,12 @@ import argparse
 import os
 import re
 import tempfile
-import time
 from urllib.parse import quote
 
 import service_store
 from measure import BenchmarkFailed
-from report import Row, Table, Target, machine
-from service_rest import Connection, served
+from report import Row, Table, machine
+from service_rest import Connection, answered, served
 from service_store import PROJECT
 
 from batchpredict.service.store import open_store
@@ -49,7 +48,10 @@ def measured(name: str, database: str, jobs: int) -> list[Row]:
         with served(database, folder) as (port, _):
             # A page in the middle, where a table that is counted through would be slow.
             middle = _middle(port, jobs)
-            return [_page(name, port, what, path) for what, path in {**PAGES, "the jobs, far down": middle}.items()]
+            return [
+                answered(f"{name}: {what}", port, path, PAGE_SECONDS, ROUNDS)
+                for what, path in {**PAGES, "the jobs, far down": middle}.items()
+            ]
 
 
 def _middle(port: int, jobs: int) -> str:
@@ -63,27 +65,6 @@ def _middle(port: int, jobs: int) -> str:
         path = JOBS + older[1].decode()
     connection.close()
     return path
-
-
-def _page(name: str, port: int, what: str, path: str) -> Row:
-    """The 99th percentile of many calls, one after the other."""
-    connection, seconds = Connection(port), []
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        status, page = connection.ask("GET", path)
-        seconds.append(time.perf_counter() - begun)
-        if status != 200:
-            raise BenchmarkFailed(page.decode())
-    connection.close()
-    seconds.sort()
-    median, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)]
-    return Row(
-        f"{name}: {what}",
-        f"p50 {median * 1000:.1f} ms, p99 {late * 1000:.1f} ms",
-        f"{PAGE_SECONDS * 1000:.0f} ms",
-        late / PAGE_SECONDS,
-        Target(1, at_least=False),
-    )
 
 
 def main() -> None:

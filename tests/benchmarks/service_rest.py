@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
@@ -29,13 +28,10 @@ from report import Row, Table, Target, machine, mebibytes
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 import service_store
-from service_store import PROJECT
+from service_store import CLIENTS, CREATES, PROJECT
 
 MODEL = os.path.join(ROOT, "testdata", "digits", "model")
 JOBS = f"/v1/projects/{PROJECT}/jobs"
-CLIENTS = 20
-CREATES = 3000
-CREATES_A_SECOND = 300
 PAGE_SECONDS = 0.050
 FILTERED_SECONDS = 0.100
 ROUNDS = 300
@@ -149,25 +145,13 @@ def _body(folder: str, job_id: str) -> bytes:
 
 def _at_once(port: int, work: Callable[[Connection, int], None]) -> float:
     """Seconds that many clients take, each with a connection of its own."""
-    errors: list[BaseException] = []
 
     def client(number: int) -> None:
-        try:
-            connection = Connection(port)
-            work(connection, number)
-            connection.close()
-        except BaseException as error:
-            errors.append(error)
+        connection = Connection(port)
+        work(connection, number)
+        connection.close()
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise BenchmarkFailed(str(errors[0]))
-    return time.perf_counter() - begun
+    return service_store.at_once(client)
 
 
 def _creates(name: str, port: int, folder: str, what: str) -> Row:
@@ -179,22 +163,15 @@ def _creates(name: str, port: int, folder: str, what: str) -> Row:
             if status != 200:
                 raise BenchmarkFailed(answer.decode())
 
-    rate = CREATES / _at_once(port, create)
-    return Row(
-        f"{name}: creates of {CLIENTS} clients, {what}",
-        f"{rate:,.0f}/s",
-        f"{CREATES_A_SECOND}/s",
-        rate / CREATES_A_SECOND,
-        Target(1, at_least=True),
-    )
+    return service_store.creates_row(name, what, _at_once(port, create))
 
 
-def _listed(name: str, port: int, query: str, bound: float) -> Row:
-    """The 99th percentile of many calls, one after the other."""
+def answered(title: str, port: int, path: str, bound: float, rounds: int = ROUNDS) -> Row:
+    """The 99th percentile of many GETs, one after the other, against a bound in seconds."""
     connection, seconds = Connection(port), []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         begun = time.perf_counter()
-        status, answer = connection.ask("GET", f"{JOBS}?{query}")
+        status, answer = connection.ask("GET", path)
         seconds.append(time.perf_counter() - begun)
         if status != 200:
             raise BenchmarkFailed(answer.decode())
@@ -202,12 +179,16 @@ def _listed(name: str, port: int, query: str, bound: float) -> Row:
     seconds.sort()
     median, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)]
     return Row(
-        f"{name}: list {query or 'the newest 20'}",
+        title,
         f"p50 {median * 1000:.1f} ms, p99 {late * 1000:.1f} ms",
         f"{bound * 1000:.0f} ms",
         late / bound,
         Target(1, at_least=False),
     )
+
+
+def _listed(name: str, port: int, query: str, bound: float) -> Row:
+    return answered(f"{name}: list {query or 'the newest 20'}", port, f"{JOBS}?{query}", bound)
 
 
 def _memory(name: str, port: int, process: psutil.Process, folder: str, requests: int) -> Row:

@@ -122,27 +122,42 @@ def _job(number: int) -> NewJob:
 def _creates(name: str, store: Store, what: str) -> Row:
     """Creates of many clients at once, each waiting for its answer before the next."""
     mark = time.time_ns()
-    errors: list[BaseException] = []
 
     def client(client: int) -> None:
+        for number in range(CREATES // CLIENTS):
+            one = _job(number)
+            store.create_job(
+                NewJob("load", f"j{mark}_{client}_{number}", one.document, one.labels), queue_limit=10_000
+            )
+
+    return creates_row(name, what, at_once(client))
+
+
+def at_once(client: Callable[[int], None]) -> float:
+    """Seconds that many clients take, each a thread with a number of its own."""
+    errors: list[BaseException] = []
+
+    def one(number: int) -> None:
         try:
-            for number in range(CREATES // CLIENTS):
-                one = _job(number)
-                store.create_job(
-                    NewJob("load", f"j{mark}_{client}_{number}", one.document, one.labels), queue_limit=10_000
-                )
+            client(number)
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=client, args=(place,)) for place in range(CLIENTS)]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(CLIENTS)]
     begun = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    rate = CREATES / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
     if errors:
         raise BenchmarkFailed(str(errors[0]))
+    return seconds
+
+
+def creates_row(name: str, what: str, seconds: float) -> Row:
+    """How many creates a second many clients had."""
+    rate = CREATES / seconds
     return Row(
         f"{name}: creates of {CLIENTS} clients, {what}",
         f"{rate:,.0f}/s",

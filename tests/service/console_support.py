@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,8 +12,8 @@ from typing import Any
 
 import httpx
 import support
-import uvicorn
 from fastapi import FastAPI
+from service.rest_support import serving
 
 from batchpredict import storage
 from batchpredict.service.access import RootedPaths, ServiceAccess, sha256_of
@@ -143,20 +141,6 @@ def world(folder: str, *, open_to_all: bool = False) -> Iterator[World]:
             for client in made.clients:
                 client.close()
             store.close()
-
-
-@contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """An app on a port of this machine, in a thread; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def origin(url: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,7 @@ import support
 from batchpredict.job import Job
 from batchpredict.models import look
 from batchpredict.service.access import Caller, RootedPaths, ServiceAccess
-from batchpredict.service.registry import Registry
+from batchpredict.service.registry import Registry, ResourceExists
 from batchpredict.service.registry.pinning import Pinned, resolve
 from batchpredict.service.settings import Settings
 from batchpredict.service.store import Store, open_store
@@ -151,3 +152,22 @@ def world(folder: Any, *, database: str = "", started: bool = True, **options: A
     finally:
         registry.close()
         store.close()
+
+
+def race(create: Callable[[], object]) -> list[str]:
+    """What becomes of eight creates of one name at once: "created" or "exists", sorted."""
+    outcomes: list[str] = []
+
+    def one() -> None:
+        try:
+            create()
+            outcomes.append("created")
+        except ResourceExists:
+            outcomes.append("exists")
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(outcomes)

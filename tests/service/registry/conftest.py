@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from service import postgres
 from service.postgres import Postgres
 from service.registry_support import World, world
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    if postgres.MISSING:
-        pytest.skip(f"no PostgreSQL: {postgres.MISSING}")
-    with postgres.serving() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from service.registry_support import ANN, PROJECT, World
+from service.registry_support import ANN, PROJECT, World, race
 
 from batchpredict.errors import InvalidJob
 from batchpredict.resources import ID_RULE
@@ -63,21 +61,7 @@ class TestCreate:
         assert created["name"] == "projects/other/models/census"
 
     def test_of_many_that_race_for_a_name_one_is_created(self, idle: World):
-        outcomes: list[str] = []
-
-        def create() -> None:
-            try:
-                idle.create_model()
-                outcomes.append("created")
-            except ResourceExists:
-                outcomes.append("exists")
-
-        threads = [threading.Thread(target=create) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(outcomes) == ["created", *["exists"] * 7]
+        assert race(idle.create_model) == ["created", *["exists"] * 7]
 
     @pytest.mark.parametrize(
         ("document", "expected"),

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from service import postgres
 from service.postgres import Postgres
 from service.store_support import Clock
 from sqlalchemy.engine import make_url
@@ -14,14 +13,6 @@ from sqlalchemy.engine import make_url
 from batchpredict.service.store import Store, migrate, open_store
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    if postgres.MISSING:
-        pytest.skip(f"no PostgreSQL: {postgres.MISSING}")
-    with postgres.serving() as server:
-        yield server
 
 
 @pytest.fixture(params=BOTH)
