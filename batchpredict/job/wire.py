@@ -8,6 +8,7 @@ the types were checked, so that one answer names everything that is wrong.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
@@ -129,8 +130,10 @@ class Wire(BaseModel):
     also_written: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def spellings(cls) -> dict[str, str]:
+    @functools.cache
+    def spellings(cls) -> Mapping[str, str]:
         """Every name a reader may use, and the field it means."""
+        # Asked for by each message that is read: made anew each time, it was a sixth of reading and checking a job.
         names = {to_camel(name): name for name in cls.model_fields}
         names.update({name: name for name in cls.model_fields})
         names.update(cls.also_written)
