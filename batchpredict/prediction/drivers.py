@@ -118,7 +118,7 @@ class DriverHere:
         return self._resumption.watched(self._feed.poll(under_way, self._workers, at_once=at_once))
 
     def sign_of_life(self) -> object:
-        return self.snapshot()
+        return self.snapshot(at_once=True)
 
     def output(self) -> PredictionOutput | None:
         if self._output is not None:
@@ -187,7 +187,7 @@ class DriverElsewhere:
         return self._resumption.watched(self._feed.poll(at_once=at_once))
 
     def sign_of_life(self) -> object:
-        snapshot = self.snapshot()
+        snapshot = self.snapshot(at_once=True)
         pages = [] if self._staging is None else storage.list_names(self._staging.published_pages)
         return None if snapshot is None else snapshot.splits_done, len(pages)
 

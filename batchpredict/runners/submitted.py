@@ -84,7 +84,7 @@ class Submitted(Generic[S, R]):
         self._stopped = self._certain = False
         self._next_look = 0.0
         self._begun = self._said_silent = False
-        self._lost_since: float | None = None
+        self._seen_lost = False
         self._last_sign: tuple[float, object] = (0.0, None)
         self._pipeline = pipeline
         pipeline.start()
@@ -161,8 +161,12 @@ class Submitted(Generic[S, R]):
         if self._reason is not None:
             self._stop(_DRAIN_SECONDS if self._cluster.loopback else _FAILED_SECONDS)
             self._over = True
-        took = self._clock() - now
-        self._next_look = self._clock() + took * _REST
+        self._rest_after(now)
+
+    def _rest_after(self, began: float) -> None:
+        """Look seldom where a look takes long."""
+        ended = self._clock()
+        self._next_look = ended + (ended - began) * _REST
 
     def _not_begun(self, waited: float) -> RunnerFailed | None:
         with contextlib.suppress(OSError):
@@ -186,13 +190,15 @@ class Submitted(Generic[S, R]):
     def _look_after_lost(self) -> None:
         """Without the server, what the work leaves behind tells how it goes on, if it does."""
         now = self._clock()
-        if self._lost_since is None:
-            self._lost_since = now
+        if not self._seen_lost:
+            self._seen_lost = True
             self._last_sign = (now, None)
             self._observer.warning(
                 f"the connection to {self._cluster.name} is lost; its cluster may go on with the job, so the "
                 "output folder is watched"
             )
+        elif now < self._next_look:
+            return
         self._reason = self._failure()
         with contextlib.suppress(BatchPredictError, OSError):
             if self._driver.output() is not None:
@@ -201,8 +207,10 @@ class Submitted(Generic[S, R]):
             sign = self._driver.sign_of_life()
             if sign != self._last_sign[1]:
                 self._last_sign = (now, sign)
+        # Judged right after a look, so that a long rest between two looks is not taken for silence.
         if self._reason is not None or now - self._last_sign[0] > self._cluster.patience:
             self._over = True
+        self._rest_after(now)
 
     def _stop(self, seconds: float) -> bool:
         """Have the pipeline come to its end; whether it is certain that it has.

@@ -111,7 +111,7 @@ class Driver(Protocol[S_co, R_co]):
         ...
 
     def sign_of_life(self) -> object:
-        """Something that changes when the work gets on; asked for where its runner is out of sight.
+        """Something that changes when the work gets on, as it is now; asked for where its runner is out of sight.
 
         Raises:
           BatchPredictError, OSError: as `snapshot`.

@@ -77,6 +77,10 @@ class SummingWork:
         folder = storage.join(self.url, "numbers")
         return folder if number is None else storage.join(folder, f"{number:08d}")
 
+    def added(self) -> set[int]:
+        """The numbers that are added; a writer that was killed may have left a file of another name."""
+        return {int(name) for name in storage.list_names(self.numbers_url()) if name.isdigit()}
+
     @property
     def total_url(self) -> str:
         return storage.join(self.url, "total.json")
@@ -99,7 +103,7 @@ class SummingDriver:
         transforms(pipeline, self._work, self._channel)
 
     def snapshot(self, *, at_once: bool = False) -> Added:
-        return Added(len(storage.list_names(self._work.numbers_url())), self._work.count)
+        return Added(len(self._work.added()), self._work.count)
 
     def sign_of_life(self) -> object:
         return self.snapshot()

@@ -30,7 +30,7 @@ class ListNumbers(_Step):
         if self.stopped():
             return
         self.begun()
-        there = {int(name) for name in storage.list_names(self._work.numbers_url())}
+        there = self._work.added()
         yield from (number for number in range(1, self._work.count + 1) if number not in there)
 
 
@@ -52,9 +52,9 @@ class Total(_Step):
         if self.stopped():
             return
         with self.reporting():
-            names = storage.list_names(self._work.numbers_url())
-            assert len(names) == self._work.count
-            storage.replace_bytes(self._work.total_url, json.dumps(sum(map(int, names))).encode())
+            numbers = self._work.added()
+            assert len(numbers) == self._work.count
+            storage.replace_bytes(self._work.total_url, json.dumps(sum(numbers)).encode())
 
 
 def transforms(pipeline: Any, work: SummingWork, channel: Channel | None) -> None:
