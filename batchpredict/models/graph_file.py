@@ -11,6 +11,7 @@ and passes over everything else unread, so a graph of gigabytes costs a few read
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from batchpredict import storage
@@ -43,8 +44,14 @@ def listed_signatures(uri: str) -> tuple[str, ...] | None:
         return None
     if file.encoding:
         return None
+    # Of the same version of a file only once, as many jobs have the same model.
+    return _listed_before(uri, file) if file.version else _listed(uri, file)
+
+
+def _listed(uri: str, file: storage.Input) -> tuple[str, ...]:
+    """As `listed_signatures`."""
     try:
-        graphs = list(_meta_graphs(_Bytes(url, file.size)))
+        graphs = list(_meta_graphs(_Bytes(file.url, file.size)))
     except ValueError as error:
         text = f"'{uri}' is not a SavedModel: its saved_model.pb cannot be parsed."
         raise ModelUnusable(text) from error
@@ -52,6 +59,9 @@ def listed_signatures(uri: str) -> tuple[str, ...] | None:
         return tuple(offered_names(graphs[choose_tags([tags for tags, _ in graphs])][1]))
     except ModelUnusable as error:
         raise ModelUnusable(f"'{uri}' cannot be used: {error}.") from error
+
+
+_listed_before = functools.lru_cache(maxsize=256)(_listed)
 
 
 class _Bytes:

@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from batchpredict.errors import RunnerFailed, WrongCall
 from batchpredict.service.access.authorization import ServiceAccess
 from batchpredict.service.access.paths import RootedPaths
+from batchpredict.service.connections import Connection
 from batchpredict.service.measures import Measures
 from batchpredict.service.observed import observed
 from batchpredict.service.prctl import DUMPABLE, prctl
@@ -211,6 +212,7 @@ class _Service:
         config = uvicorn.Config(
             application,
             lifespan="off",
+            http=Connection,
             ws="none",
             access_log=False,
             log_config=None,

@@ -21,6 +21,7 @@ from googleapiclient import discovery
 
 from batchpredict.service.access import ServiceAccess
 from batchpredict.service.access.paths import RootedPaths
+from batchpredict.service.connections import Connection
 from batchpredict.service.measures import Measures
 from batchpredict.service.queue.lifecycle import Begin, Fail, Succeed
 from batchpredict.service.registry.registry import Registry
@@ -160,7 +161,8 @@ def world(
 def serving(application: Any) -> Iterator[str]:
     """An application on a port of this machine, in a thread; its URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off", ws="none"))
+        config = uvicorn.Config(application, http=Connection, log_level="error", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ _PORTS = {"http": ":80", "https": ":443"}
 _ENCODED = re.compile(r"%(?:2e|2f|5c|00|25)|[\\#?]", re.IGNORECASE)
 _AUTHORITY = re.compile(r"[A-Za-z0-9._\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _KERNEL = ("/proc", "/sys", "/dev")
+# Seconds for which it is taken for true where the roots lead to: an administrator may set one to another folder.
+_FRESH = 1.0
 
 
 class _Refused(ValueError):
@@ -67,6 +70,21 @@ class _Place:
         )
 
 
+@dataclass(frozen=True)
+class _Now:
+    """What is configured, resolved.
+
+    Attributes:
+      until: of the monotonic clock; after this it is to be looked at again.
+      roots: in their order.
+      excluded: device and inode of what is excluded, as far as it is there.
+    """
+
+    until: float
+    roots: Sequence[_Place]
+    excluded: frozenset[tuple[int, int]]
+
+
 class RootedPaths:
     """`interface.Paths` over some roots. Used from many threads.
 
@@ -80,7 +98,10 @@ class RootedPaths:
 
     def __init__(self, roots: Sequence[str] = (), excluded: Sequence[str] = ()) -> None:
         self._excluded = [_resolved(_place(each, "--data")) for each in (*_KERNEL, *excluded)]
+        self._now: _Now | None = None
+        self._roots: list[_Place] = []
         self._roots = [_root(each, self._is_excluded) for each in roots or (os.getcwd(),)]
+        self._now = None
 
     @classmethod
     def of(cls, settings: Settings) -> RootedPaths:
@@ -128,7 +149,7 @@ class RootedPaths:
             raise _Refused("has '..' behind a wildcard.")
         fixed = _resolved(fixed)
         # What looks like a pattern may be there by that very name, and is then what is meant.
-        roots = [_resolved(root) for root in self._roots]
+        roots = self._as_of_now().roots
         for each in {fixed} if not rest else {fixed, _resolved(place)}:
             if not any(root.holds(each) for root in roots) or self._is_excluded(each):
                 some = ", ".join(self.roots[:5]) + (", …" if len(self._roots) > 5 else "")
@@ -159,8 +180,17 @@ class RootedPaths:
         if place.scheme:
             return False
         # Another name for the same: a hard link, a second mount, or other letters where case does not count.
-        above = set(_identities(place.path))
-        return any(_identity(each.path) in above for each in self._excluded if not each.scheme)
+        return not self._as_of_now().excluded.isdisjoint(_identities(place.path))
+
+    def _as_of_now(self) -> _Now:
+        """What is configured, as the file system has it. Threads may do it twice, which is nobody's loss."""
+        now, moment = self._now, time.monotonic()
+        if now is None or moment >= now.until:
+            excluded = (_identity(each.path) for each in self._excluded if not each.scheme)
+            roots = [_resolved(root) for root in self._roots]
+            now = _Now(moment + _FRESH, roots, frozenset(each for each in excluded if each is not None))
+            self._now = now
+        return now
 
 
 def _parsed(url: str, first: _Place) -> _Place:

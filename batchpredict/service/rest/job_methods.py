@@ -83,13 +83,14 @@ class JobMethods:
 
     def create_job(self, project: str, document: Mapping[str, Any], caller: Caller) -> StoredJob:
         """Raises as `draft`; 409 for an id that is taken, 429 if the project's queue is full."""
-        new = self.draft(project, document, caller)
-        try:
-            return self._store.create_job(new, queue_limit=self._queue_limit)
-        except Exists:
-            raise _taken() from None
-        except QueueFull:
-            raise quota_failure(project, self._queue_limit) from None
+        with self._store.job_coming():
+            new = self.draft(project, document, caller)
+            try:
+                return self._store.create_job(new, queue_limit=self._queue_limit)
+            except Exists:
+                raise _taken() from None
+            except QueueFull:
+                raise quota_failure(project, self._queue_limit) from None
 
     def create(self, project: str, document: Mapping[str, Any], caller: Caller) -> str:
         """Create a job; its id. Raises as `create_job`."""

@@ -1,13 +1,14 @@
 """Several threads' work in one transaction: one sync of the disk then serves them all.
 
 Whoever comes while a transaction is being committed waits for its turn, and what has come by then goes into the
-next transaction together. There is no timer and no thread: a single caller waits for nobody.
+next transaction together. Who has announced itself is waited for, a moment; a single caller waits for nobody.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from batchpredict.service.store.interface import StoreFailed
@@ -17,6 +18,9 @@ Answer = TypeVar("Answer")
 
 MOST = 100
 """Items of one transaction: past this the sync is a small part of it, and the first one waits for the last."""
+
+MOMENT = 0.005
+"""Seconds that a transaction waits for those who are announced: about what it takes itself."""
 
 
 class _Waiting(Generic[Item, Answer]):
@@ -43,24 +47,52 @@ class GroupCommit(Generic[Item, Answer]):
         self,
         commit: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
         everybodys: tuple[type[Exception], ...] = (),
+        moment: float = MOMENT,
     ) -> None:
         """
         Args:
           commit: takes up to `MOST` items and gives the answer of each, or what it is to raise, once all that it
             did is on the disk. If it raises itself, each item is tried alone.
           everybodys: what it may raise that no item is to blame for: then none is tried again.
+          moment: seconds that those who are announced are waited for.
         """
         self._commit = commit
         self._everybodys = everybodys
         self._coming: list[_Waiting[Item, Answer]] = []
         self._led = False
+        self._moment = moment
+        self._announced = 0
+        # Whether this thread is one of the announced.
+        self._mine = threading.local()
         self._guard = threading.Lock()
+        self._arrival = threading.Condition(self._guard)
+
+    @contextlib.contextmanager
+    def announced(self) -> Iterator[None]:
+        """This thread may be about to bring an item, while the context is open; those who have one wait for it."""
+        self._mine.announced = True
+        with self._guard:
+            self._announced += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._arrive()
+
+    def _arrive(self) -> None:
+        """This thread is waited for no longer: it has brought its item, or has none. With the guard held."""
+        if getattr(self._mine, "announced", False):
+            self._mine.announced = False
+            self._announced -= 1
+            if not self._announced:
+                self._arrival.notify_all()
 
     def __call__(self, item: Item) -> Answer:
         """The answer to `item`, or what was to be raised."""
         mine: _Waiting[Item, Answer] = _Waiting(item)
         with self._guard:
             self._coming.append(mine)
+            self._arrive()
             leads, self._led = not self._led, True
         if not leads:
             mine.sleep()
@@ -74,6 +106,8 @@ class GroupCommit(Generic[Item, Answer]):
     def _lead(self) -> None:
         """Commit what has come, of which the first is this thread's own; then the first of the next group leads."""
         with self._guard:
+            if self._announced and len(self._coming) < MOST:
+                self._arrival.wait(self._moment)
             group, self._coming = self._coming[:MOST], self._coming[MOST:]
         answers: Sequence[Answer | BaseException] = [_Interrupted()] * len(group)
         try:

@@ -15,6 +15,7 @@ taken, a connection that was closed) is tried again inside.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -148,6 +149,11 @@ class JobStore(Protocol):
 
     def now(self) -> datetime:
         """The store's clock."""
+        ...
+
+    def job_coming(self) -> AbstractContextManager[None]:
+        """Open while this thread checks a job and creates it, or refuses it: those that others create at the same
+        moment wait some milliseconds for it, and all share a transaction."""
         ...
 
     def create_job(self, new: NewJob, *, queue_limit: int | None = None) -> StoredJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,9 @@ class SqlJobs:
 
     def now(self) -> datetime:
         return self._database.now()
+
+    def job_coming(self) -> AbstractContextManager[None]:
+        return self._creations.announced()
 
     def create_job(self, new: NewJob, *, queue_limit: int | None = None) -> StoredJob:
         return self._creations(Creation(new, queue_limit))

@@ -82,6 +82,52 @@ def go_on_with(commit: Committing, group: GroupCommit[int, int], items: int) -> 
     commit.go_on.set()
 
 
+def test_who_is_announced_is_waited_for():
+    commit = Committing()
+    group = GroupCommit(commit, moment=60)
+    leads = threading.Event()
+
+    def bring(item: int) -> None:
+        with group.announced():
+            leads.wait(60)
+            group(item)
+
+    announced = [threading.Thread(target=bring, args=(item,)) for item in (11, 12)]
+    for thread in announced:
+        thread.start()
+    while group._announced < 2:
+        time.sleep(0.001)
+    first = threading.Thread(target=group, args=(1,))
+    first.start()
+    while not group._coming:
+        time.sleep(0.001)
+    leads.set()
+    for thread in (first, *announced):
+        thread.join(30)
+    assert [sorted(items) for items in commit.groups] == [[1, 11, 12]]
+
+
+def test_who_is_announced_and_brings_nothing_holds_nobody():
+    commit = Committing()
+    group = GroupCommit(commit, moment=60)
+    with pytest.raises(ValueError, match="refused"), group.announced():
+        raise ValueError("refused")
+    assert group(1) == 10
+    with group.announced():
+        assert group(2) == 20
+        assert group(4) == 40
+    assert commit.groups == [[1], [2], [4]]
+
+
+def test_who_is_announced_and_does_not_come_is_waited_for_a_moment():
+    group = GroupCommit(Committing(), moment=0.01)
+    with group.announced():
+        thread = threading.Thread(target=group, args=(1,))
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
 def test_everybody_gets_the_answer_to_what_they_brought():
     group = GroupCommit(Committing())
     answers = together(group, range(200))
