@@ -25,4 +25,6 @@ def read_job(options: argparse.Namespace) -> Job:
         return Job.submitted(document)
     except InvalidJob as error:
         messages = [located(violation, options) for violation in error.violations]
+        if len(messages) > 1 and not options.job:
+            messages.append("See batchpredict predict --help.")
         raise WrongCall("\n".join(messages)) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.errors import InvalidJob, WrongCall
-from batchpredict.job import Job, load
+from batchpredict.job import Job, PredictionInput, TrainingInput, load
 
 STDIN = "-"
 
@@ -27,9 +28,11 @@ def read_document(url: str) -> dict[str, Any]:
     except (OSError, ValueError, ImportError) as error:
         raise WrongCall(f"--job: '{url}' cannot be read: {error}") from error
     try:
-        return load(data)
+        document = load(data)
     except InvalidJob as error:
         raise WrongCall(f"--job: '{url}' is not a Job: {error}") from error
+    _refuse_input_alone(url, document)
+    return document
 
 
 def load_job(url: str) -> Job:
@@ -42,6 +45,22 @@ def load_job(url: str) -> Job:
         return Job.submitted(read_document(url))
     except InvalidJob as error:
         raise WrongCall("\n".join(f"{url}: {violation}" for violation in error.violations)) from error
+
+
+def _refuse_input_alone(url: str, document: Mapping[str, Any]) -> None:
+    """Say once what each of its fields would be blamed for: the inner message stands in the place of the job.
+
+    Raises:
+      WrongCall: every field is one of a predictionInput or trainingInput, and none is a Job's.
+    """
+    if not document or not document.keys().isdisjoint(Job.spellings()):
+        return
+    for name, message in (("predictionInput", PredictionInput), ("trainingInput", TrainingInput)):
+        if document.keys() <= message.spellings().keys():
+            raise WrongCall(
+                f"--job: '{url}' holds the fields of a {name} by themselves; "
+                f'a Job has them in that field: {{"jobId": "…", "{name}": {{…}}}}'
+            )
 
 
 def _contents(url: str) -> bytes:

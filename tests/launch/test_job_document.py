@@ -85,3 +85,18 @@ def test_every_field_that_is_wrong_is_named_with_the_file(tmp_path):
     assert len(lines) == 2
     for line, field in zip(lines, ("batch_size", "max_errors"), strict=True):
         assert line.startswith(f"{path}: Field: prediction_input.{field} Error: ")
+
+
+@pytest.mark.parametrize("name", ["predictionInput", "prediction_input"])
+def test_the_fields_of_an_input_by_themselves(name, tmp_path):
+    path = support.write_json(tmp_path / "job.json", {"region": "here", "data_format": "TEXT", "uri": "m"})
+    with pytest.raises(WrongCall, match=r"holds the fields of a predictionInput by themselves; a Job has them in"):
+        read_document(path)
+    whole = support.write_json(tmp_path / "whole.json", {name: {"region": "here"}})
+    assert read_document(whole) == {name: {"region": "here"}}
+
+
+def test_the_fields_of_a_training_input_by_themselves(tmp_path):
+    path = support.write_json(tmp_path / "job.json", {"region": "here", "scaleTier": "BASIC"})
+    with pytest.raises(WrongCall, match=r'{"jobId": "…", "trainingInput": {…}}'):
+        read_document(path)
