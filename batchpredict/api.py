@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batchpredict.job import Job, PredictionOutput
-from batchpredict.launch import work_of
+from batchpredict.job import Job, PredictionOutput, TrainingOutput
+from batchpredict.launch import prediction_work, training_work
 from batchpredict.ledger import Snapshot
 from batchpredict.runners import DIRECT, Observer, Runner, choose, run
+from batchpredict.training import Snapshot as TrainingSnapshot
 
 
 def predict(
@@ -43,7 +44,40 @@ def predict(
       JobCancelled: somebody else stopped it.
     """
     parsed = job if isinstance(job, Job) else Job.submitted(job)
-    work = work_of(parsed, workers=workers, overwrite=overwrite, fresh=fresh)
+    work = prediction_work(parsed, workers=workers, overwrite=overwrite, fresh=fresh)
+    if isinstance(runner, str):
+        runner = choose(runner, runner_flags)
+        runner.check()
+    return run(runner, work, observer)
+
+
+def train(
+    job: Job | Mapping[str, Any] | str | bytes,
+    *,
+    fresh: bool = False,
+    observer: Observer[TrainingSnapshot] | None = None,
+    runner: Runner | str = DIRECT,
+    runner_flags: Sequence[str] = (),
+) -> TrainingOutput:
+    """Run a training job and wait for its end.
+
+    Args:
+      job: the Job resource, or its JSON as a dict or text.
+      fresh: train again, whatever earlier runs of this job have finished.
+      observer: told of progress, warnings and what replicas write; see `Observer`.
+      runner, runner_flags: as for `predict`.
+
+    Returns:
+      The job's output: trials of a search, best first, and ML units.
+
+    Raises:
+      InvalidJob: the job breaks the specification, or asks for a cluster that there cannot be.
+      WrongFlag: there is no such runner, or it has no such flag.
+      JobFailed: a replica failed, or the job cannot succeed, and why.
+      JobCancelled: somebody else stopped it.
+    """
+    parsed = job if isinstance(job, Job) else Job.submitted(job)
+    work = training_work(parsed, fresh=fresh)
     if isinstance(runner, str):
         runner = choose(runner, runner_flags)
         runner.check()

@@ -19,29 +19,10 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict.errors import InvalidJob, WrongCall
-from batchpredict.launch import carry, load_job, refuse, silence_logs, stopped_early, work_of
+from batchpredict.launch import Lines, carry, load_job, refuse, silence_logs, stopped_early, prediction_work
 from batchpredict.runners import DIRECT, choose, take_runner
 
 _PROGRAM = "predict.py"
-
-
-class _Lines:
-    """Tells what the user has to know, a line each, and no progress."""
-
-    def progress(self, snapshot: object) -> None:
-        del snapshot
-
-    def warning(self, message: str) -> None:
-        self.error(f"{_PROGRAM}: {message}")
-
-    def message(self, text: str) -> None:
-        self.error(f"{_PROGRAM}: {text}")
-
-    def error(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     silence_logs()
     try:
         job = load_job(options.job)
-        work = work_of(job, overwrite=options.overwrite == "true", fresh=options.fresh)
+        work = prediction_work(job, overwrite=options.overwrite == "true", fresh=options.fresh)
         runner = choose(*take_runner(beam_flags, DIRECT))
         runner.check()
     except (InvalidJob, WrongCall) as error:
         return refuse(_PROGRAM, error)
     except KeyboardInterrupt:
         return stopped_early(_PROGRAM)
-    return carry(_PROGRAM, runner, work, _Lines())
+    return carry(_PROGRAM, runner, work, Lines(_PROGRAM))
 
 
 if __name__ == "__main__":

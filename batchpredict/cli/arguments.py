@@ -61,6 +61,11 @@ def data_format(text: str) -> str:
     return text.upper().replace("-", "_")
 
 
+def scale_tier(text: str) -> str:
+    """gcloud took `standard-1` and `STANDARD_1` alike."""
+    return text.upper().replace("-", "_")
+
+
 def labels(text: str) -> dict[str, str]:
     """A comma list of KEY=VALUE, as gcloud takes labels."""
     found = {}

@@ -9,6 +9,7 @@ from typing import cast
 
 COMMANDS = {
     "predict": "predict.predict",
+    "train": "train.train",
     "inspect": "inspect.inspect",
     "clean": "clean.clean",
     "serve": "serve.serve",

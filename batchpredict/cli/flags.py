@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from batchpredict.cli.arguments import EPILOG, Parser, age, data_format, fields_list
 
 _PREDICT = """\
@@ -40,6 +42,12 @@ def _add_clean(parser: Parser) -> None:
 
 def _add_predict(parser: Parser) -> None:
     add_job(parser)
+    run = add_run(parser, fresh="score everything again, whatever is committed")
+    run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
+
+
+def add_run(parser: Parser, *, fresh: str) -> argparse._ArgumentGroup:
+    """The flags of a run on a runner. `fresh`: what --fresh does."""
     run = parser.add_argument_group("this run")
     run.add_argument(
         "--runner",
@@ -48,10 +56,10 @@ def _add_predict(parser: Parser) -> None:
         help="DirectRunner (this process), FlinkRunner, DataflowRunner, PrismRunner, PortableRunner; with any but "
         "the first, a flag that is not one of these is passed to Beam",
     )
-    run.add_argument("--fresh", action="store_true", help="score everything again, whatever is committed")
-    run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
+    run.add_argument("--fresh", action="store_true", help=fresh)
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     run.add_argument("--json-logs", action="store_true", help="progress and messages as JSON lines on stderr")
+    return run
 
 
 def add_job(parser: Parser) -> None:

@@ -10,23 +10,31 @@ import sys
 from collections.abc import Sequence
 
 from batchpredict import __version__
-from batchpredict.cli import flags, serve_flags
+from batchpredict.cli import flags, serve_flags, train_flags
 from batchpredict.cli.arguments import EPILOG, Parser
 from batchpredict.cli.remote import job_commands, model_commands
 from batchpredict.launch import SUCCEEDED
 from batchpredict.runners import closest
+
+_ON_RUNNERS = ("predict", "train")
+_WITH_ARGUMENTS = ("train", "jobs submit training")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse a command line. Exits with status 2 and one message if it is wrong."""
     parser, _ = build()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # What follows "--" is nobody's here, but the trainer's.
+    given, rest = _split(given)
     command = _command_of(parser, given)
     known, unknown = parser.parse_known_args(given)
     if command.commands:
         command.print_help()
         command.exit(SUCCEEDED)
-    elsewhere = known.command == "predict" and known.runner != "DirectRunner"
+    if rest and known.command not in _WITH_ARGUMENTS:
+        command.error("there is nothing that arguments after '--' could be for")
+    known.trainer_args = rest
+    elsewhere = known.command in _ON_RUNNERS and known.runner != "DirectRunner"
     known.beam_flags = unknown if elsewhere else []
     if unknown and not elsewhere:
         wrong = unknown[0].partition("=")[0]
@@ -35,6 +43,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             command.error(f"there is no argument '{wrong}'; a pattern for --input-paths must stand in quotes")
         command.error(f"there is no {kind} '{wrong}'{closest(wrong, command.flags())}")
     return known
+
+
+def _split(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words before the first "--", and those after it."""
+    at = given.index("--") if "--" in given else len(given)
+    return list(given[:at]), list(given[at + 1 :])
 
 
 def _command_of(parser: Parser, given: Sequence[str]) -> Parser:
@@ -57,8 +71,8 @@ def _command_of(parser: Parser, given: Sequence[str]) -> Parser:
 
 def build() -> tuple[Parser, dict[str, Parser]]:
     """The parser, and those of its commands by name."""
-    parser = Parser(prog="batchpredict", description="Batch prediction with SavedModels.", epilog=EPILOG)
+    parser = Parser(prog="batchpredict", description="Batch prediction with SavedModels, and training.", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"batchpredict {__version__}")
-    for commands in (flags, serve_flags, job_commands, model_commands):
+    for commands in (flags, train_flags, serve_flags, job_commands, model_commands):
         commands.add(parser)
     return parser, parser.commands

@@ -8,10 +8,11 @@ from collections import Counter
 
 from batchpredict.cli.document import read_job
 from batchpredict.cli.fields import in_flags
+from batchpredict.cli.observers import PredictionGauge
 from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import PredictionOutput
-from batchpredict.launch import carry, refuse, silence_logs, work_of
+from batchpredict.launch import carry, refuse, silence_logs, prediction_work
 
 _PROGRAM = "batchpredict predict"
 
@@ -29,14 +30,14 @@ def predict(options: argparse.Namespace) -> int:
         if options.max_worker_count is not None and job.prediction_input is not None:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
             workers = job.prediction_input.max_worker_count
-        work = work_of(job, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+        work = prediction_work(job, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
         from batchpredict.runners import choose
 
         runner = choose(options.runner, options.beam_flags)
         runner.check()
     except (WrongCall, InvalidJob) as error:
         return refuse(_PROGRAM, error)
-    reporter = choose_observer(quiet=options.quiet, json_logs=options.json_logs)
+    reporter = choose_observer(PredictionGauge(), quiet=options.quiet, json_logs=options.json_logs)
     return carry(
         _PROGRAM,
         runner,

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 # Light enough for `--help`. And the function `carry` is bound here at once: its module has the same name.
-from batchpredict.launch.carry import Report, Reporter, carry, refuse, silence_logs, stopped_early
+from batchpredict.launch.carry import Lines, Report, Reporter, carry, refuse, silence_logs, stopped_early
 from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL, status_of
 
 if TYPE_CHECKING:
     from batchpredict.launch.document import load_job, read_document
-    from batchpredict.launch.works import knows, make_ready, work_of
+    from batchpredict.launch.works import knows, make_ready, prediction_work, training_work, work_of
 
 __all__ = [
     "FAILED",
@@ -24,17 +24,20 @@ __all__ = [
     "SUCCEEDED",
     "TERMINATED",
     "WRONG_CALL",
+    "Lines",
     "Report",
     "Reporter",
     "carry",
     "knows",
     "load_job",
     "make_ready",
+    "prediction_work",
     "read_document",
     "refuse",
     "silence_logs",
     "status_of",
     "stopped_early",
+    "training_work",
     "work_of",
 ]
 
@@ -45,7 +48,9 @@ if not TYPE_CHECKING:
             "knows": "works",
             "load_job": "document",
             "make_ready": "works",
+            "prediction_work": "works",
             "read_document": "document",
+            "training_work": "works",
             "work_of": "works",
         },
     )

@@ -76,6 +76,28 @@ class Reporter(Protocol[P_contra]):
         ...
 
 
+class Lines:
+    """A reporter that tells what a user has to know, a line each on stderr, and no progress."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def progress(self, snapshot: object) -> None:
+        del snapshot
+
+    def warning(self, message: str) -> None:
+        self.error(f"{self._program}: {message}")
+
+    def message(self, text: str) -> None:
+        self.error(f"{self._program}: {text}")
+
+    def error(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class _Terminated(BaseException):
     """SIGTERM, as an exception of the main thread."""
 

@@ -9,9 +9,10 @@ from batchpredict.job import Job
 
 if TYPE_CHECKING:
     from batchpredict.prediction import PredictionWork
+    from batchpredict.training import TrainingWork
 
 # Fields of a Job, of which it has one, that there is a work for.
-_INPUTS = ("prediction_input",)
+_INPUTS = ("prediction_input", "training_input")
 
 
 def knows(job: Job) -> bool:
@@ -20,6 +21,25 @@ def knows(job: Job) -> bool:
 
 
 def work_of(
+    job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None
+) -> PredictionWork | TrainingWork:
+    """The work of a job of any kind, to be given to a runner.
+
+    Args:
+      workers: worker processes of a prediction job where it runs on this machine; default: one per core, at most
+        the job's maxWorkerCount.
+      pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
+        folder, "inputPaths", "outputPath"; "packageUris", "jobDir". What is not there means what the job says.
+
+    Raises:
+      InvalidJob: as `prediction_work` or `training_work`.
+    """
+    if job.training_input is not None:
+        return training_work(job, pinned=pinned)
+    return prediction_work(job, workers=workers, pinned=pinned)
+
+
+def prediction_work(
     job: Job,
     *,
     workers: int | None = None,
@@ -27,19 +47,15 @@ def work_of(
     fresh: bool = False,
     pinned: Mapping[str, Any] | None = None,
 ) -> PredictionWork:
-    """The work of a job, to be given to a runner.
+    """The work of a prediction job.
 
     Args:
-      job: a prediction job.
-      workers: worker processes where the job runs on this machine; default: one per core, at most the job's
-        maxWorkerCount.
+      workers, pinned: see `work_of`.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
-      pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
-        folder, "inputPaths", "outputPath". What is not there means what the job says.
 
     Raises:
-      InvalidJob: there is no work of this kind, or its model is named by a registry that there is none of here.
+      InvalidJob: it is none, or its model is named by a registry that there is none of here.
     """
     # Only a job that is right is worth the import of what runs it.
     from batchpredict.prediction import PredictionWork
@@ -48,6 +64,22 @@ def work_of(
         meant = _meant(pinned)
         job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
     return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+
+
+def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | None = None) -> TrainingWork:
+    """The work of a training job.
+
+    Args:
+      fresh: train again, whatever earlier runs of this job have finished.
+      pinned: see `work_of`.
+
+    Raises:
+      InvalidJob: it is none, or asks for a cluster that there cannot be.
+    """
+    from batchpredict.training import TrainingWork
+
+    placed = {name: pinned[name] for name in ("packageUris", "jobDir") if name in pinned} if pinned else {}
+    return TrainingWork.of(job, fresh=fresh, placed=placed)
 
 
 def _meant(pinned: Mapping[str, Any]) -> dict[str, Any]:

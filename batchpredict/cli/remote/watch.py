@@ -67,9 +67,9 @@ def _with_logs(service: Service, name: str, options: argparse.Namespace) -> Job:
 
 
 def _with_progress(service: Service, name: str, options: argparse.Namespace) -> Job:
-    from batchpredict.cli.observers import choose
+    from batchpredict.cli.observers import PredictionGauge, choose
 
-    reporter: Reporter[Snapshot] = choose(quiet=options.quiet, json_logs=options.json_logs)
+    reporter: Reporter[Snapshot] = choose(PredictionGauge(), quiet=options.quiet, json_logs=options.json_logs)
     try:
         return _watch(service, name, reporter)
     finally:

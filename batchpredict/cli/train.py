@@ -1,0 +1,77 @@
+"""`batchpredict train`: one training job, here and now."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from batchpredict.cli.observers import TrainingGauge
+from batchpredict.cli.observers import choose as choose_observer
+from batchpredict.cli.training_fields import located, override, read_documents
+from batchpredict.errors import InvalidJob, WrongCall
+from batchpredict.job import Job, TrainingOutput
+from batchpredict.launch import carry, refuse, silence_logs, training_work
+
+_PROGRAM = "batchpredict train"
+
+
+def train(options: argparse.Namespace) -> int:
+    """Run the job that the options describe; returns the exit status."""
+    silence_logs()
+    with _packed(options) as packages:
+        try:
+            job = _job(options, packages)
+            work = training_work(job, fresh=options.fresh)
+            from batchpredict.runners import choose
+
+            runner = choose(options.runner, options.beam_flags)
+            runner.check()
+        except InvalidJob as error:
+            return refuse(_PROGRAM, WrongCall("\n".join(located(one, options) for one in error.violations)))
+        except WrongCall as error:
+            return refuse(_PROGRAM, error)
+        reporter = choose_observer(TrainingGauge(), quiet=options.quiet, json_logs=options.json_logs)
+        return carry(_PROGRAM, runner, work, reporter, remark=_best)
+
+
+def _job(options: argparse.Namespace, packages: list[str]) -> Job:
+    """Raises InvalidJob, WrongCall."""
+    document = read_documents(options)
+    if not {"jobId", "job_id"} & document.keys():
+        document["jobId"] = time.strftime("train_%Y%m%d_%H%M%S")
+    source = override(document, options)
+    if packages:
+        source["packageUris"] = packages
+    return Job.submitted(document)
+
+
+@contextlib.contextmanager
+def _packed(options: argparse.Namespace) -> Iterator[list[str]]:
+    """The packages of the command line; the one of --package-path is made, and put where replicas find it."""
+    given: list[str] = list(options.packages or ())
+    if not options.package_path:
+        yield given
+        return
+    from batchpredict.training.packing import pack
+
+    staging = options.staging_bucket or options.job_dir
+    if staging:
+        yield [pack(options.package_path, staging), *given]
+        return
+    with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as place:
+        yield [pack(options.package_path, place), *given]
+
+
+def _best(output: TrainingOutput) -> str:
+    """What is worth knowing of a search."""
+    if not output.is_hyperparameter_tuning_job:
+        return ""
+    best: Any = next((trial for trial in output.trials if trial.final_metric is not None), None)
+    if best is None:
+        return "no trial reported a value of its objective"
+    values = ", ".join(f"{name}={value}" for name, value in (best.hyperparameters or {}).items())
+    return f"best: trial {best.trial_id}, {best.final_metric.objective_value:.6g} with {values}"

@@ -1,0 +1,93 @@
+"""From flags and files to the document of a training job."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from batchpredict.cli.fields import put, spelling
+from batchpredict.errors import Violation, WrongCall
+from batchpredict.launch import read_document
+
+# flag's destination -> field of trainingInput
+_FIELDS = {
+    "module_name": "pythonModule",
+    "job_dir": "jobDir",
+    "scale_tier": "scaleTier",
+    "master_machine_type": "masterType",
+    "worker_machine_type": "workerType",
+    "parameter_server_machine_type": "parameterServerType",
+    "worker_count": "workerCount",
+    "parameter_server_count": "parameterServerCount",
+    "region": "region",
+    "runtime_version": "runtimeVersion",
+    "python_version": "pythonVersion",
+}
+_PACKAGES = {"packages": "packageUris", "package_path": "packageUris"}
+_DEFAULT_REGION, _DEFAULT_TIER = "local", "BASIC"
+
+
+def read_documents(options: argparse.Namespace) -> dict[str, Any]:
+    """The Job of --job, with what --config says over it; an empty one without either.
+
+    Raises:
+      WrongCall: a file cannot be read, or is not what it should be.
+    """
+    document = read_document(options.job) if options.job else {}
+    if options.config:
+        for field, value in _config(options.config).items():
+            put(document, field, value)
+    return document
+
+
+def override(document: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Put the flags into a Job document, over what it says of itself; its trainingInput."""
+    source = document.setdefault(spelling(document, "trainingInput"), {})
+    if not isinstance(source, dict):
+        raise WrongCall("training_input: expected an object")
+    for destination, field in _FIELDS.items():
+        put(source, field, getattr(options, destination))
+    if options.trainer_args:
+        put(source, "args", list(options.trainer_args))
+    source.setdefault("region", _DEFAULT_REGION)
+    if not {"scaleTier", "scale_tier"} & source.keys():
+        source["scaleTier"] = _DEFAULT_TIER
+    return source
+
+
+def located(violation: Violation, options: argparse.Namespace) -> str:
+    """A violation with the flag that set the field, or that could set it, or the file that it is in."""
+    last = violation.field.rpartition(".")[2].partition("[")[0]
+    fields = {**_PACKAGES, **_FIELDS}
+    names = [name for name, field in fields.items() if _snake(field) == last]
+    given = next((name for name in names if getattr(options, name) is not None), None)
+    file = options.config or options.job
+    if given is not None or (names and not file):
+        return f"--{(given or names[0]).replace('_', '-')}: {violation.description}"
+    return f"{file}: {violation}" if file else str(violation)
+
+
+def _config(path: str) -> dict[str, Any]:
+    """What a file of gcloud's --config says: trainingInput and labels."""
+    import yaml
+
+    from batchpredict import storage
+
+    try:
+        found = yaml.safe_load(storage.read_bytes(path))
+    except FileNotFoundError as error:
+        raise WrongCall(f"--config: there is no file '{path}'") from error
+    except (OSError, ValueError) as error:
+        raise WrongCall(f"--config: '{path}' cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise WrongCall(f"--config: '{path}' is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict) or not {"trainingInput", "training_input"} & found.keys():
+        raise WrongCall(f"--config: '{path}' has no trainingInput")
+    # What YAML has and JSON has not, a date for one, is the text that it is.
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
+
+
+def _snake(field: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)

@@ -1,0 +1,179 @@
+"""A slot on some machine, from the moment it is offered until the job is over.
+
+Of a job without trials a slot takes roles of its one gang. Of a search it takes roles of any trial that runs and has
+some that are free, else it begins another trial, else it waits: a host of a trial may be lost at any moment, and its
+roles are free again then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from batchpredict.errors import JobFailed
+from batchpredict.job import HyperparameterSpec
+from batchpredict.training.cluster import Role
+from batchpredict.training.folder import TrainingFolder
+from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Stage, states_of
+from batchpredict.training.launcher import ReplicaLauncher, Workplace
+from batchpredict.training.logs import LogWriter
+from batchpredict.training.outcome import job_output, search_output
+from batchpredict.training.search import Begin, Known, Over, Trials, following
+from batchpredict.training.spec import TrainingSpec
+from batchpredict.training.tuning import Study, Trial
+from batchpredict.training.watching import TrialWatch
+
+Wanted = Callable[[], bool]
+
+# Between two looks at a search that has nothing to do for a slot.
+_LOOK_SECONDS = 1.0
+_HERE, _AWAY = 60.0, 300.0
+_TOO_LONG = "The job has run longer than scheduling.maxRunningTime allows: {:g} seconds."
+
+
+def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bool) -> None:
+    """Offer a slot to a job; returns when the job is over, or is not wanted any more.
+
+    Args:
+      away: this is one machine of many, and takes one role at a time; otherwise the whole job is hosted here.
+
+    Raises:
+      JobFailed: why the job has failed, whoever found that.
+    """
+    done = folder.done()
+    if done is None:
+        with _workplace(folder) as workplace:
+            slot = _Slot(spec, folder, wanted, workplace, away=away)
+            done = slot.search() if spec.tuning is not None else slot.train()
+    if done is not None and "error" in done:
+        raise JobFailed(str(done["error"]))
+
+
+@contextlib.contextmanager
+def _workplace(folder: TrainingFolder) -> Iterator[Workplace]:
+    """What the slots of one process share while they host a job: its packages, its log."""
+    logs = LogWriter(folder.logs)
+    try:
+        with tempfile.TemporaryDirectory(prefix="batchpredict-train-", ignore_cleanup_errors=True) as place:
+            yield Workplace(place, logs)
+    finally:
+        logs.close()
+
+
+class _Slot:
+    """One offer, with what it needs for whatever role it takes."""
+
+    def __init__(
+        self, spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, workplace: Workplace, *, away: bool
+    ) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._workplace = workplace
+        self._away = away
+        self._asked = wanted
+        began = folder.begin(time.time())
+        self._until = None if spec.max_seconds is None else began + spec.max_seconds
+
+    def train(self) -> dict[str, object] | None:
+        """Host roles of the one gang; what came of the job, None if it is not wanted any more."""
+        outcome = self._gang(self._folder.gang, self._launcher())
+        if outcome.ending is Ending.SUCCEEDED:
+            return self._folder.finish({"output": job_output(self._spec, self._folder).to_wire()})
+        return self._ended(outcome.reason if outcome.ending is Ending.FAILED else "")
+
+    def search(self) -> dict[str, object] | None:
+        """Host roles of trials; what came of the job, None if it is not wanted any more."""
+        tuning = self._spec.tuning
+        assert tuning is not None
+        if self._away:
+            self._search(tuning)
+        else:
+            with ThreadPoolExecutor(self._spec.parallel, thread_name_prefix="trial") as pool:
+                slots = [pool.submit(self._search, tuning) for _ in range(self._spec.parallel)]
+                try:
+                    for slot in slots:
+                        slot.result()
+                finally:
+                    self._asked = lambda: False
+        return self._ended("")
+
+    def _search(self, tuning: HyperparameterSpec) -> None:
+        trials = Trials(self._folder)
+        while self._wanted() and self._folder.done() is None:
+            known = trials.load()
+            step = following(tuning, known, self._folder.attempt)
+            if isinstance(step, Over):
+                outcome = {"error": step.error} if step.error else {"output": self._search_output(known)}
+                self._folder.finish(outcome)
+                return
+            free = next((one for one in known if one.live and self._is_free(one)), None)
+            if free is not None:
+                self._host_trial(free)
+            elif isinstance(step, Begin):
+                self._begin_trial(tuning, known, step.number)
+            else:
+                time.sleep(_LOOK_SECONDS)
+
+    def _begin_trial(self, tuning: HyperparameterSpec, known: list[Known], number: int) -> None:
+        values = Study(tuning, seed=_seed(self._folder)).ask([one.trial for one in known])
+        now = time.time()
+        document = {"values": values, "time": now, "attempt": self._folder.attempt, "by": uuid.uuid4().hex}
+        self._folder.trial(number).begin(document)
+
+    def _host_trial(self, one: Known) -> None:
+        trial = self._folder.trial(one.trial.number)
+        watch = TrialWatch(self._spec, self._folder, one, self._workplace.logs)
+        launcher = self._launcher(one.trial, watch.hypertune)
+        with watch.watching(lambda: launcher.hosts(Role.MASTER)):
+            outcome = self._gang(trial.gang, launcher, lambda: not watch.hopeless)
+        watch.conclude(outcome, stopped=not self._wanted())
+
+    def _is_free(self, one: Known) -> bool:
+        states = states_of(FolderRendezvous(self._folder.trial(one.trial.number).gang), self._spec.cluster)
+        return any(state.stage in (Stage.WAITING, Stage.LOST) for state in states)
+
+    def _launcher(self, trial: Trial | None = None, hypertune: str = "") -> ReplicaLauncher:
+        return ReplicaLauncher(
+            self._spec,
+            self._workplace,
+            self._folder.url,
+            alone=not self._away,
+            trial=trial,
+            hypertune=hypertune,
+        )
+
+    def _gang(self, url: str, launcher: ReplicaLauncher, also: Wanted = lambda: True) -> Outcome:
+        gang = Gang(
+            FolderRendezvous(url),
+            self._spec.cluster,
+            host_id=uuid.uuid4().hex[:12],
+            room=1 if self._away else None,
+            launcher=launcher,
+            deadline=_AWAY if self._away else _HERE,
+        )
+        return gang.run(lambda: self._wanted() and also())
+
+    def _wanted(self) -> bool:
+        return self._asked() and not self._too_long()
+
+    def _too_long(self) -> bool:
+        return self._until is not None and time.time() > self._until
+
+    def _ended(self, reason: str) -> dict[str, object] | None:
+        if not reason and self._too_long():
+            reason = _TOO_LONG.format(self._spec.max_seconds)
+        return self._folder.finish({"error": reason}) if reason else self._folder.done()
+
+    def _search_output(self, known: list[Known]) -> dict[str, object]:
+        return search_output(self._spec, self._folder, known).to_wire()
+
+
+def _seed(folder: TrainingFolder) -> int:
+    """The same for all hosts of a job."""
+    return int(folder.url.rpartition("/")[2][:8], 16)
+
+

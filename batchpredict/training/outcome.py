@@ -1,0 +1,41 @@
+"""What a training job came to, as the Job's trainingOutput has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from batchpredict.job import TrainingOutput
+from batchpredict.training.cluster import Cluster, Replica
+from batchpredict.training.folder import TrainingFolder
+from batchpredict.training.gang import FolderRendezvous, seconds_of
+from batchpredict.training.search import Known
+from batchpredict.training.spec import TrainingSpec
+from batchpredict.training.tuning import to_output
+
+
+def ml_units(cluster: Cluster, seconds: Mapping[str, float]) -> float:
+    """ML units of replicas that ran for so long: hours, times the weight of the machine type of each."""
+    return sum(
+        ran / 3600 * cluster.machines[Replica.parse(name).role].weight for name, ran in seconds.items()
+    )
+
+
+def job_output(spec: TrainingSpec, folder: TrainingFolder) -> TrainingOutput:
+    """Of a job without trials. Raises OSError."""
+    units = ml_units(spec.cluster, seconds_of(FolderRendezvous(folder.gang)))
+    return TrainingOutput(consumed_ml_units=units)
+
+
+def search_output(spec: TrainingSpec, folder: TrainingFolder, known: Sequence[Known]) -> TrainingOutput:
+    """Of a search, trials best first. Raises OSError."""
+    tuning = spec.tuning
+    assert tuning is not None
+    units = sum(
+        ml_units(spec.cluster, seconds_of(FolderRendezvous(folder.trial(one.trial.number).gang))) for one in known
+    )
+    output = to_output(
+        tuning,
+        [one.trial for one in known],
+        times={one.trial.number: (one.began, one.ended) for one in known},
+    )
+    return output.model_copy(update={"consumed_ml_units": units})

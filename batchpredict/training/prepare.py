@@ -1,0 +1,66 @@
+"""What happens to a training job before any replica is started, wherever its pipeline runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchpredict.errors import JobFailed
+from batchpredict.job import TrainingOutput
+from batchpredict.training.folder import TrainingFolder
+from batchpredict.training.spec import TrainingSpec
+
+PLAN = "plan"
+"""The word of a channel under which a pipeline says where the job's folder is."""
+
+FINISHED_BEFORE = "the job was finished already; nothing was trained (--fresh trains again)"
+"""What a user is told of a job whose end was there when it was begun."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that may begin.
+
+    Attributes:
+      folder: of the job.
+      done: what it came to, if it was finished before.
+    """
+
+    folder: TrainingFolder
+    done: TrainingOutput | None = None
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Prepared:
+        """As `to_document` gave it; of a finished job without what it came to."""
+        return cls(TrainingFolder(str(document["folder"]), int(document["attempt"])))
+
+    def to_document(self) -> dict[str, Any]:
+        return {"folder": self.folder.url, "attempt": self.folder.attempt, "finished": self.done is not None}
+
+
+def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
+    """See that a job can begin, and find or make its folder.
+
+    A runner may repeat this: what is there already is found.
+
+    Args:
+      place: URL of the folder that stands for the jobDir of a job that has none.
+
+    Raises:
+      JobFailed: its jobDir cannot be written to, or a package is not there.
+    """
+    fingerprint = spec.fingerprint()
+    where = spec.job_dir or place
+    try:
+        folder = TrainingFolder.of(where, fingerprint)
+        if spec.fresh:
+            folder.forget()
+            folder = TrainingFolder(folder.url)
+        done = folder.done()
+        if done is None:
+            folder.begin(time.time())
+    except OSError as error:
+        raise JobFailed(f"jobDir: '{where}' cannot be used: {error}") from error
+    return Prepared(folder, None if done is None else TrainingOutput.model_validate(done["output"]))
