@@ -86,7 +86,8 @@ def _beat_is_due(state: State, *, writes: bool, now: float) -> bool:
     if not state.children and state.ran != state.said and state.ran != state.saying:
         # The last word, for which somebody waits.
         return True
-    concerned = bool(state.children or state.mine or writes or state.ran != state.said)
+    holds = bool(state.mine) and state.facts.final is None
+    concerned = bool(state.children) or holds or writes or state.ran != state.said
     return concerned and now >= state.next_beat
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from batchpredict.training.cluster.replicas import Replica
 from batchpredict.training.gang.facts import Facts, Over
@@ -89,11 +90,11 @@ class State:
     sighted: bool = False
     barred: bool = False
     answered: float | None = None
-    news: float = 0.0
+    news: float = -inf
     looked: float | None = None
-    next_exchange: float = 0.0
-    next_beat: float = 0.0
-    next_look: float = 0.0
+    next_exchange: float = -inf
+    next_beat: float = -inf
+    next_look: float = -inf
     halted: bool = False
 
     @property
