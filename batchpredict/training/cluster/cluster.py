@@ -142,9 +142,8 @@ def _with_accelerators(machine: MachineType, count: int, kind: str, field: str) 
         text = f"Can only be used with an N1 machine type of Compute Engine; the type is {machine.name}."
         return Violation(_PREFIX + field, text)
     if kind not in ACCELERATOR_DOLLARS:
-        return Violation(
-            f"{_PREFIX}{field}.type", f'Expected one of {", ".join(ACCELERATOR_DOLLARS)}, got "{kind}".'
-        )
+        known = ", ".join(ACCELERATOR_DOLLARS)
+        return Violation(f"{_PREFIX}{field}.type", f'Expected one of {known}, got "{kind}".')
     if count > _MOST_ACCELERATORS:
         text = f"A machine has at most {_MOST_ACCELERATORS} accelerators, got {count}."
         return Violation(f"{_PREFIX}{field}.count", text)

@@ -160,7 +160,7 @@ def _read(name: str, fields: Any) -> MachineType:
 def _number(
     name: str, fields: Mapping[str, Any], field: str, *, whole: bool = False, positive: bool = False
 ) -> float:
-    value = fields.get(field)
+    value: Any = fields.get(field)
     legal = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
     if not legal or (whole and value != int(value)) or (positive and value == 0):
         wanted = f"a {'positive' if positive else 'non-negative'} {'integer' if whole else 'number'}"
