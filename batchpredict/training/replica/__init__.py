@@ -1,0 +1,15 @@
+"""One user process: its packages installed, started, its output handed on, ended with all that it started."""
+
+from batchpredict.training.replica.child import Child
+from batchpredict.training.replica.devices import split_devices
+from batchpredict.training.replica.failure import failure_sentence
+from batchpredict.training.replica.program import Program, environment, working_folder
+
+__all__ = [
+    "Child",
+    "Program",
+    "environment",
+    "failure_sentence",
+    "split_devices",
+    "working_folder",
+]
