@@ -55,7 +55,7 @@ def ranges(draw: st.DrawFn, kind: str) -> ParameterSpec:
     scale = draw(st.sampled_from([None, "NONE", LINEAR, LOG, REVERSE]))
     logarithmic = scale in (LOG, REVERSE)
     if kind == "INTEGER":
-        ends = st.integers(1 if logarithmic else -(10**9), 10**9)
+        ends = st.integers(1 if logarithmic else -(10**9), 10**9).map(float)
     else:
         ends = _positive if logarithmic else _finite
     low, high = sorted((draw(ends), draw(ends)))

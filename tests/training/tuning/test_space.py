@@ -192,11 +192,8 @@ def test_an_argument_of_another_space_is_no_value(fields: dict[str, Any], argume
 def test_a_space_of_points_is_counted_and_gone_through() -> None:
     space = Space.of(
         [
-            ParameterSpec.model_validate({"parameterName": name, **fields})
-            for name, fields in {
-                "a": {"type": "INTEGER", "minValue": 1, "maxValue": 2},
-                "b": {"type": "CATEGORICAL", "categoricalValues": ["x", "y", "z"]},
-            }.items()
+            param(parameterName="a", type="INTEGER", minValue=1, maxValue=2),
+            param(parameterName="b", type="CATEGORICAL", categoricalValues=["x", "y", "z"]),
         ]
     )
     assert space.count == 6
