@@ -9,6 +9,7 @@ from batchpredict.job import Job
 
 if TYPE_CHECKING:
     from batchpredict.prediction import PredictionWork
+    from batchpredict.runners import Work
     from batchpredict.training import TrainingWork
 
 # Fields of a Job, of which it has one, that there is a work for.
@@ -22,7 +23,7 @@ def knows(job: Job) -> bool:
 
 def work_of(
     job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None
-) -> PredictionWork | TrainingWork:
+) -> Work[Any, Any]:
     """The work of a job of any kind, to be given to a runner.
 
     Args:

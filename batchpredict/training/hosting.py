@@ -11,18 +11,17 @@ import contextlib
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict.errors import JobFailed
-from batchpredict.job import HyperparameterSpec
 from batchpredict.training.cluster import Role
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Stage, states_of
 from batchpredict.training.launcher import ReplicaLauncher, Workplace
 from batchpredict.training.logs import LogWriter
 from batchpredict.training.outcome import job_output, search_output
-from batchpredict.training.search import Begin, Known, Over, Trials, following
+from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
 from batchpredict.training.watching import TrialWatch
@@ -89,11 +88,12 @@ class _Slot:
         """Host roles of trials; what came of the job, None if it is not wanted any more."""
         tuning = self._spec.tuning
         assert tuning is not None
+        study = Study(tuning, seed=_seed(self._folder))
         if self._away:
-            self._search(tuning)
+            self._search(study)
         else:
             with ThreadPoolExecutor(self._spec.parallel, thread_name_prefix="trial") as pool:
-                slots = [pool.submit(self._search, tuning) for _ in range(self._spec.parallel)]
+                slots = [pool.submit(self._search, study) for _ in range(self._spec.parallel)]
                 try:
                     for slot in slots:
                         slot.result()
@@ -101,27 +101,32 @@ class _Slot:
                     self._asked = lambda: False
         return self._ended("")
 
-    def _search(self, tuning: HyperparameterSpec) -> None:
+    def _search(self, study: Study) -> None:
         trials = Trials(self._folder)
         while self._wanted() and self._folder.done() is None:
             known = trials.load()
-            step = following(tuning, known, self._folder.attempt)
-            if isinstance(step, Over):
-                outcome = {"error": step.error} if step.error else {"output": self._search_output(known)}
-                self._folder.finish(outcome)
-                return
-            free = next((one for one in known if one.live and self._is_free(one)), None)
-            if free is not None:
+            outlook = study.outlook(counted(known, self._folder.attempt))
+            if outlook.failure is not None:
+                self._folder.finish({"error": _because(outlook.failure, known)})
+            elif outlook.over:
+                self._folder.finish({"output": search_output(self._spec, self._folder, known).to_wire()})
+            elif (free := next((one for one in known if one.live and self._is_free(one)), None)) is not None:
                 self._host_trial(free)
-            elif isinstance(step, Begin):
-                self._begin_trial(tuning, known, step.number)
+            elif outlook.begin:
+                self._begin_trial(study, known)
             else:
                 time.sleep(_LOOK_SECONDS)
 
-    def _begin_trial(self, tuning: HyperparameterSpec, known: list[Known], number: int) -> None:
-        values = Study(tuning, seed=_seed(self._folder)).ask([one.trial for one in known])
-        now = time.time()
-        document = {"values": values, "time": now, "attempt": self._folder.attempt, "by": uuid.uuid4().hex}
+    def _begin_trial(self, study: Study, known: Sequence[Known]) -> None:
+        number = len(known) + 1
+        values = study.ask([one.trial for one in known])
+        # Of two that begin it, each has its own word: so whoever won knows it.
+        document = {
+            "values": values,
+            "time": time.time(),
+            "attempt": self._folder.attempt,
+            "by": uuid.uuid4().hex,
+        }
         self._folder.trial(number).begin(document)
 
     def _host_trial(self, one: Known) -> None:
@@ -168,8 +173,11 @@ class _Slot:
             reason = _TOO_LONG.format(self._spec.max_seconds)
         return self._folder.finish({"error": reason}) if reason else self._folder.done()
 
-    def _search_output(self, known: list[Known]) -> dict[str, object]:
-        return search_output(self._spec, self._folder, known).to_wire()
+
+def _because(failure: str, known: Sequence[Known]) -> str:
+    """Why a search has failed, with the reason of the last trial that did."""
+    reasons = [f"Trial {one.trial.number}: {one.reason}" for one in known if one.reason]
+    return " ".join([failure, *reasons[-1:]])
 
 
 def _seed(folder: TrainingFolder) -> int:

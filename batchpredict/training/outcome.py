@@ -33,9 +33,4 @@ def search_output(spec: TrainingSpec, folder: TrainingFolder, known: Sequence[Kn
     units = sum(
         ml_units(spec.cluster, seconds_of(FolderRendezvous(folder.trial(one.trial.number).gang))) for one in known
     )
-    output = to_output(
-        tuning,
-        [one.trial for one in known],
-        times={one.trial.number: (one.began, one.ended) for one in known},
-    )
-    return output.model_copy(update={"consumed_ml_units": units})
+    return to_output([one.trial for one in known], tuning, consumed_ml_units=units)

@@ -10,90 +10,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
-from batchpredict.job import HyperparameterSpec
+from batchpredict.job import to_timestamp
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.tuning import Metric, Trial, TrialState
 
 _READERS = 16
-# A search whose first trials all fail is of a trainer that is wrong; the service decided when it gave up, and so
-# does this where maxFailedTrials is not given.
-_FAILED_AT_FIRST = 3
 
 
 @dataclass(frozen=True)
 class Known:
-    """A trial, and what is known of it besides its values and its objective.
+    """A trial, and what is known of it besides.
 
     Attributes:
       trial: its number, values, state and metrics.
-      began, ended: seconds since the epoch; `ended` None while it runs.
-      attempt: of the job, in which it was begun.
+      live: whether it runs.
+      attempt: at the job, in which it was begun.
       reason: why it failed; "" if it did not.
     """
 
     trial: Trial
-    began: float
-    ended: float | None
+    live: bool
     attempt: int
     reason: str = ""
 
-    @property
-    def live(self) -> bool:
-        return self.ended is None
 
-
-@dataclass(frozen=True)
-class Begin:
-    """A trial is to be begun. `number`: from 1."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing is to be done but what is under way."""
-
-
-@dataclass(frozen=True)
-class Over:
-    """The search has ended. `error`: why it failed; "" if it did not."""
-
-    error: str = ""
-
-
-def following(spec: HyperparameterSpec, known: Sequence[Known], attempt: int) -> Begin | Wait | Over:
-    """What is to be done next in a search.
-
-    Args:
-      known: all trials that were begun.
-      attempt: of the job: what failed in an earlier one is not held against this one.
-    """
-    error = _given_up(spec, known, attempt)
-    if error:
-        return Over(error)
-    counted = [one for one in known if not (one.trial.state is TrialState.FAILED and one.attempt < attempt)]
-    live = sum(one.live for one in known)
-    if len(counted) >= spec.effective_max_trials:
-        return Wait() if live else Over()
-    if live >= spec.effective_max_parallel_trials:
-        return Wait()
-    return Begin(max((one.trial.number for one in known), default=0) + 1)
-
-
-def _given_up(spec: HyperparameterSpec, known: Sequence[Known], attempt: int) -> str:
-    failed = [one for one in known if one.trial.state is TrialState.FAILED and one.attempt == attempt]
-    if not failed:
-        return ""
-    last = f" Trial {failed[-1].trial.number}: {failed[-1].reason}"
-    if spec.max_failed_trials and len(failed) > spec.max_failed_trials:
-        return f"{len(failed)} trials failed, more than maxFailedTrials ({spec.max_failed_trials}) allows.{last}"
-    succeeded = any(not one.live and one.trial.state is not TrialState.FAILED for one in known)
-    most = min(_FAILED_AT_FIRST, spec.effective_max_trials)
-    if not spec.max_failed_trials and not succeeded and len(failed) >= most:
-        return f"The first {len(failed)} trials failed.{last}"
-    return ""
+def counted(known: Sequence[Known], attempt: int) -> list[Trial]:
+    """The trials that count for how a search goes on: what failed in an earlier attempt at the job is not held
+    against this one."""
+    return [one.trial for one in known if one.trial.state is not TrialState.FAILED or one.attempt == attempt]
 
 
 class Trials:
@@ -131,11 +78,16 @@ class Trials:
             values=begun.get("values", {}),
             state=TrialState(told["state"]) if ended else TrialState.PENDING,
             metrics=tuple(Metric(int(step), float(value), float(at)) for step, value, at in told.get("metrics", ())),
+            started=_timestamp(begun.get("time", 0.0)),
+            ended=None if ended is None else _timestamp(ended["time"]),
         )
         return Known(
             trial=trial,
-            began=float(begun.get("time", 0.0)),
-            ended=None if ended is None else float(ended["time"]),
+            live=ended is None,
             attempt=int(begun.get("attempt", 1)),
             reason=str(told.get("reason", "")),
         )
+
+
+def _timestamp(seconds: float) -> str:
+    return to_timestamp(datetime.fromtimestamp(seconds, timezone.utc))

@@ -48,7 +48,7 @@ class TrialWatch:
             tempfile.mkdtemp(prefix=f"hypertune-{one.trial.number}-"), "output.metrics"
         )
         self._tail = MetricTail(
-            storage.join(spec.job_dir, str(one.trial.number)) if spec.job_dir else "",
+            storage.join(spec.job_dir, str(one.trial.number)) if spec.job_dir else None,
             self.hypertune,
             tuning.effective_metric_tag,
             str(one.trial.number),
@@ -111,7 +111,7 @@ class TrialWatch:
         # What cannot be read now is read with the next look; at the end what is known is what counts.
         with contextlib.suppress(OSError, BatchPredictError):
             new = self._tail.poll()
-            self._metrics += new
+            self._metrics = self._tail.metrics
             if new and not self._ended.is_set():
                 self._place.see({"metrics": _thinned(self._metrics)})
                 self._judge()
@@ -126,7 +126,7 @@ class TrialWatch:
             metrics=tuple(self._metrics),
         )
         completed = [one.trial for one in self._trials.load() if one.trial.state is TrialState.COMPLETED]
-        self.hopeless = self.hopeless or is_hopeless(trial, completed, self._tuning)
+        self.hopeless = self.hopeless or is_hopeless(trial, completed, self._tuning.effective_goal)
 
 
 def _thinned(metrics: Sequence[Metric]) -> list[tuple[int, float, float]]:
