@@ -5,8 +5,8 @@ import subprocess
 import sys
 import tarfile
 
-import packages_support as made
 import pytest
+from training.replica import packages_support as made
 
 from batchpredict.errors import WrongFlag
 from batchpredict.training.replica import InstallFailed, build_package, install

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 
-import packages_support as made
 import pytest
+from training.replica import packages_support as made
 
 from batchpredict import storage
 from batchpredict.errors import JobCancelled
