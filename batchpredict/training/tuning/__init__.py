@@ -1,4 +1,4 @@
-"""The search for hyperparameters: its space, what to try next, what trials measure, when to stop them. No TensorFlow."""
+"""The search for hyperparameters: its space, what to try next, what trials measure, which to stop early."""
 
 from __future__ import annotations
 

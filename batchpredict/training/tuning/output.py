@@ -17,7 +17,7 @@ from batchpredict.training.tuning.space import Space
 from batchpredict.training.tuning.trial import Metric, Trial, TrialState
 
 MAX_LISTED_METRICS = 200
-"""Metrics of one trial that are listed: of more, so many at even distances. A job's resource is read at every poll."""
+"""Metrics of one trial that are listed, at even distances if it has more: clients poll the whole resource."""
 
 _STATES = {
     TrialState.COMPLETED: State.SUCCEEDED,
@@ -31,8 +31,8 @@ def to_output(
 ) -> TrainingOutput:
     """What a tuning job has come to so far.
 
-    The trials that have ended: those with a result best first, then those without, then those that failed; of equals
-    the first. A trial that was stopped early is a completed one.
+    Of the trials that have ended those with a result come best first, then those without, then those that failed;
+    of equals the first. A trial that was stopped early is a completed one.
     """
     space = Space.of(spec.params)
     ended = [trial for trial in trials if trial.state is not TrialState.PENDING]
