@@ -3,12 +3,13 @@
     JOB_DIR/_batchpredict/training/FINGERPRINT/
       begun-001.json           when it was begun, for the first time
       gang-001/                the replicas of a job without trials; see `gang`
+      stopped-001.json         it was cancelled
       done-001.json            what came of it, by create-if-absent: the first word counts
-      begun-002.json …         the same of the next time, if it had failed and was asked for again
+      begun-002.json …         the same of the next time, if it was cancelled or had failed, and was asked for again
       trials/00001.trial.json  the values of a trial, by create-if-absent: it has begun
       trials/00001.seen.json   the values of its objective so far
       trials/00001.ended.json  what came of it, by create-if-absent
-      trials/00001-gang/       its replicas
+      trials/00001-gang-001/   its replicas, in the first attempt
       logs/                    lines of the replicas; see `logs`
 
 A job without a jobDir keeps it in a folder of this machine, which ends with it.
@@ -17,7 +18,8 @@ A job without a jobDir keeps it in a folder of this machine, which ends with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +35,7 @@ class TrainingFolder:
 
     Attributes:
       url: of the folder.
-      attempt: from 1, how often the job has been begun anew after it had failed.
+      attempt: from 1: how often the job has been begun anew after it was cancelled or had failed.
     """
 
     url: str
@@ -47,7 +49,7 @@ class TrainingFolder:
           place: URL of its jobDir, or of what stands for it.
         """
         found = cls(storage.join(place, FOLDER, "training", fingerprint))
-        while "error" in (found.done() or {}):
+        while "error" in (found.done() or {}) or found.is_stopped():
             found = replace(found, attempt=found.attempt + 1)
         return found
 
@@ -64,7 +66,11 @@ class TrainingFolder:
         return storage.join(self.url, "trials")
 
     def trial(self, number: int) -> TrialFolder:
-        return TrialFolder(storage.join(self.trials, f"{number:05d}"), number)
+        return TrialFolder(storage.join(self.trials, f"{number:05d}"), number, self.attempt)
+
+    def attempts(self) -> Iterator[TrainingFolder]:
+        """The folder as each attempt had it, this one included."""
+        return (replace(self, attempt=number) for number in range(1, self.attempt + 1))
 
     def known_trials(self) -> dict[int, set[str]]:
         """What there is of each trial: of "trial", "seen" and "ended"."""
@@ -80,6 +86,13 @@ class TrainingFolder:
         create(self._begun, {"time": now})
         document = read(self._begun)
         return now if document is None else float(document["time"])
+
+    def stop(self) -> None:
+        """Say that this attempt was cancelled."""
+        create(self._stopped, {"time": time.time()})
+
+    def is_stopped(self) -> bool:
+        return storage.again(lambda: storage.exists(self._stopped))
 
     def done(self) -> dict[str, Any] | None:
         """{"output": …} of an attempt that has succeeded, {"error": …} of one that has failed; else None."""
@@ -99,20 +112,25 @@ class TrainingFolder:
         return storage.join(self.url, f"begun-{self.attempt:03d}.json")
 
     @property
+    def _stopped(self) -> str:
+        return storage.join(self.url, f"stopped-{self.attempt:03d}.json")
+
+    @property
     def _done(self) -> str:
         return storage.join(self.url, f"done-{self.attempt:03d}.json")
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The documents of one trial. `url`: what their URLs begin with."""
+    """The documents of one trial. `url`: what their URLs begin with; `attempt`: at the job."""
 
     url: str
     number: int
+    attempt: int
 
     @property
     def gang(self) -> str:
-        return f"{self.url}-gang"
+        return f"{self.url}-gang-{self.attempt:03d}"
 
     def begin(self, document: Mapping[str, Any]) -> bool:
         """Begin the trial; False if somebody else has."""

@@ -8,6 +8,8 @@ roles are free again then.
 from __future__ import annotations
 
 import contextlib
+import random
+import socket
 import tempfile
 import time
 import uuid
@@ -17,20 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 from batchpredict.errors import JobFailed
 from batchpredict.training.cluster import Role
 from batchpredict.training.folder import TrainingFolder
-from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Stage, states_of
+from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Rules
 from batchpredict.training.launcher import ReplicaLauncher, Workplace
 from batchpredict.training.logs import LogWriter
 from batchpredict.training.outcome import job_output, search_output
 from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
-from batchpredict.training.watching import TrialWatch
+from batchpredict.training.watching import TrialWatch, why_failed
 
 Wanted = Callable[[], bool]
 
-# Between two looks at a search that has nothing to do for a slot.
-_LOOK_SECONDS = 1.0
-_HERE, _AWAY = 60.0, 300.0
+_HERE, _AWAY = Rules(), Rules(deadline=300.0)
 _TOO_LONG = "The job has run longer than scheduling.maxRunningTime allows: {:g} seconds."
 
 
@@ -47,7 +47,10 @@ def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bo
     if done is None:
         with _workplace(folder) as workplace:
             slot = _Slot(spec, folder, wanted, workplace, away=away)
-            done = slot.search() if spec.tuning is not None else slot.train()
+            try:
+                done = slot.search() if spec.tuning is not None else slot.train()
+            except JobFailed as error:
+                done = folder.finish({"error": str(error)})
     if done is not None and "error" in done:
         raise JobFailed(str(done["error"]))
 
@@ -74,15 +77,16 @@ class _Slot:
         self._workplace = workplace
         self._away = away
         self._asked = wanted
+        self._stopped = self._failed = False
         began = folder.begin(time.time())
         self._until = None if spec.max_seconds is None else began + spec.max_seconds
 
     def train(self) -> dict[str, object] | None:
         """Host roles of the one gang; what came of the job, None if it is not wanted any more."""
         outcome = self._gang(self._folder.gang, self._launcher())
-        if outcome.ending is Ending.SUCCEEDED:
+        if outcome is not None and outcome.ending is Ending.SUCCEEDED:
             return self._folder.finish({"output": job_output(self._spec, self._folder).to_wire()})
-        return self._ended(outcome.reason if outcome.ending is Ending.FAILED else "")
+        return self._ended(why_failed(outcome) if outcome is not None else "")
 
     def search(self) -> dict[str, object] | None:
         """Host roles of trials; what came of the job, None if it is not wanted any more."""
@@ -97,8 +101,9 @@ class _Slot:
                 try:
                     for slot in slots:
                         slot.result()
-                finally:
-                    self._asked = lambda: False
+                except BaseException:
+                    self._failed = True
+                    raise
         return self._ended("")
 
     def _search(self, study: Study) -> None:
@@ -110,12 +115,14 @@ class _Slot:
                 self._folder.finish({"error": _because(outlook.failure, known)})
             elif outlook.over:
                 self._folder.finish({"output": search_output(self._spec, self._folder, known).to_wire()})
-            elif (free := next((one for one in known if one.live and self._is_free(one)), None)) is not None:
-                self._host_trial(free)
+            elif any(self._host_trial(one, stay=False) for one in known if one.live):
+                continue
             elif outlook.begin:
                 self._begin_trial(study, known)
             else:
-                time.sleep(_LOOK_SECONDS)
+                # A host of a trial may be lost: its place is then this one's.
+                live = [one for one in known if one.live]
+                self._host_trial(random.choice(live), stay=True)
 
     def _begin_trial(self, study: Study, known: Sequence[Known]) -> None:
         number = len(known) + 1
@@ -129,17 +136,21 @@ class _Slot:
         }
         self._folder.trial(number).begin(document)
 
-    def _host_trial(self, one: Known) -> None:
+    def _host_trial(self, one: Known, *, stay: bool) -> bool:
+        """Host a role of a trial, and say what came of it; False if there was none to host.
+
+        Args:
+          stay: wait until one is free, or the trial has ended.
+        """
         trial = self._folder.trial(one.trial.number)
         watch = TrialWatch(self._spec, self._folder, one, self._workplace.logs)
         launcher = self._launcher(one.trial, watch.hypertune)
         with watch.watching(lambda: launcher.hosts(Role.MASTER)):
-            outcome = self._gang(trial.gang, launcher, lambda: not watch.hopeless)
+            outcome = self._gang(trial.gang, launcher, lambda: not watch.hopeless, stay=stay)
+        if outcome is None:
+            return False
         watch.conclude(outcome, stopped=not self._wanted())
-
-    def _is_free(self, one: Known) -> bool:
-        states = states_of(FolderRendezvous(self._folder.trial(one.trial.number).gang), self._spec.cluster)
-        return any(state.stage in (Stage.WAITING, Stage.LOST) for state in states)
+        return True
 
     def _launcher(self, trial: Trial | None = None, hypertune: str = "") -> ReplicaLauncher:
         return ReplicaLauncher(
@@ -151,19 +162,32 @@ class _Slot:
             hypertune=hypertune,
         )
 
-    def _gang(self, url: str, launcher: ReplicaLauncher, also: Wanted = lambda: True) -> Outcome:
+    def _gang(
+        self, url: str, launcher: ReplicaLauncher, also: Wanted = lambda: True, *, stay: bool = True
+    ) -> Outcome | None:
         gang = Gang(
             FolderRendezvous(url),
             self._spec.cluster,
-            host_id=uuid.uuid4().hex[:12],
+            host_id=socket.gethostname(),
             room=1 if self._away else None,
             launcher=launcher,
-            deadline=_AWAY if self._away else _HERE,
+            stay=stay,
+            rules=_AWAY if self._away else _HERE,
+            log=lambda text: self._workplace.logs.add("service", launcher.trial, text),
         )
-        return gang.run(lambda: self._wanted() and also())
+        try:
+            return gang.run(lambda: self._wanted() and also())
+        except OSError as error:
+            raise JobFailed(f"jobDir: '{url}' does not answer: {error}") from error
+        finally:
+            launcher.close()
 
     def _wanted(self) -> bool:
-        return self._asked() and not self._too_long()
+        if not self._stopped and not self._asked():
+            # Said before the replicas are ended: who begins the job again begins with other replicas.
+            self._folder.stop()
+            self._stopped = True
+        return not (self._stopped or self._failed or self._too_long())
 
     def _too_long(self) -> bool:
         return self._until is not None and time.time() > self._until

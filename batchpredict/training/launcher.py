@@ -18,11 +18,11 @@ from batchpredict.training.replica import (
     environment,
     install,
     split_devices,
-    visible_devices,
     working_folder,
 )
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Space, Trial
+from batchpredict.workers import visible_gpus
 
 HOST = "BATCHPREDICT_HOST"
 """The environment variable with the name or address by which other machines reach this one."""
@@ -63,6 +63,9 @@ class ReplicaLauncher:
       alone: no replica runs on another machine.
       trial: that the gang is of; None for a job without trials.
       hypertune: path of the file for cloudml-hypertune; "" for none.
+
+    Attributes:
+      trial: number of the trial; "" for none.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class ReplicaLauncher:
         self._workplace = workplace
         self._job = job
         self._alone = alone
-        self._trial = "" if trial is None else str(trial.number)
+        self.trial = "" if trial is None else str(trial.number)
         self._hypertune = hypertune
         tuning = spec.tuning
         self._parameters = {} if tuning is None or trial is None else Space.of(tuning.params).arguments(trial.values)
@@ -109,19 +112,19 @@ class ReplicaLauncher:
     def start(self, replica: Replica, addresses: Mapping[Replica, str], attempt: int) -> _Running:
         """See `gang.Launcher`."""
         del attempt
-        program = self._spec.program(self._trial)
+        program = self._spec.program(self.trial)
         site = self._workplace.installed(program.packages)
         env = environment(
             os.environ,
             site=site.path,
             tf_config=self._spec.cluster.tf_config(
-                replica, addresses, trial=self._trial or None, job=dict(self._spec.source)
+                replica, addresses, trial=self.trial or None, job=dict(self._spec.source)
             ),
-            trial=self._trial or None,
+            trial=self.trial or None,
             metric_file=self._hypertune or None,
             devices=self._devices(replica),
         )
-        folder = working_folder(os.path.join(self._workplace.path, self._trial), replica)
+        folder = working_folder(os.path.join(self._workplace.path, self.trial), replica)
         with self._guard:
             listener = self._sockets.pop(replica, None)
         if listener is not None:
@@ -130,7 +133,7 @@ class ReplicaLauncher:
             program.command(site.python, self._parameters),
             env,
             folder,
-            lambda stream, text: self._workplace.logs.add(replica.task, self._trial, text),
+            lambda stream, text: self._workplace.logs.add(replica.task, self.trial, text),
         )
         self._started.add(replica)
         enlist(self._job, child)
@@ -145,7 +148,7 @@ class ReplicaLauncher:
 
     def _devices(self, replica: Replica) -> tuple[str, ...] | None:
         """The GPUs that a replica sees; None to leave it to the host."""
-        devices = visible_devices(os.environ)
+        devices = visible_gpus()
         if not devices or not self._alone or self._spec.parallel > 1:
             return None
         cluster = self._spec.cluster

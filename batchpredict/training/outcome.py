@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict.job import TrainingOutput
 from batchpredict.training.cluster import Cluster, Replica
@@ -11,6 +12,8 @@ from batchpredict.training.gang import FolderRendezvous, seconds_of
 from batchpredict.training.search import Known
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import to_output
+
+_READERS = 16
 
 
 def ml_units(cluster: Cluster, seconds: Mapping[str, float]) -> float:
@@ -22,15 +25,18 @@ def ml_units(cluster: Cluster, seconds: Mapping[str, float]) -> float:
 
 def job_output(spec: TrainingSpec, folder: TrainingFolder) -> TrainingOutput:
     """Of a job without trials. Raises OSError."""
-    units = ml_units(spec.cluster, seconds_of(FolderRendezvous(folder.gang)))
-    return TrainingOutput(consumed_ml_units=units)
+    gangs = [each.gang for each in folder.attempts()]
+    return TrainingOutput(consumed_ml_units=_units(spec, gangs))
 
 
 def search_output(spec: TrainingSpec, folder: TrainingFolder, known: Sequence[Known]) -> TrainingOutput:
     """Of a search, trials best first. Raises OSError."""
     tuning = spec.tuning
     assert tuning is not None
-    units = sum(
-        ml_units(spec.cluster, seconds_of(FolderRendezvous(folder.trial(one.trial.number).gang))) for one in known
-    )
-    return to_output([one.trial for one in known], tuning, consumed_ml_units=units)
+    gangs = [each.trial(one.trial.number).gang for one in known for each in folder.attempts()]
+    return to_output([one.trial for one in known], tuning, consumed_ml_units=_units(spec, gangs))
+
+
+def _units(spec: TrainingSpec, gangs: Sequence[str]) -> float:
+    with ThreadPoolExecutor(_READERS) as pool:
+        return sum(pool.map(lambda gang: ml_units(spec.cluster, seconds_of(FolderRendezvous(gang))), gangs))
