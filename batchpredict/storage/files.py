@@ -184,9 +184,14 @@ def download(url: str, path: str) -> None:
     store_of(url).download(url, path)
 
 
+def files_in(folder: str, prefix: str = "") -> dict[str, Input]:
+    """The files in a folder whose names (not paths) begin with `prefix`, by name, sorted; none without a folder."""
+    return {name_of(file.url): file for file in store_of(folder).files(folder, prefix)}
+
+
 def sizes_in(folder: str) -> dict[str, int]:
     """Names (not paths) of the files in a folder, sorted, with their bytes; empty if there is no such folder."""
-    return {name_of(file.url): file.size for file in store_of(folder).files(folder)}
+    return {name: file.size for name, file in files_in(folder).items()}
 
 
 def sizes_of(folder: str, names: Sequence[str]) -> dict[str, int]:

@@ -346,3 +346,16 @@ def test_a_download_is_the_file(base: str, tmp_path: Path) -> None:
     assert (tmp_path / "here").read_bytes() == b"x" * 100_000
     with pytest.raises(FileNotFoundError):
         storage.download(f"{url} not", str(tmp_path / "there"))
+
+
+def test_the_files_of_a_folder_are_given_with_their_versions(base: str) -> None:
+    for name in ("a.1", "a.2", "b.1"):
+        storage.replace_bytes(storage.join(base, name), b"xy")
+    storage.replace_bytes(storage.join(base, "a", "deep"), b"")
+
+    files = storage.files_in(base, "a.")
+
+    assert list(files) == ["a.1", "a.2"]
+    assert files["a.1"] == storage.info(storage.join(base, "a.1"))
+    assert list(storage.files_in(base)) == ["a.1", "a.2", "b.1"]
+    assert storage.files_in(storage.join(base, "none")) == {}

@@ -27,13 +27,15 @@ class Exchanged:
       asked: when it began.
       documents: what was read; None if reading failed.
       beaten: the sign of life was written.
-      lasting: reading failed in a way that asking again does not change.
+      failed: something could not be written.
+      barred: something was refused, and asking again does not change that.
     """
 
     asked: float
     documents: Mapping[str, Document] | None
     beaten: bool = False
-    lasting: bool = False
+    failed: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ class Bound:
 
 @dataclass(frozen=True)
 class Refused:
-    """A replica cannot be bound or started. `port`: there was no port, and that may pass."""
+    """A replica cannot be bound or started. `passes`: it may be in another generation."""
 
     number: int
     replica: Replica
     reason: str
-    port: bool = False
+    passes: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from batchpredict.training.cluster.replicas import Replica
@@ -82,7 +83,7 @@ class Facts:
     cancel: str | None = None
     number: int = 1
 
-    @property
+    @cached_property
     def current(self) -> Generation:
         """The last generation that was begun."""
         return self.generations.get(self.number, _EMPTY)
@@ -92,12 +93,12 @@ class Facts:
         """How the gang ended; None as long as it has not."""
         return self.current.over
 
-    @property
+    @cached_property
     def before(self) -> list[Generation]:
         """The generations that are over and were begun again."""
         return [self.generations[number] for number in range(1, self.number)]
 
-    @property
+    @cached_property
     def restarts(self) -> int:
         """Times that the gang was begun again, of those that are counted."""
         return sum(one.over is not None and one.over.counted for one in self.before)

@@ -46,7 +46,7 @@ def step(state: State, event: Event, now: float) -> Step:
     if state.halted:
         return state, []
     if state.answered is None:
-        state = replace(state, answered=now)
+        state = replace(state, answered=now, unhindered=now)
     state, todo = _HANDLERS[type(event)](state, event, now)
     for due in (_ends, _binds, _starts):
         state, more = due(state, now)
@@ -71,12 +71,13 @@ def _exchanged(state: State, event: e.Exchanged, now: float) -> Step:
         if state.children:
             todo.append(e.Keep(event.asked + state.rules.lease - now))
     if event.documents is None:
-        return replace(state, looking=False, barred=event.lasting, next_exchange=now + state.rules.poll), todo
+        return replace(state, looking=False, barred=event.barred, next_exchange=now + state.rules.poll), todo
     looked = event.asked if state.looking else state.looked
     facts = state.facts.learn(event.documents, now)
     news = state.news if facts is state.facts else now
     looks = state.looking
-    state = replace(state, facts=facts, answered=event.asked, looked=looked, looking=False, barred=False, news=news)
+    state = replace(state, facts=facts, answered=event.asked, looked=looked, looking=False, news=news)
+    state = replace(state, barred=event.barred, unhindered=state.unhindered if event.failed else event.asked)
     if looks:
         state = with_signs(state, event.documents, now)
     forming = not state.children and now - news < _LIVELY
@@ -91,8 +92,9 @@ def _bound(state: State, event: e.Bound, now: float) -> Step:
 
 def _refused(state: State, event: e.Refused, now: float) -> Step:
     state = _without(state, event.replica, now)
-    if event.port:
-        over = restarted(state.facts, state.rules, f"there was no port for {event.replica.words}", counted=False)
+    if event.passes:
+        reason = f"{event.replica.words} could not get ready: {event.reason}"
+        over = restarted(state.facts, state.rules, reason, counted=False)
     else:
         over = Over(Ending.FAILED, event.reason)
     return replace(state, refusal=(event.number, over)), []
@@ -135,6 +137,8 @@ def _ends(state: State, now: float) -> Step:
     if fenced:
         state = replace(state, fenced=max(child.number for child in state.children.values()))
     ending = [one for one in living if fenced or _must_end(state, one, now)]
+    if not ending:
+        return state, []
     children = {one: replace(child, ending=child.ending or one in ending) for one, child in state.children.items()}
     return replace(state, children=children), [e.End(one, state.rules.end_grace) for one in ending]
 
@@ -170,6 +174,8 @@ def _binds(state: State, now: float) -> Step:
     new = [one for one in state.mine if (number, one) not in state.binding] if _goes_on(state) else []
     # What is left of it here has its port.
     new = [one for one in new if one not in state.children]
+    if not new:
+        return state, []
     binding = state.binding | {(number, one) for one in new}
     return replace(state, binding=binding), [e.Bind(number, one) for one in new]
 
@@ -206,8 +212,8 @@ def _halts(state: State, now: float) -> Step:
     if state.children or state.exchanging:
         return state, []
     patience = state.rules.patience if state.unwanted is None else state.rules.lease
-    assert state.answered is not None
-    if state.barred or now - state.answered >= patience:
+    assert state.unhindered is not None
+    if state.barred or now - state.unhindered >= patience:
         return replace(state, halted=True), [e.GiveUp()]
     outcome = state.facts.outcome()
     if outcome is None and not _is_superfluous(state):

@@ -57,6 +57,7 @@ class State:
       sighted: the last one has read what there is. Whoever cannot see gives no sign of life: others rely on it
         that he ends his replicas when they say so.
       barred: the last one was refused for good.
+      unhindered: when the last one began in which nothing failed.
       answered: when the last exchange that could read began.
       news: when something new was read last.
       looked: when the last one began that has read the signs of life.
@@ -89,6 +90,7 @@ class State:
     tried: frozenset[str] = frozenset()
     sighted: bool = False
     barred: bool = False
+    unhindered: float | None = None
     answered: float | None = None
     news: float = -inf
     looked: float | None = None

@@ -105,10 +105,10 @@ def restarted(
     ports = len(facts.before) - facts.restarts
     done, most = (facts.restarts, rules.generations) if counted else (ports, rules.ports)
     if done < most:
-        return Over(None, f"{_capital(reason)}.", counted, lost, failed)
+        return Over(None, f"{_capital(reason.rstrip('.'))}.", counted, lost, failed)
     return Over(
         Ending.FAILED,
-        f"{_capital(reason)}; the gang had been started again {done} times before.",
+        f"{_capital(reason.rstrip('.'))}; the gang had been started again {done} times before.",
         lost=lost,
         failed=failed,
     )

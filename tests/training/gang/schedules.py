@@ -2,26 +2,25 @@
 
     PYTHONPATH=.:tests python -m training.gang.schedules [--steps 5000000] [--seed 1]
 
-Nothing is real: the rendezvous is a dictionary, each host's clock runs at its own speed, a replica is the time of its
-death. After each step the promises about a gang are checked, and at the end that it has come to an outcome. A seed
-that fails says what happened before.
+Nothing is real: the rendezvous is a dictionary, each host's clock runs at its own speed, a replica is the time of
+its death. After each step the promises about a gang are checked, and at the end that it has come to an outcome. A
+seed that fails says what happened before.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict.training.cluster.replicas import Replica, Role
-from batchpredict.training.gang import accounts
+from batchpredict.training.gang import accounts, machine
 from batchpredict.training.gang import events as e
 from batchpredict.training.gang.facts import Facts, over_name
 from batchpredict.training.gang.interface import Ending, Outcome
-from batchpredict.training.gang.machine import step
 from batchpredict.training.gang.rules import Rules
 from batchpredict.training.gang.state import State
 
@@ -78,6 +77,7 @@ class Talk:
     asked: float
     writes: list[tuple[str, Any]]
     beaten: bool = False
+    failed: bool = False
     split: str = ""
     found: dict[str, Any] | None = None
     phase: int = 0
@@ -93,7 +93,7 @@ class Host:
     talk: Talk | None = None
     binds: list[e.Bind] = field(default_factory=list)
     stalled_until: float = 0.0
-    spent: Counter[str] = field(default_factory=Counter)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     halted: bool = False
     died: bool = False
     gave_up: bool = False
@@ -122,6 +122,8 @@ class World:
         self.guarded = self.random.random() < 0.7
         self.badness = self.random.choice((0.0, 0.3, 1.0, 1.0, 2.0))
         self.crashes = self.random.choice((0.0, 0.2, 0.5, 0.9))
+        # Seconds between two things that a host does: those that are fast overtake those that are to end.
+        self.pace = self.random.choice((0.02, 0.08, 0.25))
         self.outage_until = 0.0
         self.documents: dict[str, dict[str, Any]] = {}
         self.cluster = Cluster.of(self.random.choice(SHAPES))
@@ -148,7 +150,7 @@ class World:
         self.steps += 1
         if self.logs and not isinstance(event, e.Tick):
             self.say(host, event)
-        host.state, todo = step(host.state, event, self.clock(host))
+        host.state, todo = machine.step(host.state, event, self.clock(host))
         for one in todo:
             if self.logs:
                 self.say(host, one)
@@ -234,7 +236,7 @@ class World:
     def random_step(self) -> None:
         roll = self.random
         here = [host for host in self.hosts if not host.over and host.stalled_until <= self.now]
-        self.now += roll.expovariate(1.0) * 0.25 / max(1, len(here))
+        self.now += roll.expovariate(1.0) * (0.25 if self.calm else self.pace) / max(1, len(here))
         if not self.calm:
             self.mischief(here)
         if here:
@@ -244,13 +246,14 @@ class World:
 
     def mischief(self, here: list[Host]) -> None:
         roll = self.random
-        if roll.random() > 0.012 * self.badness:
+        if roll.random() > 0.05 * self.pace * self.badness * max(1, len(here)):
             return
         kind = roll.random()
         if kind < 0.2 and here:
             self.die(roll.choice(here))
         elif kind < 0.5 and here and self.guarded:
-            roll.choice(here).stalled_until = self.now + roll.choice((3, 14, 17, 25, 40, 90)) * roll.uniform(0.7, 1.2)
+            stall = roll.choice((3, 14, 17, 25, 40, 90)) * roll.uniform(0.7, 1.2)
+            roll.choice(here).stalled_until = self.now + stall
         elif kind < 0.65:
             self.outage_until = self.now + roll.choice((2, 10, 20, 60)) * roll.uniform(0.7, 1.2)
         elif kind < 0.97:
@@ -278,7 +281,7 @@ class World:
         elif host.binds and roll.random() < 0.5:
             bind = host.binds.pop(roll.randrange(len(host.binds)))
             if not self.calm and roll.random() < 0.02:
-                self.put(host, e.Refused(bind.number, bind.replica, "No port.", port=True))
+                self.put(host, e.Refused(bind.number, bind.replica, "No port.", passes=True))
             elif not self.calm and roll.random() < 0.002:
                 self.put(host, e.Refused(bind.number, bind.replica, "The package trainer does not install."))
             else:
@@ -297,15 +300,17 @@ class World:
     def converse(self, host: Host, talk: Talk) -> None:
         if talk.phase == 0:
             if talk.order.beat is not None:
-                name, document = talk.order.beat
-                done, heard = self.call()
+                name, sign = talk.order.beat
+                done, talk.beaten = self.call()
+                talk.failed = not talk.beaten
                 if done:
-                    self.documents[name] = document
-                talk.beaten = heard
+                    self.documents[name] = dict(sign)
             talk.phase = 1
         elif talk.phase == 1 and talk.writes:
             name, document = talk.writes.pop()
-            if self.call()[0] and name not in self.documents:
+            done, heard = self.call()
+            talk.failed |= not heard
+            if done and name not in self.documents:
                 self.documents[name] = document
         elif talk.phase == 1:
             done, heard = self.call()
@@ -314,11 +319,11 @@ class World:
             talk.phase = 2
         else:
             if talk.found is not None:
-                talk.found |= self.read(talk, lambda name: name >= talk.split)
+                talk.found.update(self.read(talk, lambda name: name >= talk.split))
             host.talk = None
-            self.put(host, e.Exchanged(talk.asked, talk.found, talk.beaten))
+            self.put(host, e.Exchanged(talk.asked, talk.found, talk.beaten, talk.failed))
 
-    def read(self, talk: Talk, takes: Any) -> dict[str, Any]:
+    def read(self, talk: Talk, takes: Callable[[str], bool]) -> dict[str, Any]:
         return {
             name: document
             for name, document in self.documents.items()
@@ -372,9 +377,9 @@ class World:
         if outcome.ending is Ending.SUCCEEDED:
             assert facts.number in self.finished, "a gang succeeds by its master"
         told = accounts.total_seconds(self.documents)
-        spent: Counter[str] = sum((host.spent for host in self.hosts), Counter())
         for name, seconds in told.items():
-            assert seconds <= spent[name] + 1e-6, "seconds are counted at most once"
+            spent = sum(host.spent[name] for host in self.hosts)
+            assert seconds <= spent + 1e-6, "seconds are counted at most once"
 
 
 def replay(seed: int, logs: bool = False) -> World:
