@@ -48,7 +48,7 @@ class TrainingSpec:
         if spec.input.master_config is not None and spec.input.master_config.image_uri:
             text = "Containers are not run; name a python_module and its packages."
             raise InvalidJob([Violation("training_input.master_config.image_uri", text)])
-        del spec.cluster
+        Cluster.of(spec.input)
         return spec
 
     @cached_property
