@@ -1,17 +1,17 @@
 """Whether the writes with etags of one register are linearizable: a pure function over what its clients saw.
 
 A register is what one etag guards: the labels of a job, the policy of a resource. Every write says which etag it
-follows and brings a value that no other write brings, so a value tells which write made it, and the writes that took
-effect are a chain: each follows the write that produced the etag that it consumed. The history is linearizable if
-there is one such chain from the first value, and if its writes can be given moments, in the chain's order and each
-within its call, such that every read and every refusal fits. That is decided exactly and in linear time, other than
-for registers without etags (Gibbons and Korach, "Testing Shared Memories", 1997, where it is NP-complete).
+follows and brings a value that no other write brings, so a value tells which write made it, and the writes that
+took effect are a chain: each follows the write that produced the etag that it consumed. The history is linearizable
+if there is one such chain from the first value, and if its writes can be given moments, in the chain's order and
+each within its call, such that every read and every refusal fits. That is decided exactly and in linear time, other
+than for registers in general (Gibbons and Korach, "Testing Shared Memories", 1997: NP-complete).
 
     etag      is shown with one value only, and a value under one etag only
     source    each value but the first comes from a write that was acknowledged or whose outcome is unknown
     consumed  no two writes that took effect consumed the same etag
-    chain     each follows the write that produced its etag, back to the first value: so the value at the end is that
-              of the last acknowledged write, or of an unknown one that followed it
+    chain     each follows the write that produced its etag, back to the first value: so the value at the end is
+              that of the last acknowledged write, or of an unknown one that followed it
     time      no read is older than a write that had ended, or newer than a write that had not begun
     refused   a write was refused only if its etag was not the current one any more
 """
@@ -23,7 +23,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Union
 
 
 class Outcome(Enum):
@@ -63,7 +62,7 @@ class Write:
     etag: str = ""
 
 
-Operation = Union[Read, Write]
+Operation = Read | Write
 
 
 class NotLinearizable(AssertionError):
@@ -74,8 +73,8 @@ def check_register(operations: Iterable[Operation]) -> list[Write]:
     """The writes that took effect, in their order.
 
     Args:
-      operations: in any order. A client has read the etag that it uses before it begins to write. If an unknown write
-        took effect at the very end, only a read after it can tell.
+      operations: in any order. A client has read the etag that it uses before it begins to write. If an unknown
+        write took effect at the very end, only a read after it can tell.
 
     Raises:
       NotLinearizable: for the first of the properties above that does not hold.

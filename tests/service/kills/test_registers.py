@@ -1,4 +1,4 @@
-"""The check of etags: it takes histories that are linearizable, and refuses one that breaks any of its properties."""
+"""The check of etags: it takes linearizable histories, and refuses one that breaks any of its properties."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_the_writes_that_took_effect_are_given_in_their_order():
     assert check_register([FIRST, lost, second, first, saw(8, 9, "2")]) == [first, second]
 
 
-# The definition itself, word for word and slow: some order of the operations that respects their times explains them.
+# The definition, word for word and slow: some order of the operations that respects their times explains them all.
 
 
 def is_linearizable(operations: list[Operation]) -> bool:
