@@ -9,7 +9,8 @@ transaction. Times are of the store's own clock, in UTC, so that machines whose 
 Nothing here knows what a job is for: its document is JSON that comes back as it came.
 
 Raised by any method: `StoreFailed` if the database cannot be reached or refuses; passing trouble (a lock that is
-taken, a connection that was closed) is tried again inside.
+taken, a connection that was closed) is tried again inside. After it nobody knows whether the change was made;
+`Stale` says that it was not.
 """
 
 from __future__ import annotations
