@@ -66,7 +66,7 @@ from pathlib import Path
 from typing import Any
 
 from batchpredict.errors import WrongCall
-from batchpredict.runners import closest
+from batchpredict.runners import check_runner, closest
 from batchpredict.service.options import OPTIONS, Option, is_loopback
 
 if sys.version_info >= (3, 11):
@@ -327,6 +327,7 @@ def _check(settings: Settings, places: Mapping[str, str]) -> None:
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
         given = "tls_certificate" if settings.tls_certificate else "tls_key"
         raise WrongCall(f"{places[missing]} is needed with {places[given]}")
+    check_runner(settings.runner, places["runner"])
     if settings.webhook_hosts and not settings.webhook_secret_file:
         raise WrongCall(f"{places['webhook_secret_file']} is needed with {places['webhook_hosts']}")
     for name in ("tls_certificate", "tls_key", "webhook_secret_file"):
