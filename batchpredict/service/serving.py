@@ -121,7 +121,7 @@ class _Service:
     def _listener(self) -> socket.socket | None:
         """The socket to listen at; None for a worker that was given no port of its own."""
         settings = self._settings
-        if settings.role == "worker" and settings.port == Settings.port:
+        if settings.port is None:
             return None
         try:
             family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]

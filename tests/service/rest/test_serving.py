@@ -21,6 +21,8 @@ import pytest
 import support
 from service.rest_support import eventually, lines
 
+from batchpredict.cli import main
+
 _SECONDS = 120
 
 
@@ -184,6 +186,19 @@ def test_tls_by_files(tmp_path):
         assert url.startswith("https://127.0.0.1:")
         with httpx.Client(verify=trusted) as client:
             assert client.get(f"{url}/healthz").json() == {"status": "ok"}
+        assert service.end() == 0
+
+
+def test_the_command_trusts_the_certificate_that_it_is_given(tmp_path, monkeypatch, capsys):
+    certificate(tmp_path)
+    flags = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with serve(str(tmp_path), "--role", "api", "--port", "0", *flags) as service:
+        assert main(["jobs", "list", f"--endpoint={service.url}"]) == 1
+        assert "its certificate is not trusted: " in (said := capsys.readouterr().err)
+        assert said.endswith("name a file with the one that signed it by SSL_CERT_FILE\n")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert main(["jobs", "list", f"--endpoint={service.url}"]) == 0
         assert service.end() == 0
 
 
