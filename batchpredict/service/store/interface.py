@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from batchpredict.errors import BatchPredictError
 from batchpredict.job import State
 from batchpredict.service.filters import Filter
-from batchpredict.service.queue.fairness import Usage, Waiting
+from batchpredict.service.queue.fairness import NO_LIMITS, Limits, Usage, Waiting
 from batchpredict.service.queue.lifecycle import Cancel, Event, Standing
 
 
@@ -207,8 +207,17 @@ class JobStore(Protocol):
         """What runs, by project: jobs that somebody holds."""
         ...
 
-    def claim(self, project: str, job_id: str, worker: str, lease: timedelta, workers: int) -> StoredJob | None:
-        """Take a queued job; None if somebody else was faster, or it is not queued any more."""
+    def claim(
+        self,
+        project: str,
+        job_id: str,
+        worker: str,
+        lease: timedelta,
+        workers: int,
+        limits: Limits = NO_LIMITS,
+    ) -> StoredJob | None:
+        """Take a queued job; None if somebody else was faster, it is not queued any more, or its project has by now
+        what it may have. Also of several who claim at the same moment, none goes beyond `limits`."""
         ...
 
     def renew(self, worker: str, lease: timedelta) -> dict[tuple[str, str], Standing]:
