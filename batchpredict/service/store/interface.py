@@ -312,6 +312,35 @@ class OutboxStore(Protocol):
     def workers(self, *, seen_within: timedelta) -> list[Worker]: ...
 
 
+@dataclass(frozen=True)
+class Keep:
+    """For how long after their end things are kept; None for ever.
+
+    Attributes:
+      jobs: with all that belongs to them.
+      logs: of jobs.
+      rest: what became of operations, and of deliveries that were given up, which is there for people to look at.
+    """
+
+    jobs: timedelta | None = None
+    logs: timedelta | None = None
+    rest: timedelta | None = timedelta(days=30)
+
+
+class RetentionStore(Protocol):
+    """What a service that runs for years has to forget."""
+
+    def forget(self, keep: Keep) -> int:
+        """Delete some of what has ended for longer than it is kept, in small transactions that hold up nobody.
+
+        What has not ended is left alone, whatever its age. The id of a job that is deleted can be used again.
+
+        Returns:
+          How many jobs, logs, operations and deliveries were deleted; if there were any, there may be more.
+        """
+        ...
+
+
 class PolicyStore(Protocol):
     """IAM policies, by the full name of their resource."""
 
@@ -467,7 +496,7 @@ class ModelStore(Protocol):
         ...
 
 
-class Store(JobStore, OutboxStore, PolicyStore, ModelStore, Protocol):
+class Store(JobStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, Protocol):
     """All of it, in one database."""
 
     def ready(self) -> None:
