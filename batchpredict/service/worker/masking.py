@@ -58,6 +58,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(f"{_KEY_BEGIN.pattern}.*?(?:{_KEY_END.pattern}|$)", re.S), MASKED),
 )
 
+# Most lines have nothing of the kind: whatever one of the patterns matches has one of these in it.
+_HINT = re.compile(
+    r"://|auth|bearer|basic|token|secret|passw|passphrase|credential|signature|key|[?&;](?:sig|code)="
+    r"|A[KS]IA|AIza|ya29\.|gh[pousr]_|xox|eyJ",
+    re.I,
+)
+
 # Variables whose values are secrets, wherever they turn up.
 _SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSW|CREDENTIAL|_KEY$|ACCESS_KEY|APIKEY)", re.I)
 _SHORTEST = 8
@@ -88,6 +95,8 @@ class Mask:
     def __call__(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(MASKED, text)
+        if _HINT.search(text) is None:
+            return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
