@@ -24,6 +24,10 @@ The file, with every section and key that there is; all of them may be left out:
     queue_limit = 10000
     lease = 15                    # seconds
 
+    [retention]
+    jobs = 365                    # days after its end
+    logs = 30
+
     [runner]
     name = "FlinkRunner"
     flags = ["--flink_master=flink:8081"]
@@ -121,6 +125,7 @@ class Settings:
       jobs: most running jobs of this machine; None for as many as workers.
       project_jobs, project_workers: most of one project, on all machines; None for no limit.
       queue_limit: most queued jobs of a project.
+      keep_jobs, keep_logs: days after its end for which a job, and its log, are kept; None for ever.
       lease: seconds that a job is held without a renewal.
       runner: where jobs run, as `--runner` names it; `runner_flags` are its flags.
       tokens, oidc: who may call; none of both for everybody, on loopback.
@@ -146,6 +151,8 @@ class Settings:
     project_jobs: int | None = None
     project_workers: int | None = None
     queue_limit: int = 10_000
+    keep_jobs: int | None = None
+    keep_logs: int | None = None
     lease: float = 15.0
     runner: str = "DirectRunner"
     runner_flags: Sequence[str] = field(default=(), repr=False)

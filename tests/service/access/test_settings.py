@@ -88,6 +88,9 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         project_workers = 16
         queue_limit = 100
         lease = 5
+        [retention]
+        jobs = 365
+        logs = 30
         [runner]
         name = "FlinkRunner"
         flags = ["--flink_master=a:1"]
@@ -122,6 +125,8 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         project_jobs=2,
         project_workers=16,
         queue_limit=100,
+        keep_jobs=365,
+        keep_logs=30,
         lease=5.0,
         runner="FlinkRunner",
         runner_flags=("--flink_master=a:1",),

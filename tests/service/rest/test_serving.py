@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ import support
 from service.rest_support import eventually, lines
 
 from batchpredict.cli import main
+from batchpredict.service.queue import Cancel
+from batchpredict.service.store import NewJob, open_store
 
 _SECONDS = 120
 
@@ -152,6 +155,26 @@ def test_a_signal_lets_requests_end_and_closes_streams(tmp_path, number):
     with serve(str(tmp_path), "--role", "api", "--port", "0", *ROOTS) as service:
         assert httpx.get(f"{service.url}{JOBS}/queued").json()["state"] == "QUEUED"
         assert service.end() == 0
+
+
+def test_what_is_kept_no_longer_is_deleted(tmp_path):
+    long_ago = datetime.now(timezone.utc) - timedelta(days=10)
+    store = open_store(str(tmp_path / "x.db"), lambda: long_ago)
+    for job_id in ("over", "waits"):
+        store.create_job(NewJob("p", job_id, {"predictionInput": {}}))
+    store.cancel("p", "over", Cancel("Ann cancelled it."))
+    store.close()
+    flags = ("--role", "api", "--port", "0", "--database", "x.db")
+    for kept, status in (("20", 200), ("7", 404)):
+        with serve(str(tmp_path), *flags, "--keep-jobs", kept) as service:
+            jobs = service.url + JOBS
+
+            def answered(path: str = f"{jobs}/over", status: int = status) -> bool:
+                return httpx.get(path).status_code == status
+
+            eventually(answered, _SECONDS)
+            assert httpx.get(f"{jobs}/waits").json()["state"] == "QUEUED"
+            assert service.end() == 0
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import threading
@@ -244,3 +245,21 @@ def test_what_was_acknowledged_is_there_after_the_server_was_killed(server, open
         thread.join()
     page, _ = store.jobs("p", size=100_000)
     assert sorted(ids(page)) == sorted(acknowledged)
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_acknowledged_that_a_file_which_is_gone_takes_along(tmp_path, sqlite_template, opened, replaced):
+    path, away = tmp_path / "jobs.db", tmp_path / "away.db"
+    shutil.copy(sqlite_template, path)
+    store = opened(str(path))
+    store.create_job(new_job("before"))
+    path.rename(away)
+    if replaced:
+        shutil.copy(sqlite_template, path)
+    for attempt in (lambda: store.create_job(new_job("lost")), lambda: store.job("p", "before"), store.ready):
+        with pytest.raises(StoreFailed, match=r"jobs\.db is"):
+            attempt()
+    assert path.exists() is replaced
+    away.rename(path)
+    assert store.create_job(new_job("after")).job_id == "after"
+    assert store.job("p", "before").job_id == "before"
