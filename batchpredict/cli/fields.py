@@ -28,6 +28,7 @@ _CONFIG = {"key_field": "keyField", "include_fields": "includedFields", "exclude
 _SUBMITTED = {"model": "modelName", "version": "versionName", "labels": "labels", "webhook": "webhook"}
 _MODEL = ("uri", "modelName", "versionName")
 _DEFAULT_REGION = "local"
+_NO_MODEL = "--model-dir: This field is required."
 
 
 def override(document: dict[str, Any], options: argparse.Namespace) -> dict[str, Any] | None:
@@ -91,7 +92,7 @@ def located(violation: Violation, options: argparse.Namespace) -> str:
         return f"--{destination.replace('_', '-')}: {violation.description}"
     if not options.job and last == "prediction_input":
         # The union of model_name, version_name and uri.
-        return "--model-dir: This field is required."
+        return "--model or --model-dir: a job needs a model." if hasattr(options, "model") else _NO_MODEL
     return f"{options.job}: {violation}" if options.job else str(violation)
 
 

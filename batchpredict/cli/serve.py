@@ -41,6 +41,9 @@ def _serve(options: argparse.Namespace) -> int:
     flags = {name: value for name, value in vars(options).items() if name not in _OTHERS}
     settings = read(flags, os.environ, options.config)
     if options.check:
+        from batchpredict.service import check
+
+        check(settings)
         print(f"{_PROGRAM}: the settings are right", file=sys.stderr)
         return SUCCEEDED
     if options.migrate:

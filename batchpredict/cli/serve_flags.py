@@ -35,6 +35,8 @@ def add(parser: Parser) -> None:
     kept = serve.add_argument_group("what it keeps")
     kept.add_argument("--database", metavar="URL", help="SQLite file, or postgresql://… (default: in --data)")
     kept.add_argument("--data", metavar="DIR", help="the service's own folder (default: batchpredict-service)")
+    kept.add_argument("--keep-jobs", metavar="DAYS", help="a job is deleted so long after its end (default: never)")
+    kept.add_argument("--keep-logs", metavar="DAYS", help="and its log (default: with the job)")
     kept.add_argument("--migrate", action="store_true", help="bring the database up to this version, and end")
     run = serve.add_argument_group("what it runs")
     run.add_argument(

@@ -11,7 +11,7 @@ from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
     from batchpredict.runners.channel import Channel
-    from batchpredict.runners.choice import DIRECT, choose, import_engine, in_this_process
+    from batchpredict.runners.choice import DIRECT, check_runner, choose, import_engine, in_this_process
     from batchpredict.runners.dataflow import DataflowRunner
     from batchpredict.runners.dataflow_service import Service
     from batchpredict.runners.drive import run, silence_threads
@@ -35,6 +35,7 @@ __all__ = [
     "Unobserved",
     "Work",
     "check_known",
+    "check_runner",
     "choose",
     "closest",
     "import_engine",
@@ -63,6 +64,7 @@ if not TYPE_CHECKING:
             "Unobserved": "work",
             "Work": "work",
             "check_known": "flags",
+            "check_runner": "choice",
             "choose": "choice",
             "closest": "flags",
             "import_engine": "choice",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batchpredict.errors import UnknownFlag
+from batchpredict.runners.flags import closest
 from batchpredict.runners.interface import Runner
 
 DIRECT = "DirectRunner"
@@ -20,17 +21,22 @@ _PORTABLE = ("FlinkRunner", "PrismRunner", "PortableRunner")
 _ELSEWHERE = (*_PORTABLE, "DataflowRunner", "SparkRunner")
 
 
+def check_runner(name: str, place: str = "--runner") -> None:
+    """Raises UnknownFlag: no runner has that name; says in which place it stands, and which may have been meant."""
+    known = (*sorted(_IN_PROCESS), *_ELSEWHERE)
+    if "." not in name and name not in known:
+        raise UnknownFlag(f"{place}: there is no runner '{name}'{closest(name, known)}")
+
+
 def choose(name: str, beam_flags: Sequence[str]) -> Runner:
     """The runner of that name, with Beam's flags in either spelling. A dotted name is a class of somebody's own.
 
     Raises:
       UnknownFlag: there is no such runner; names the one that may have been meant.
     """
-    from batchpredict.runners.flags import closest, spelled
+    from batchpredict.runners.flags import spelled
 
-    known = (*sorted(_IN_PROCESS), *_ELSEWHERE)
-    if "." not in name and name not in known:
-        raise UnknownFlag(f"--runner: there is no runner '{name}'{closest(name, known)}")
+    check_runner(name)
     if name.rpartition(".")[2] in _IN_PROCESS:
         from batchpredict.runners.in_process import InProcess
 

@@ -11,17 +11,19 @@ from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
     from batchpredict.service.access.tokens import new_token, sha256_of
+    from batchpredict.service.checking import check
     from batchpredict.service.members import member_fault
     from batchpredict.service.serving import run
     from batchpredict.service.settings import read
     from batchpredict.service.store.opening import migrate
 
-__all__ = ["member_fault", "migrate", "new_token", "read", "run", "sha256_of"]
+__all__ = ["check", "member_fault", "migrate", "new_token", "read", "run", "sha256_of"]
 
 if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
         {
+            "check": "checking",
             "member_fault": "members",
             "migrate": "store.opening",
             "new_token": "access.tokens",

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from batchpredict.service.measures import Measures
+from batchpredict.service.queue.fairness import NO_LIMITS, Limits
 from batchpredict.service.store.interface import Store, StoredJob
 
 if TYPE_CHECKING:
@@ -32,8 +33,16 @@ class ObservedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def claim(self, project: str, job_id: str, worker: str, lease: timedelta, workers: int) -> StoredJob | None:
-        job = self._store.claim(project, job_id, worker, lease, workers)
+    def claim(
+        self,
+        project: str,
+        job_id: str,
+        worker: str,
+        lease: timedelta,
+        workers: int,
+        limits: Limits = NO_LIMITS,
+    ) -> StoredJob | None:
+        job = self._store.claim(project, job_id, worker, lease, workers, limits)
         if job is not None:
             generation = job.standing.generation
             if generation == 1:

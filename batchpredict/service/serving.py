@@ -92,6 +92,7 @@ class _Service:
         self._ends.callback(store.close)
         self._measures.of_store(store)
         self._start_sender(store)
+        self._start_retention(store)
         thread = self._start_worker(store) if settings.role in ("all", "worker") else None
         if listener is None:
             assert thread is not None
@@ -121,7 +122,7 @@ class _Service:
     def _listener(self) -> socket.socket | None:
         """The socket to listen at; None for a worker that was given no port of its own."""
         settings = self._settings
-        if settings.role == "worker" and settings.port == Settings.port:
+        if settings.port is None:
             return None
         try:
             family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
@@ -150,6 +151,15 @@ class _Service:
             self._ends.callback(thread.join, _GRACE)
             # Also where nobody has told us to end: what is begun ends before the store is closed.
             self._ends.callback(self._stopping.set)
+
+    def _start_retention(self, store: Store) -> None:
+        from batchpredict.service.retention import Retention
+
+        retention = Retention.of(self._settings, store)
+        thread = threading.Thread(target=retention.run, args=(self._stopping,), name="retention", daemon=True)
+        thread.start()
+        self._ends.callback(thread.join, _GRACE)
+        self._ends.callback(self._stopping.set)
 
     def _start_worker(self, store: Store) -> threading.Thread:
         from batchpredict.service.worker import JobWorker, WorkerOptions

@@ -4,7 +4,7 @@ The file, with every section and key that there is; all of them may be left out:
 
     [server]
     host = "127.0.0.1"            # without tokens and OIDC, loopback only
-    port = 8080
+    port = 8080                   # a worker's only if the file says that it is one's
     role = "all"                  # "api" or "worker" for one of both
     tls_certificate = "cert.pem"  # both or none
     tls_key = "key.pem"
@@ -23,6 +23,10 @@ The file, with every section and key that there is; all of them may be left out:
     project_workers = 16
     queue_limit = 10000
     lease = 15                    # seconds
+
+    [retention]
+    jobs = 365                    # days after its end
+    logs = 30
 
     [runner]
     name = "FlinkRunner"
@@ -66,7 +70,7 @@ from pathlib import Path
 from typing import Any
 
 from batchpredict.errors import WrongCall
-from batchpredict.runners import closest
+from batchpredict.runners import check_runner, closest
 from batchpredict.service.options import OPTIONS, Option, is_loopback
 
 if sys.version_info >= (3, 11):
@@ -112,7 +116,7 @@ class Settings:
     """Everything a service can be told.
 
     Attributes:
-      host, port: where it listens. Without tokens or OIDC it listens on loopback only.
+      host, port: where it listens. Without tokens or OIDC it listens on loopback only. No port: it does not listen.
       role: "all" for API, scheduler and worker in one; "api" or "worker" for one of them.
       database: SQLAlchemy URL, or a path of a SQLite file; "" for `batchpredict.db` in the data folder.
       data: folder of the service's own: the SQLite file, copies of model versions. URL if machines share it.
@@ -121,6 +125,7 @@ class Settings:
       jobs: most running jobs of this machine; None for as many as workers.
       project_jobs, project_workers: most of one project, on all machines; None for no limit.
       queue_limit: most queued jobs of a project.
+      keep_jobs, keep_logs: days after its end for which a job, and its log, are kept; None for ever.
       lease: seconds that a job is held without a renewal.
       runner: where jobs run, as `--runner` names it; `runner_flags` are its flags.
       tokens, oidc: who may call; none of both for everybody, on loopback.
@@ -135,7 +140,7 @@ class Settings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: int | None = 8080
     role: str = "all"
     # Its password, and what Beam's flags may hold, are for no log.
     database: str = field(default="", repr=False)
@@ -146,6 +151,8 @@ class Settings:
     project_jobs: int | None = None
     project_workers: int | None = None
     queue_limit: int = 10_000
+    keep_jobs: int | None = None
+    keep_logs: int | None = None
     lease: float = 15.0
     runner: str = "DirectRunner"
     runner_flags: Sequence[str] = field(default=(), repr=False)
@@ -209,6 +216,8 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
         except ValueError as error:
             raise WrongCall(f"{place} {error}") from error
         places[option.field] = place
+    if values.get("role") == "worker" and not _has_its_own_port(places, file):
+        values["port"] = None
     for option in OPTIONS:
         places.setdefault(option.field, option.spelled)
     settings = Settings(
@@ -219,6 +228,12 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     )
     _check(settings, places)
     return settings
+
+
+def _has_its_own_port(places: Mapping[str, str], file: str) -> bool:
+    """Whether a worker was given a port. One of a file that is not a worker's is the API's, on the same machine."""
+    in_file, said = f"{file}: [server]", places.get("port")
+    return said is not None and (said != f"{in_file} port" or places["role"] == f"{in_file} role")
 
 
 def _given(
@@ -319,6 +334,7 @@ def _check(settings: Settings, places: Mapping[str, str]) -> None:
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
         given = "tls_certificate" if settings.tls_certificate else "tls_key"
         raise WrongCall(f"{places[missing]} is needed with {places[given]}")
+    check_runner(settings.runner, places["runner"])
     if settings.webhook_hosts and not settings.webhook_secret_file:
         raise WrongCall(f"{places['webhook_secret_file']} is needed with {places['webhook_hosts']}")
     for name in ("tls_certificate", "tls_key", "webhook_secret_file"):

@@ -177,6 +177,22 @@ def test_what_the_service_finds_wrong_is_said_of_the_flag(capsys):
     ]
 
 
+def test_a_filter_that_is_not_valid_is_said_of_its_flag(capsys):
+    answer = refusal(400, "INVALID_ARGUMENT", "one", filter="The filter is not valid at character 1.")
+    with recording(lambda asked: answer) as server:
+        assert main(["jobs", "list", "--filter=(", f"--endpoint={server.endpoint}"]) == 2
+    assert capsys.readouterr().err == "batchpredict jobs list: --filter: The filter is not valid at character 1.\n"
+
+
+def test_a_job_without_a_model_is_told_of_both_flags(capsys):
+    without = [part for part in SUBMIT if not part.startswith("--model-dir")]
+    answer = refusal(400, "INVALID_ARGUMENT", "one", prediction_input="Exactly one of these is required.")
+    with recording(lambda asked: answer) as server:
+        assert main([*without, f"--endpoint={server.endpoint}"]) == 2
+    said = "batchpredict jobs submit prediction: --model or --model-dir: a job needs a model.\n"
+    assert capsys.readouterr().err == said
+
+
 LINES = [
     {
         "number": 1,
@@ -223,6 +239,17 @@ def test_a_log_that_breaks_off_goes_on_where_it_was(capsys):
         "ERROR\t2017-12-13 01:21:05 +0000\tworker\t\ttwo�[2J",
         "INFO\t2017-12-13 01:21:06 +0000\tservice\t\tends",
     ]
+
+
+def test_the_log_of_a_queued_job_says_what_it_waits_for(capsys):
+    queued, ended = {"jobId": "j", "state": "QUEUED", "jobPosition": "7"}, {"jobId": "j", "state": "SUCCEEDED"}
+    for flags, said in (
+        ((), "j is QUEUED, at place 7 of its queue; its log begins when a worker has it\n"),
+        (("--quiet",), ""),
+    ):
+        with recording(in_turn(*map(Answer, (queued, {}, queued, {}, ended, {})))) as server:
+            assert main(["jobs", "stream-logs", "j", f"--endpoint={server.endpoint}", *flags]) == 0
+        assert capsys.readouterr().err == said
 
 
 def test_a_log_as_json_of_one_task_and_with_messages_in_one_piece(capsys):

@@ -101,6 +101,7 @@ WRONG = {
     ),
     "unknown flag": (["--databse=1"], {}, "there is no flag '--databse'; did you mean '--database'?"),
     "no such root": (["--root=nowhere"], {}, "nowhere"),
+    "no such runner": (["--runner=FlinkRuner"], {}, "--runner: there is no runner 'FlinkRuner'; did you mean 'Fl"),
     "no such user": (["--user=nobody_of_that_name"], {}, "there is no user 'nobody_of_that_name'"),
     "certificate": (["--tls-certificate=odd.toml"], {}, "--tls-key is needed with --tls-certificate"),
     "no certificate": (["--tls-certificate=odd.toml", "--tls-key=odd.toml"], {}, "--tls-certificate, --tls-key: "),
@@ -125,6 +126,11 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(name, tmp_path):
 def test_settings_are_checked_without_serving(tmp_path):
     assert ended("--check", cwd=tmp_path) == (0, "batchpredict serve: the settings are right\n")
     assert os.listdir(tmp_path) == []
+    for flag, said in (
+        ("--root=nowhere", "--root: there is no folder 'nowhere'"),
+        ("--runner=Nobodys", "--runner: there is no runner 'Nobodys'"),
+    ):
+        assert ended("--check", flag, cwd=tmp_path) == (2, f"batchpredict serve: {said}\n")
 
 
 def test_a_database_is_made_without_serving(tmp_path):

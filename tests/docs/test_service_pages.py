@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -192,6 +194,20 @@ def test_the_unit_starts_the_service_with_what_it_may_write():
     assert (service["ProtectSystem"], service["CapabilityBoundingSet"]) == ("strict", "")
     # A job's process that the kernel ends for want of memory must not take the service with it.
     assert service["OOMPolicy"] == "continue"
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd is not installed")
+    with open(os.path.join(DEPLOY, "batchpredict.service"), encoding="utf-8") as file:
+        # Whether the command is installed is another question.
+        text = file.read().replace("/opt/batchpredict/bin/batchpredict", sys.executable)
+    installed = support.write(tmp_path / "batchpredict.service", text)
+    found = subprocess.run([analyze, "verify", installed], capture_output=True, text=True, check=False, timeout=60)
+    # It also speaks of the machine's other units.
+    assert [line for line in found.stderr.splitlines() if "batchpredict" in line] == []
+    assert found.returncode == 0, found.stderr
 
 
 def compose() -> dict[str, dict[str, dict[str, object]]]:

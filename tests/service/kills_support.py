@@ -1,10 +1,8 @@
-"""A service whose processes are killed, a history of all that was seen, and what must hold of it (DESIGN §8)."""
+"""A service whose processes are killed, clients of it, and a history of all that was seen."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
 import os
 import random
 import signal
@@ -21,7 +19,6 @@ import httpx
 import psutil
 import support
 
-from batchpredict.job import TERMINAL, TRANSITIONS, State
 from batchpredict.service.store import Store, open_store
 from batchpredict.service.worker.clock import clock
 from batchpredict.service.worker.isolation import MARK
@@ -42,19 +39,28 @@ class Call:
     status: int
 
 
+@dataclass(frozen=True)
+class Look:
+    """A job as it was at some moment between `began` and `ended`."""
+
+    began: float
+    ended: float
+    job: dict[str, Any]
+
+
 @dataclass
 class History:
-    """Everything that was seen, in the order in which it was.
+    """Everything that was seen, in the order in which it was; times are seconds since the epoch.
 
     Attributes:
-      calls: that changed something.
-      seen: (time, state) of each job by every look at it.
-      alive: for each mark of a run the last time that a process of it was seen alive.
+      calls: that created or cancelled.
+      seen: each job by every look at it.
+      alive: for each mark of a run the last time that a process of it was seen alive, by `worker.clock`.
       kills: what was killed, and when.
     """
 
     calls: list[Call] = field(default_factory=list)
-    seen: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[str, list[Look]] = field(default_factory=lambda: defaultdict(list))
     alive: dict[str, float] = field(default_factory=dict)
     kills: list[tuple[float, str]] = field(default_factory=list)
 
@@ -80,6 +86,10 @@ class Service:
     @property
     def state(self) -> str:
         return os.path.join(self.data, "worker")
+
+    def output(self, job_id: str) -> str:
+        """The output folder of a job."""
+        return os.path.join(self.folder, "out", job_id)
 
     @property
     def port(self) -> int:
@@ -119,7 +129,7 @@ class Service:
         jobs = [one for one in marked if one not in guards]
         victims: list[psutil.Process | subprocess.Popen[bytes]]
         if target in ("api", "worker"):
-            victims = [self.processes[target]]
+            victims = [self.processes[chance.choice(self.named(target))]]
         elif target == "job":
             victims = [chance.choice(jobs)] if jobs else []
         elif target == "guard":
@@ -132,6 +142,17 @@ class Service:
         for process in self.processes.values():
             if process in victims:
                 process.wait()
+
+    def named(self, role: str) -> list[str]:
+        """The processes of a role: "api", "api-2"."""
+        return [name for name in self.processes if name.partition("-")[0] == role]
+
+    def answers(self, name: str = "api") -> bool:
+        """Whether an API does."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port_of(name)}/healthz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def marked(self) -> list[psutil.Process]:
         """Every process of every run of this service."""
@@ -189,10 +210,12 @@ class Watcher:
         with httpx.Client(base_url=f"http://127.0.0.1:{self._service.port}", timeout=5) as client:
             while not self._over.wait(0.3):
                 with contextlib.suppress(httpx.HTTPError):
+                    began = time.time()
                     answer = client.get(f"/v1/projects/{PROJECT}/jobs?pageSize=100")
+                    ended = time.time()
                     if answer.status_code == 200:
                         for job in answer.json().get("jobs", []):
-                            self._history.seen[job["jobId"]].append((time.time(), job))
+                            self._history.seen[job["jobId"]].append(Look(began, ended, job))
 
     def _processes(self) -> None:
         while not self._over.wait(0.1):
@@ -214,10 +237,10 @@ class Client:
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=10)
         self._history, self._service, self._source = history, service, source
 
-    def create(self, job_id: str) -> None:
+    def create(self, job_id: str, source: str = "") -> None:
+        """Create a job over the client's input, or over another."""
         fields = {"batchSize": "1", "splitBytes": "40000", "maxWorkerCount": "1"}
-        output = os.path.join(self._service.folder, "out", job_id)
-        document = support.job(support.DIGITS_MODEL, self._source, output, **fields)
+        document = support.job(support.DIGITS_MODEL, source or self._source, self._service.output(job_id), **fields)
         self._insist("create", job_id, "", {**document, "jobId": job_id})
 
     def cancel(self, job_id: str) -> None:
@@ -235,139 +258,3 @@ class Client:
 
     def close(self) -> None:
         self._client.close()
-
-
-# What must hold -----------------------------------------------------------------------------------------------
-
-
-def check(
-    history: History, service: Service, expected: dict[str, bytes], counts: tuple[int, int]
-) -> dict[str, Any]:
-    """Raises AssertionError for the first promise that is not kept; else figures of the run."""
-    store = service.store()
-    try:
-        figures = _check_jobs(history, service, store, expected, counts)
-    finally:
-        store.close()
-    figures["runs"] = check_runs(history, service)
-    check_left(service)
-    return figures
-
-
-def _check_jobs(
-    history: History, service: Service, store: Store, expected: dict[str, bytes], counts: tuple[int, int]
-) -> dict[str, Any]:
-    created = {call.job for call in history.calls if call.what == "create" and call.status in (200, 409)}
-    cancelled = {call.job for call in history.calls if call.what == "cancel" and call.status == 200}
-    for call in history.calls:
-        assert call.status in (0, 200, 400, 409, 503), call
-    for job_id in created:
-        answers = [call.status for call in history.calls if call.what == "create" and call.job == job_id]
-        assert answers.count(200) <= 1, f"{job_id} was created twice: {answers}"
-        assert 409 not in answers or 0 in answers, f"{job_id} was there before it was created: {answers}"
-    there = {job.job_id for job in all_jobs(store)}
-    assert created == there, f"lost or out of nothing: {created ^ there}"
-    figures: dict[str, Any] = {"jobs": len(created), "cancelled": len(cancelled), "kills": len(history.kills)}
-    ends: dict[str, int] = defaultdict(int)
-    generations = 0
-    hidden: list[str] = []
-    for job_id in sorted(created):
-        job = store.job(PROJECT, job_id)
-        state = job.standing.state
-        assert state in TERMINAL, f"{job_id} has not ended: {state}"
-        possible = {State.SUCCEEDED, State.CANCELLED} if job_id in cancelled else {State.SUCCEEDED}
-        assert state in possible, f"{job_id} is {state}: {job.standing.message}"
-        check_path(store, job_id, history)
-        _check_cancel(history, job_id)
-        output = os.path.join(service.folder, "out", job_id)
-        if state == State.SUCCEEDED:
-            assert job.output is not None
-            assert support.counts(dict(job.output)) == counts, job_id
-            assert dict(job.output) == support.outcome(output).to_wire(), job_id
-            files = support.published(output)
-            # A file that was being written when its writer was killed has a hidden name: no reader takes it for a
-            # result.
-            hidden += [name for name in files if name.startswith(".")]
-            visible = {name: data for name, data in files.items() if not name.startswith(".")}
-            assert visible == expected, f"{job_id} has another output than the undisturbed run"
-        ends[str(state)] += 1
-        generations = max(generations, job.standing.generation)
-    return {**figures, "ends": dict(ends), "most leases of a job": generations, "hidden files": len(hidden)}
-
-
-def all_jobs(store: Store) -> list[Any]:
-    found, before = [], None
-    while True:
-        page, before = store.jobs(PROJECT, size=100, before=before)
-        found += page
-        if before is None:
-            return found
-
-
-def check_path(store: Store, job_id: str, history: History) -> None:
-    """The states are a path through the table, times never run backwards, and what was seen was so."""
-    changes = store.history(PROJECT, job_id)
-    generation = 0
-    for change, following in itertools.pairwise(changes):
-        assert change.after == following.before, (job_id, changes)
-        assert following.after in TRANSITIONS[change.after], (job_id, changes)
-        assert change.at <= following.at, (job_id, changes)
-    for change in changes:
-        if change.after is State.PREPARING:
-            generation += 1
-            assert change.generation == generation, f"{job_id}: a generation was given twice or left out"
-        elif change.after is not State.QUEUED:
-            assert change.generation == generation, f"{job_id}: written under an older generation"
-    path = iter([change.after.value for change in changes])
-    looks = [look for _, look in history.seen[job_id]]
-    states = [look["state"] for look in looks]
-    for state in [one for one, before in zip(states, [None, *states], strict=False) if one != before]:
-        assert state in path, f"{job_id} was seen {states}, which its history does not have in this order"
-    for name in ("createTime", "startTime", "endTime"):
-        values = [look[name] for look in looks if name in look]
-        assert len(set(values)) <= 1, f"{job_id}: {name} has changed: {set(values)}"
-    job = store.job(PROJECT, job_id)
-    times = [job.created, job.standing.start_time, job.standing.end_time]
-    assert sorted(one for one in times if one) == [one for one in times if one]
-
-
-def _check_cancel(history: History, job_id: str) -> None:
-    for call in history.calls:
-        if call.what == "cancel" and call.job == job_id and call.status == 200:
-            after = {look["state"] for at, look in history.seen[job_id] if at > call.ended + 5}
-            assert after <= {"CANCELLING", "CANCELLED", "SUCCEEDED"}, f"{job_id} goes on after its cancel: {after}"
-
-
-def check_runs(history: History, service: Service) -> int:
-    """Of one job at most one process group is there at any moment."""
-    starts: dict[tuple[int, int], str] = {}
-    intervals: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
-    given: dict[tuple[int, int], tuple[str, float]] = {}
-    ends: dict[tuple[int, int], float] = {}
-    with open(os.path.join(service.state, "history.jsonl")) as file:
-        for line in map(json.loads, file):
-            key = line["guard"], line["pid"]
-            if line["what"] == "start":
-                starts[key] = line["run"]
-            elif line["what"] == "job":
-                given[key] = line["run"], line["clock"]
-            else:
-                ends[key] = line["clock"]
-    for key, (run, began) in given.items():
-        last = max(ends.get(key, began), history.alive.get(starts[key], began))
-        intervals[run.rpartition("/")[0]].append((began, last, run))
-    for runs in intervals.values():
-        runs.sort()
-        for (_, end, one), (start, _, other) in itertools.pairwise(runs):
-            assert end <= start, f"{one} was alive {end - start:.2f} s after {other} began"
-    names = [run for run, _ in given.values()]
-    assert len(names) == len(set(names)), "a lease was run twice"
-    return len(names)
-
-
-def check_left(service: Service) -> None:
-    """No process, socket or temporary folder is left."""
-    assert service.marked() == []
-    assert os.listdir(os.path.join(service.state, "workers")) == []
-    left = [name for name in os.listdir(service.temporary) if not name.startswith("batchpredict-gpus-")]
-    assert left == [], f"temporary files are left: {left}"

@@ -158,10 +158,10 @@ def world(
 
 
 @contextlib.contextmanager
-def serving(application: Any) -> Iterator[str]:
+def serving(application: Any, http: type[Connection] = Connection) -> Iterator[str]:
     """An application on a port of this machine, in a thread; its URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        config = uvicorn.Config(application, http=Connection, log_level="error", lifespan="off", ws="none")
+        config = uvicorn.Config(application, http=http, log_level="error", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import random
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -228,6 +229,11 @@ def _opener(endpoint: str) -> urllib.request.OpenerDirector:
 
 
 def _reason(error: object) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted: {error.verify_message}; "
+            "name a file with the one that signed it by SSL_CERT_FILE"
+        )
     if isinstance(error, TimeoutError):
         return "it took too long"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

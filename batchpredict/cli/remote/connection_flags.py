@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from batchpredict.cli.arguments import Parser, count, fields_list, labels
+from batchpredict.cli.remote.render import value_fields
 
 _LIMIT_TEXT = "unlimited"
+_TEXT = "text"
 
 
 def add_connection(parser: Parser, *formats: str) -> Parser:
@@ -29,8 +32,28 @@ def add_connection(parser: Parser, *formats: str) -> Parser:
     )
     group.add_argument("--quiet", "-q", action="store_true", help="no remarks and no progress on stderr")
     if formats:
-        group.add_argument("--format", choices=formats, default=formats[0], help=f"default: {formats[0]}")
+        group.add_argument(
+            "--format",
+            metavar="FORMAT",
+            type=_format(formats),
+            default=formats[0],
+            help=f"{_listed(formats)} (default: {formats[0]})",
+        )
     return parser
+
+
+def _format(formats: tuple[str, ...]) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        if text in formats or (_TEXT not in formats and value_fields(text)):
+            return text
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {_listed(formats)}")
+
+    return checked
+
+
+def _listed(formats: tuple[str, ...]) -> str:
+    # A log is lines and not resources with fields.
+    return ", ".join(formats if _TEXT in formats else (*formats, "value(FIELD,…)"))
 
 
 def add_list(parser: Parser, of: str, filters: str) -> Parser:
@@ -66,11 +89,11 @@ def add_policies(parser: Parser, argument: str) -> None:
     put = parser.add_command(
         "set-iam-policy",
         f"replace who may do what with a {one}",
-        f"Replace the IAM policy of a {one} by the one in a JSON file. If the file has an etag, as get-iam-policy\n"
+        f"Replace the IAM policy of a {one} by the one in a file. If the file has an etag, as get-iam-policy\n"
         "printed it, and somebody changed the policy since, nothing is replaced.",
     )
     put.add_argument(place, metavar=argument)
-    put.add_argument("policy_file", metavar="POLICY_FILE", help="JSON; - for stdin")
+    put.add_argument("policy_file", metavar="POLICY_FILE", help="JSON or YAML; - for stdin")
     add_connection(put, "json")
     for name, help in (
         ("add-iam-policy-binding", f"let a member have a role on a {one}"),

@@ -51,7 +51,7 @@ def add(parser: Parser) -> None:
     wait = jobs.add_command("wait", "wait for the end of a job", _WAIT, epilog=EPILOG)
     wait.add_argument("job_id", metavar="JOB")
     _add_watching(wait)
-    add_connection(wait)
+    add_connection(wait, "json")
     stream = jobs.add_command("stream-logs", "print the log of a job as it grows", _STREAM)
     stream.add_argument("job_id", metavar="JOB")
     _add_logs(stream)

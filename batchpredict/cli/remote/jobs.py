@@ -8,7 +8,7 @@ from batchpredict.cli.remote import listing
 from batchpredict.cli.remote.connection import Service
 from batchpredict.cli.remote.labels import relabelled
 from batchpredict.cli.remote.names import job_name
-from batchpredict.cli.remote.render import print_json, tell
+from batchpredict.cli.remote.render import print_resource, tell
 from batchpredict.cli.remote.running import command
 from batchpredict.launch import SUCCEEDED
 
@@ -31,7 +31,7 @@ def list_jobs(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def describe(service: Service, options: argparse.Namespace) -> int:
-    print_json(service.get(job_name(service, options.job_id)))
+    print_resource(service.get(job_name(service, options.job_id)), options.format)
     return SUCCEEDED
 
 
@@ -45,5 +45,5 @@ def cancel(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def update(service: Service, options: argparse.Namespace) -> int:
-    print_json(relabelled(service, job_name(service, options.job_id), options))
+    print_resource(relabelled(service, job_name(service, options.job_id), options), options.format)
     return SUCCEEDED

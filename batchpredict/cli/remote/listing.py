@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from batchpredict.cli.remote.connection import Service
-from batchpredict.cli.remote.render import print_json, print_table, tell, value_at
+from batchpredict.cli.remote.render import print_json, print_resource, print_table, tell, value_at, value_fields
 from batchpredict.launch import SUCCEEDED
 
 # The service gives no more on one page.
@@ -45,6 +45,9 @@ def show(
             print(f"{service.endpoint}/v1/{name(resource)}")
     elif options.format == "json":
         print_json(found)
+    elif value_fields(options.format):
+        for resource in found:
+            print_resource(resource, options.format)
     elif found:
         print_table(list(columns), [[cell(resource) for cell in columns.values()] for resource in found])
     else:

@@ -12,7 +12,7 @@ from typing import Any
 from batchpredict.cli.remote.connection import Refused, Service, Unreachable
 from batchpredict.cli.remote.names import job_name
 from batchpredict.cli.remote.patience import Patience
-from batchpredict.cli.remote.render import plain
+from batchpredict.cli.remote.render import plain, tell
 from batchpredict.cli.remote.running import command
 from batchpredict.launch import SUCCEEDED
 
@@ -23,23 +23,26 @@ Line = Mapping[str, Any]
 
 @command
 def stream(service: Service, options: argparse.Namespace) -> int:
-    for line in lines(service, job_name(service, options.job_id), options.polling_interval):
+    for line in lines(service, job_name(service, options.job_id), options):
         show(line, options, as_json=options.format == "json")
     return SUCCEEDED
 
 
-def lines(service: Service, name: str, interval: float) -> Iterator[Line]:
+def lines(service: Service, name: str, options: argparse.Namespace) -> Iterator[Line]:
     """Every line of a job's log, as it is written, until the job has ended and its log is read.
 
-    Args:
-      interval: seconds after which the service is asked again where its answer ended before the job did.
+    Where its answer ended before the job did, the service is asked again after `options.polling_interval` seconds.
     """
-    after = 0
+    after, waiting = 0, False
     patience = Patience()
     while True:
         try:
             # Asked first: what the job writes before it ends is then in the answer that follows.
-            ended = service.get(name).get("state") in ENDED
+            job = service.get(name)
+            ended = job.get("state") in ENDED
+            if job.get("state") == "QUEUED" and not waiting:
+                waiting = True
+                tell(f"{where(job)}; its log begins when a worker has it", quiet=options.quiet)
             for line in service.lines(f"{name}:logs", follow="" if ended else "true", after=after):
                 after = max(after, int(line.get("number", 0)))
                 yield line
@@ -49,7 +52,13 @@ def lines(service: Service, name: str, interval: float) -> Iterator[Line]:
         else:
             if ended:
                 return
-        time.sleep(interval)
+        time.sleep(options.polling_interval)
+
+
+def where(job: Mapping[str, Any]) -> str:
+    """Where a job that does not run yet, or not any more, is."""
+    position = job.get("jobPosition")
+    return f"{job.get('jobId')} is {job.get('state')}" + (f", at place {position} of its queue" if position else "")
 
 
 def show(line: Line, options: argparse.Namespace, *, as_json: bool = False) -> None:

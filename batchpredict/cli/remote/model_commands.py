@@ -8,7 +8,8 @@ from batchpredict.cli.remote.connection_flags import add_connection, add_labels,
 _CREATE_VERSION = """\
 Create a version of a model: the service copies the SavedModel and checks it.
 
-The first version of a model becomes its default.
+The version is described by flags, by a file with its fields (deploymentUri, description, …), or by both: a flag
+overrides the field of its name. The first version of a model becomes its default.
 """
 _REGION = "accepted, as gcloud's regional endpoints; the service is the one of --endpoint"
 _ASYNC = "print the operation instead of waiting for its end"
@@ -48,8 +49,9 @@ def _add_models(models: Parser) -> None:
 def _add_versions(versions: Parser) -> None:
     create = _version(versions, "create", "create a version of a model", _CREATE_VERSION)
     create.add_argument(
-        "--origin", "--deployment-uri", metavar="URL", dest="origin", required=True, help="folder of the SavedModel"
+        "--origin", "--deployment-uri", metavar="URL", dest="origin", help="folder of the SavedModel"
     )
+    create.add_argument("--config", metavar="FILE", help="fields of the Version, as YAML or JSON; - for stdin")
     create.add_argument("--description", metavar="TEXT")
     create.add_argument("--labels", metavar="KEY=VALUE,…", type=labels)
     create.add_argument("--runtime-version", metavar="VERSION", help="accepted; the installed TensorFlow runs")

@@ -9,7 +9,7 @@ from batchpredict.cli.remote.connection import Service
 from batchpredict.cli.remote.labels import relabelled
 from batchpredict.cli.remote.names import model_name
 from batchpredict.cli.remote.operations import finished
-from batchpredict.cli.remote.render import last_part, print_json, tell, value_at
+from batchpredict.cli.remote.render import last_part, print_resource, tell, value_at
 from batchpredict.cli.remote.running import command
 from batchpredict.launch import SUCCEEDED
 
@@ -20,7 +20,7 @@ def create(service: Service, options: argparse.Namespace) -> int:
     parent, _, model = name.rpartition("/models/")
     wishes = {"description": options.description, "regions": options.regions, "labels": options.labels}
     body = {"name": model, **{field: value for field, value in wishes.items() if value is not None}}
-    print_json(service.post(f"{parent}/models", body))
+    print_resource(service.post(f"{parent}/models", body), options.format)
     tell(f"created {name}", quiet=options.quiet)
     return SUCCEEDED
 
@@ -42,7 +42,7 @@ def list_models(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def describe(service: Service, options: argparse.Namespace) -> int:
-    print_json(service.get(model_name(service, options.model, "MODEL")))
+    print_resource(service.get(model_name(service, options.model, "MODEL")), options.format)
     return SUCCEEDED
 
 
@@ -57,5 +57,5 @@ def delete(service: Service, options: argparse.Namespace) -> int:
 @command
 def update(service: Service, options: argparse.Namespace) -> int:
     operation = relabelled(service, model_name(service, options.model, "MODEL"), options)
-    print_json(finished(service, operation, quiet=options.quiet))
+    print_resource(finished(service, operation, quiet=options.quiet), options.format)
     return SUCCEEDED

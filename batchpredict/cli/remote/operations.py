@@ -9,7 +9,7 @@ from typing import Any
 from batchpredict.cli.remote import listing
 from batchpredict.cli.remote.connection import Refused, Service
 from batchpredict.cli.remote.names import operation_name
-from batchpredict.cli.remote.render import last_part, print_json, tell, value_at
+from batchpredict.cli.remote.render import last_part, print_resource, tell, value_at
 from batchpredict.cli.remote.running import command
 from batchpredict.launch import SUCCEEDED
 
@@ -36,14 +36,14 @@ def list_operations(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def describe(service: Service, options: argparse.Namespace) -> int:
-    print_json(service.get(operation_name(service, options.operation)))
+    print_resource(service.get(operation_name(service, options.operation)), options.format)
     return SUCCEEDED
 
 
 @command
 def wait(service: Service, options: argparse.Namespace) -> int:
     operation = service.get(operation_name(service, options.operation))
-    print_json(finished(service, operation, quiet=options.quiet))
+    print_resource(finished(service, operation, quiet=options.quiet), options.format)
     return SUCCEEDED
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from batchpredict.cli.remote.connection import Refused, Service
+from batchpredict.cli.remote.files import read_object
 from batchpredict.cli.remote.names import job_name, model_name, project_name
-from batchpredict.cli.remote.render import print_json, tell
+from batchpredict.cli.remote.render import print_resource, tell
 from batchpredict.cli.remote.running import command
 from batchpredict.errors import WrongCall
 from batchpredict.launch import SUCCEEDED
 
 Policy = dict[str, Any]
 
-_STDIN = "-"
 _TRIES = 8
 # With conditions, bindings come in the policy's third form.
 _VERSION = 3
@@ -25,14 +23,17 @@ _VERSION = 3
 
 @command
 def get(service: Service, options: argparse.Namespace) -> int:
-    print_json(_get(service, _resource(service, options)))
+    print_resource(_get(service, _resource(service, options)), options.format)
     return SUCCEEDED
 
 
 @command
 def put(service: Service, options: argparse.Namespace) -> int:
-    policy = _read(options.policy_file)
-    print_json(_set(service, _resource(service, options), policy))
+    policy = read_object(options.policy_file, "POLICY_FILE", "policy")
+    version = policy.get("version")
+    if isinstance(version, str) and version.isdecimal() and len(version) < 4:
+        policy["version"] = int(version)
+    print_resource(_set(service, _resource(service, options), policy), options.format)
     tell(f"updated the IAM policy of {options.resource}", quiet=options.quiet)
     return SUCCEEDED
 
@@ -53,7 +54,7 @@ def _change(service: Service, options: argparse.Namespace, change: Callable[[Pol
     for left in range(_TRIES - 1, -1, -1):
         policy = change(_get(service, resource), options.role, options.member)
         try:
-            print_json(_set(service, resource, policy))
+            print_resource(_set(service, resource, policy), options.format)
         except Refused as error:
             if error.code != 409 or not left:
                 raise
@@ -93,23 +94,6 @@ def _get(service: Service, resource: str) -> Policy:
 
 def _set(service: Service, resource: str, policy: Policy) -> Policy:
     return service.post(f"{resource}:setIamPolicy", {"policy": policy, "updateMask": "bindings,etag"})
-
-
-def _read(path: str) -> Policy:
-    try:
-        if path == _STDIN:
-            text = sys.stdin.read()
-        else:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        found = json.loads(text)
-    except OSError as error:
-        raise WrongCall(f"POLICY_FILE: '{path}' cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise WrongCall(f"POLICY_FILE: '{path}' is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise WrongCall(f"POLICY_FILE: '{path}' is no policy: it holds no JSON object")
-    return found
 
 
 def _resource(service: Service, options: argparse.Namespace) -> str:

@@ -1,16 +1,45 @@
-"""What commands print: tables for people, JSON for programs."""
+"""What commands print: tables for people, JSON and single values for programs."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+_VALUE = re.compile(r"value\(\s*([\w.\-]+(?:\s*,\s*[\w.\-]+)*)\s*\)")
+
+
+def value_fields(form: str) -> list[str]:
+    """The fields of gcloud's format `value(state,endTime)`; none of another format."""
+    match = _VALUE.fullmatch(form)
+    return [field.strip() for field in match[1].split(",")] if match else []
+
+
+def print_resource(resource: Any, form: str) -> None:
+    """One resource on stdout: as indented JSON, or the values that a format asks for, with tabs between."""
+    fields = value_fields(form)
+    if fields:
+        print("\t".join(_shown(value_at(resource, field)) for field in fields))
+    else:
+        print_json(resource)
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, indented."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _shown(value: Any) -> str:
+    """A value in one line, as gcloud shows it: nothing for what is not there, lists with semicolons between."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ";".join(map(_shown, value))
+    if isinstance(value, Mapping):
+        return ";".join(f"{key}={_shown(item)}" for key, item in value.items())
+    return plain(str(value))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

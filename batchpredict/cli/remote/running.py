@@ -62,4 +62,6 @@ def _located(violation: Violation, options: argparse.Namespace) -> str:
         from batchpredict.cli.fields import located
 
         return " ".join(located(violation, options).split())
+    if violation.field == "filter" and hasattr(options, "filter"):
+        return f"--filter: {' '.join(violation.description.split())}"
     return " ".join(str(violation).split())

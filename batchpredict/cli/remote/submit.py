@@ -12,7 +12,7 @@ from batchpredict.cli.remote import watch
 from batchpredict.cli.remote.connection import Interrupted, Refused, Service
 from batchpredict.cli.remote.names import job_name, model_name, version_name
 from batchpredict.cli.remote.paths import absolute
-from batchpredict.cli.remote.render import print_json, tell
+from batchpredict.cli.remote.render import print_resource, tell
 from batchpredict.cli.remote.running import command
 from batchpredict.errors import WrongCall
 from batchpredict.launch import INTERRUPTED, SUCCEEDED
@@ -42,7 +42,7 @@ def submit(service: Service, options: argparse.Namespace) -> int:
     if options.wait or options.stream_logs:
         tell(f"{options.job_id} was submitted", quiet=options.quiet)
         return watch.follow(service, name, options, with_logs=options.stream_logs)
-    print_json(job)
+    print_resource(job, options.format)
     tell(f"{options.job_id} was submitted; {watch.advice(options.job_id, 'describe')}", quiet=options.quiet)
     return SUCCEEDED
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
+from batchpredict.cli.fields import put, spelling
 from batchpredict.cli.remote import listing
 from batchpredict.cli.remote.connection import Service
+from batchpredict.cli.remote.files import read_object
 from batchpredict.cli.remote.labels import relabelled
 from batchpredict.cli.remote.names import model_name, version_name
 from batchpredict.cli.remote.operations import finished
 from batchpredict.cli.remote.paths import absolute
-from batchpredict.cli.remote.render import last_part, print_json, tell
+from batchpredict.cli.remote.render import last_part, print_resource, tell
 from batchpredict.cli.remote.running import command
+from batchpredict.errors import WrongCall
 from batchpredict.launch import SUCCEEDED
 
 
@@ -19,21 +23,11 @@ from batchpredict.launch import SUCCEEDED
 def create(service: Service, options: argparse.Namespace) -> int:
     name = _name(service, options)
     parent, _, version = name.rpartition("/versions/")
-    wishes = {
-        "description": options.description,
-        "labels": options.labels,
-        "runtimeVersion": options.runtime_version,
-        "framework": options.framework and options.framework.upper().replace("-", "_"),
-        "pythonVersion": options.python_version,
-        "machineType": options.machine_type,
-    }
-    body = {"name": version, "deploymentUri": absolute(options.origin)}
-    body |= {field: value for field, value in wishes.items() if value is not None}
-    operation = service.post(f"{parent}/versions", body)
+    operation = service.post(f"{parent}/versions", _described(options, version))
     if options.no_wait:
-        print_json(operation)
+        print_resource(operation, options.format)
         return SUCCEEDED
-    print_json(finished(service, operation, quiet=options.quiet))
+    print_resource(finished(service, operation, quiet=options.quiet), options.format)
     tell(f"created {name}", quiet=options.quiet)
     return SUCCEEDED
 
@@ -56,7 +50,7 @@ def list_versions(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def describe(service: Service, options: argparse.Namespace) -> int:
-    print_json(service.get(_name(service, options)))
+    print_resource(service.get(_name(service, options)), options.format)
     return SUCCEEDED
 
 
@@ -70,16 +64,35 @@ def delete(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def set_default(service: Service, options: argparse.Namespace) -> int:
-    print_json(service.post(f"{_name(service, options)}:setDefault", {}))
+    print_resource(service.post(f"{_name(service, options)}:setDefault", {}), options.format)
     return SUCCEEDED
 
 
 @command
 def update(service: Service, options: argparse.Namespace) -> int:
     operation = relabelled(service, _name(service, options), options)
-    print_json(finished(service, operation, quiet=options.quiet))
+    print_resource(finished(service, operation, quiet=options.quiet), options.format)
     return SUCCEEDED
 
 
 def _name(service: Service, options: argparse.Namespace) -> str:
     return version_name(service, options.model, options.version)
+
+
+def _described(options: argparse.Namespace, version: str) -> dict[str, Any]:
+    """The Version that a file and flags describe; a flag hides the field of the file."""
+    body = read_object(options.config, "--config", "Version") if options.config else {}
+    put(body, "name", version)
+    put(body, "deploymentUri", options.origin)
+    put(body, "description", options.description)
+    put(body, "labels", options.labels)
+    put(body, "runtimeVersion", options.runtime_version)
+    put(body, "framework", options.framework and options.framework.upper().replace("-", "_"))
+    put(body, "pythonVersion", options.python_version)
+    put(body, "machineType", options.machine_type)
+    origin = spelling(body, "deploymentUri")
+    if not body.get(origin):
+        raise WrongCall("--origin: the folder of the SavedModel is needed here, or as deploymentUri in --config")
+    if isinstance(body[origin], str):
+        body[origin] = absolute(body[origin])
+    return body

@@ -11,7 +11,7 @@ from batchpredict.cli.remote import logs
 from batchpredict.cli.remote.connection import Refused, Service, Unreachable
 from batchpredict.cli.remote.names import job_name
 from batchpredict.cli.remote.patience import Patience
-from batchpredict.cli.remote.render import plain, print_json
+from batchpredict.cli.remote.render import plain, print_resource
 from batchpredict.cli.remote.running import command
 from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED
 
@@ -46,7 +46,7 @@ def follow(service: Service, name: str, options: argparse.Namespace, *, with_log
         )
         return INTERRUPTED
     if job.get("state") == "SUCCEEDED":
-        print_json(job.get("predictionOutput", job.get("trainingOutput", {})))
+        print_resource(job.get("predictionOutput", job.get("trainingOutput", {})), options.format)
         return SUCCEEDED
     verb = "was cancelled" if job.get("state") == "CANCELLED" else "failed"
     message = plain(" ".join(str(job.get("errorMessage", "")).split()))
@@ -61,7 +61,7 @@ def advice(job_id: str, verb: str) -> str:
 
 
 def _with_logs(service: Service, name: str, options: argparse.Namespace) -> Job:
-    for line in logs.lines(service, name, options.polling_interval):
+    for line in logs.lines(service, name, options):
         logs.show(line, options)
     return service.get(name)
 
@@ -90,16 +90,10 @@ def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
                 return job
             if job.get("state") == "RUNNING":
                 reporter.progress(snapshot(job))
-            elif (news := _where(job)) != said:
+            elif (news := logs.where(job)) != said:
                 reporter.message(news)
                 said = news
         time.sleep(min(max(_SHORTEST_LOOK, (time.monotonic() - began) * _SHARE), _LONGEST_LOOK))
-
-
-def _where(job: Job) -> str:
-    """Where a job that does not run yet, or not any more, is."""
-    position = job.get("jobPosition")
-    return f"{job.get('jobId')} is {job.get('state')}" + (f", at place {position} of its queue" if position else "")
 
 
 def snapshot(job: Job) -> Snapshot:

@@ -23,6 +23,7 @@ the rights of the user that jobs run as do.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import time
@@ -116,7 +117,9 @@ class RootedPaths:
         url = settings.database_url
         if url.startswith("sqlite:///"):
             database = url.removeprefix("sqlite:///").partition("?")[0]
-            own += [database, f"{database}-wal", f"{database}-shm"]
+            own += [database, f"{database}-wal", f"{database}-shm", f"{database}-journal"]
+            # Copies that were made before a migration.
+            own += glob.glob(f"{glob.escape(database)}.schema-*")
         return cls(settings.roots, [each for each in own if each])
 
     @property

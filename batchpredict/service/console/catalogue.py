@@ -23,12 +23,17 @@ PAGE = 25
 
 @dataclass(frozen=True)
 class SignatureView:
-    """A signature: (name, dtype, shape) of its inputs and outputs, and a line that it takes."""
+    """A signature: (name, dtype, shape) of its inputs and outputs, and a line that it takes.
+
+    Attributes:
+      takes_lines: whether any line is a value of its only input; `example` is then no line but says that.
+    """
 
     name: str
     inputs: Sequence[tuple[str, str, str]]
     outputs: Sequence[tuple[str, str, str]]
     example: str
+    takes_lines: bool
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,10 @@ def version_view(version: StoredVersion, default: str | None) -> VersionView:
 
 
 def _signature(name: str, found: Mapping[str, Any]) -> SignatureView:
-    return SignatureView(name, _tensors(found, "inputs"), _tensors(found, "outputs"), _text(found, "exampleLine"))
+    inputs, example = _tensors(found, "inputs"), _text(found, "exampleLine")
+    # As the model's reader tells it: where a line is JSON the example is JSON too.
+    takes_lines = len(inputs) == 1 and inputs[0][1] == "string" and bool(example) and example[0] not in '"[{'
+    return SignatureView(name, inputs, _tensors(found, "outputs"), example, takes_lines)
 
 
 def _tensors(found: Mapping[str, Any], which: str) -> list[tuple[str, str, str]]:

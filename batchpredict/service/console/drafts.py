@@ -160,6 +160,9 @@ def at_fields(violations: Sequence[Violation], *, as_json: bool = False) -> dict
             name, exact = "input", False
         said = exact or not violation.field or violation.field == "prediction_input"
         text = violation.description if said else f"{violation.field}: {violation.description}"
+        if name == "model" and violation.field.endswith("prediction_input"):
+            # The form has one field for the three, and does not name two of them at once.
+            text = "This field is required."
         found.setdefault(name, []).append(text)
     return found
 

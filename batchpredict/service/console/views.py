@@ -27,7 +27,7 @@ class JobView:
       predictions, errors: records so far; None before the first report.
       node_hours: so far.
       rate: records a second over the whole run; None before anything is known.
-      workers: processes that it has, or had; before it has begun those that it reserves.
+      workers: processes that it has, or had; None before it has been given any.
       spoken: a sentence that changes seldom, for who listens to the page.
     """
 
@@ -45,7 +45,7 @@ class JobView:
     errors: int | None
     node_hours: float | None
     rate: float | None
-    workers: int
+    workers: int | None
     worker: str
     generation: int
     losses: int
@@ -97,7 +97,7 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
         errors=errors,
         node_hours=_number(output.get("nodeHours")),
         rate=records / seconds if records and seconds >= 1 else None,
-        workers=_count((job.progress or {}).get("workers")) or (job.new if lease is None else lease).workers,
+        workers=_count((job.progress or {}).get("workers")) or (None if lease is None else lease.workers),
         worker=lease.worker if lease is not None else "",
         generation=standing.generation,
         losses=standing.losses,

@@ -53,6 +53,13 @@ class Limits:
     jobs: int | None = None
     workers: int | None = None
 
+    def allow(self, used: Usage, workers: int) -> bool:
+        """Whether a project that uses so much may have one more job, with so many worker processes."""
+        return _within(used, workers, self.jobs, self.workers)
+
+
+NO_LIMITS = Limits()
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -63,7 +70,7 @@ class Grant:
 
 
 def choose(
-    waiting: Sequence[Waiting], usage: Mapping[str, Usage], room: Room, limits: Limits = Limits()
+    waiting: Sequence[Waiting], usage: Mapping[str, Usage], room: Room, limits: Limits = NO_LIMITS
 ) -> list[Grant]:
     """The jobs to claim, in order.
 
@@ -87,7 +94,7 @@ def choose(
         job = queues[project][0]
         most = room.workers if limits.workers is None else min(room.workers, limits.workers)
         wanted = max(1, min(job.workers, most))
-        if not _within(taken.get(project, Usage()), wanted, limits.jobs, limits.workers):
+        if not limits.allow(taken.get(project, Usage()), wanted):
             # The project has what it may have; others go on.
             del queues[project]
             continue

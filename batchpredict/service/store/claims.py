@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 
-from batchpredict.service.queue.fairness import Usage, Waiting
+from batchpredict.service.queue.fairness import NO_LIMITS, Limits, Usage, Waiting
 from batchpredict.service.queue.lifecycle import LONGEST_WAIT, Claim, Expire, NotNow, Renew, Standing, step
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Missing, StoredJob
@@ -55,8 +55,18 @@ class SqlClaims:
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         return {project: Usage(count, int(workers)) for project, count, workers in rows}
 
-    def claim(self, project: str, job_id: str, worker: str, lease: timedelta, workers: int) -> StoredJob | None:
+    def claim(
+        self,
+        project: str,
+        job_id: str,
+        worker: str,
+        lease: timedelta,
+        workers: int,
+        limits: Limits = NO_LIMITS,
+    ) -> StoredJob | None:
         def take(transaction: Transaction) -> StoredJob | None:
+            if limits != NO_LIMITS:
+                _wait_for_others(transaction, project)
             try:
                 # Who is changing it now is faster than we are.
                 row = lock_job(transaction, project, job_id, skip_locked=True)
@@ -64,6 +74,8 @@ class SqlClaims:
                 return None
             if transaction.again and row.lease_worker == worker:
                 return stored_job(row)
+            if limits != NO_LIMITS and not limits.allow(_used(transaction.connection, project), workers):
+                return None
             try:
                 return advance_job(transaction, row, Claim(worker, transaction.now() + lease, workers))
             except NotNow:
@@ -116,3 +128,22 @@ class SqlClaims:
         if not self._database.read(any_over):
             return []
         return self._database.write(take_back)
+
+
+def _wait_for_others(transaction: Transaction, project: str) -> None:
+    """Until the transaction ends, nobody else claims anything in this project under a limit.
+
+    SQLite has but one writer anyway.
+    """
+    if transaction.postgresql:
+        transaction.connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:project, 17))"), {"project": project}
+        )
+
+
+def _used(connection: Connection, project: str) -> Usage:
+    statement = select(func.count(), func.coalesce(func.sum(jobs.c.lease_workers), 0)).where(
+        jobs.c.project == project, jobs.c.lease_worker.is_not(None)
+    )
+    count, workers = connection.execute(statement).one()
+    return Usage(count, int(workers))

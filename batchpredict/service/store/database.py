@@ -8,6 +8,7 @@ runs in READ COMMITTED; whatever decides by a row has locked it (FOR UPDATE).
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sqlite3
 import threading
@@ -84,6 +85,8 @@ class Database:
             threading.Lock() if self.sqlite else contextlib.nullcontext()
         )
         self.engine = _engine(self.url)
+        # Which file it was when it was first used.
+        self._file: tuple[int, int] | None = None
 
     @property
     def sqlite(self) -> bool:
@@ -112,15 +115,40 @@ class Database:
         self.engine.dispose()
 
     def _read(self, work: Callable[[Connection], Result]) -> Result:
+        self._refuse_another_file()
         with self.engine.connect() as connection, connection.begin():
             return work(connection)
 
     def _write(self, work: Callable[[Transaction], Result], again: bool) -> Result:
         # SQLite's own waiting is a sleep and not a queue: of many threads some would wait very long.
-        with self._writer, self.engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                return work(Transaction(connection, self.now, again))
+        with self._writer:
+            self._refuse_another_file()
+            with self.engine.connect() as connection:
+                connection.execution_options(writes=True)
+                with connection.begin():
+                    return work(Transaction(connection, self.now, again))
+
+    def _refuse_another_file(self) -> None:
+        """Raises Unreachable: the file of SQLite is not where it was.
+
+        A file that was deleted, or replaced by a backup, is written to by whoever has it open, and nobody would
+        find there again what was acknowledged.
+        """
+        if not self.sqlite:
+            return
+        path = str(self.url.database)
+        try:
+            found = os.stat(path)
+        except OSError:
+            if self._file is None:
+                # It is made when it is opened; or is no path but a URL of SQLite's own.
+                return
+            raise Unreachable(f"The database {path} is not there any more. Put it back, or start again.") from None
+        file = (found.st_dev, found.st_ino)
+        if self._file is None:
+            self._file = file
+        elif self._file != file:
+            raise Unreachable(f"The database {path} is another file than before. Put it back, or start again.")
 
     def _attempts(self, attempt: Callable[[bool], Result]) -> Result:
         deadline = time.monotonic() + _PATIENCE

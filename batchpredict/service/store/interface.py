@@ -9,7 +9,8 @@ transaction. Times are of the store's own clock, in UTC, so that machines whose 
 Nothing here knows what a job is for: its document is JSON that comes back as it came.
 
 Raised by any method: `StoreFailed` if the database cannot be reached or refuses; passing trouble (a lock that is
-taken, a connection that was closed) is tried again inside.
+taken, a connection that was closed) is tried again inside. After it nobody knows whether the change was made;
+`Stale` says that it was not.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, Protocol
 from batchpredict.errors import BatchPredictError
 from batchpredict.job import State
 from batchpredict.service.filters import Filter
-from batchpredict.service.queue.fairness import Usage, Waiting
+from batchpredict.service.queue.fairness import NO_LIMITS, Limits, Usage, Waiting
 from batchpredict.service.queue.lifecycle import Cancel, Event, Standing
 
 
@@ -207,8 +208,17 @@ class JobStore(Protocol):
         """What runs, by project: jobs that somebody holds."""
         ...
 
-    def claim(self, project: str, job_id: str, worker: str, lease: timedelta, workers: int) -> StoredJob | None:
-        """Take a queued job; None if somebody else was faster, or it is not queued any more."""
+    def claim(
+        self,
+        project: str,
+        job_id: str,
+        worker: str,
+        lease: timedelta,
+        workers: int,
+        limits: Limits = NO_LIMITS,
+    ) -> StoredJob | None:
+        """Take a queued job; None if somebody else was faster, it is not queued any more, or its project has by now
+        what it may have. Also of several who claim at the same moment, none goes beyond `limits`."""
         ...
 
     def renew(self, worker: str, lease: timedelta) -> dict[tuple[str, str], Standing]:
@@ -301,6 +311,35 @@ class OutboxStore(Protocol):
     def report_worker(self, worker: Worker) -> None: ...
 
     def workers(self, *, seen_within: timedelta) -> list[Worker]: ...
+
+
+@dataclass(frozen=True)
+class Keep:
+    """For how long after their end things are kept; None for ever.
+
+    Attributes:
+      jobs: with all that belongs to them.
+      logs: of jobs.
+      rest: what became of operations, and of deliveries that were given up, which is there for people to look at.
+    """
+
+    jobs: timedelta | None = None
+    logs: timedelta | None = None
+    rest: timedelta | None = timedelta(days=30)
+
+
+class RetentionStore(Protocol):
+    """What a service that runs for years has to forget."""
+
+    def forget(self, keep: Keep) -> int:
+        """Delete some of what has ended for longer than it is kept, in small transactions that hold up nobody.
+
+        What has not ended is left alone, whatever its age. The id of a job that is deleted can be used again.
+
+        Returns:
+          How many jobs, logs, operations and deliveries were deleted; if there were any, there may be more.
+        """
+        ...
 
 
 class PolicyStore(Protocol):
@@ -458,7 +497,7 @@ class ModelStore(Protocol):
         ...
 
 
-class Store(JobStore, OutboxStore, PolicyStore, ModelStore, Protocol):
+class Store(JobStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, Protocol):
     """All of it, in one database."""
 
     def ready(self) -> None:

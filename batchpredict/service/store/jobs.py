@@ -17,10 +17,11 @@ from batchpredict.service.store.columns import storable
 from batchpredict.service.store.creation import Creation, create, label_rows
 from batchpredict.service.store.database import Database, Transaction, Unreachable
 from batchpredict.service.store.group_commit import GroupCommit
-from batchpredict.service.store.interface import Change, Missing, NewJob, Stale, StoredJob
+from batchpredict.service.store.interface import Change, Missing, NewJob, StoredJob
 from batchpredict.service.store.labels import text_of
+from batchpredict.service.store.replacement import Replacement
 from batchpredict.service.store.resource import job_resource
-from batchpredict.service.store.rows import new_etag, select_jobs, standing_columns, standing_of, stored_job
+from batchpredict.service.store.rows import select_jobs, standing_columns, standing_of, stored_job
 from batchpredict.service.store.tables import IN_QUEUE, job_documents, job_history, job_labels, jobs, models, outbox
 from batchpredict.service.store.where import page_of
 
@@ -65,14 +66,13 @@ class SqlJobs:
         return page, page[-1].sequence if len(rows) > size else None
 
     def patch_job(self, project: str, job_id: str, labels: Mapping[str, str], etag: str | None) -> StoredJob:
-        fresh = new_etag()
+        replacement = Replacement(etag, f'the job "{job_id}"')
+        fresh = replacement.etag
 
         def patch(transaction: Transaction) -> StoredJob:
             row = lock_job(transaction, project, job_id)
-            if transaction.again and row.etag == fresh:
+            if replacement.done(transaction, row.etag):
                 return stored_job(row)
-            if etag is not None and row.etag != etag:
-                raise Stale(f'The job "{job_id}" has been changed: its etag is not "{etag}" any more.')
             connection = transaction.connection
             mine = jobs.c.sequence == row.sequence
             connection.execute(update(jobs).where(mine).values(etag=fresh, labels=text_of(labels)))

@@ -18,11 +18,11 @@ from batchpredict.service.store.interface import (
     InUse,
     Missing,
     Operation,
-    Stale,
     StoredModel,
     StoredVersion,
 )
 from batchpredict.service.store.operations import insert_operation
+from batchpredict.service.store.replacement import Replacement
 from batchpredict.service.store.rows import new_etag
 from batchpredict.service.store.tables import jobs, models, policies, versions
 
@@ -80,18 +80,17 @@ class SqlModels:
         )
 
     def patch_model(self, project: str, model: str, changes: Mapping[str, Any], etag: str | None) -> StoredModel:
-        fresh = new_etag()
+        replacement = Replacement(etag, f'the model "{model}"')
 
         def patch(transaction: Transaction) -> StoredModel:
             connection = transaction.connection
             row = _model_row(connection, project, model, lock=True)
-            if transaction.again and row.etag == fresh:
+            if replacement.done(transaction, row.etag):
                 return _model(row)
-            _unchanged(row.etag, etag, f'model "{model}"')
             default = changes.get("default")
             if default is not None:
                 _version_row(connection, project, model, default)
-            values = {**_changed(row, changes, _MODEL_COLUMNS), "etag": fresh}
+            values = {**_changed(row, changes, _MODEL_COLUMNS), "etag": replacement.etag}
             connection.execute(update(models).where(models.c.number == row.number).values(**values))
             return _model(_model_row(connection, project, model))
 
@@ -171,17 +170,19 @@ class SqlModels:
     def patch_version(
         self, project: str, model: str, version: str, changes: Mapping[str, Any], etag: str | None
     ) -> StoredVersion:
-        fresh = new_etag()
+        replacement = Replacement(etag, f'the version "{version}"')
+        replaces = set(changes) != {"last_used"}
 
         def patch(transaction: Transaction) -> StoredVersion:
             connection = transaction.connection
             row = _version_row(connection, project, model, version, lock=True)
-            if transaction.again and row.etag == fresh:
+            if not replaces:
+                replacement.check(row.etag)
+            elif replacement.done(transaction, row.etag):
                 return _version(row)
-            _unchanged(row.etag, etag, f'version "{version}"')
             values = _changed(row, changes, _VERSION_COLUMNS)
-            if set(changes) != {"last_used"}:
-                values["etag"] = fresh
+            if replaces:
+                values["etag"] = replacement.etag
             connection.execute(update(versions).where(versions.c.number == row.number).values(**values))
             return _version(_version_row(connection, project, model, version))
 
@@ -228,11 +229,6 @@ def _version_row(connection: Connection, project: str, model: str, version: str,
     if row is None:
         raise Missing(f'There is no version "{version}" of model "{model}" in project "{project}".')
     return row
-
-
-def _unchanged(stored: str, given: str | None, what: str) -> None:
-    if given is not None and given != stored:
-        raise Stale(f'The {what} has been changed: its etag is not "{given}" any more.')
 
 
 def _changed(row: Row[Any], changes: Mapping[str, Any], columns: frozenset[str]) -> dict[str, Any]:

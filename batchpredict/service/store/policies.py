@@ -9,8 +9,7 @@ from sqlalchemy import select, update
 
 from batchpredict.service.store.creation import inserted
 from batchpredict.service.store.database import Database, Transaction
-from batchpredict.service.store.interface import Stale
-from batchpredict.service.store.rows import new_etag
+from batchpredict.service.store.replacement import Replacement
 from batchpredict.service.store.tables import policies
 
 # Of a policy that nobody has set, as the original had it.
@@ -28,7 +27,7 @@ class SqlPolicies:
         return {"etag": UNSET} if row is None else {**row.policy, "etag": row.etag}
 
     def set_policy(self, resource: str, policy: Mapping[str, Any], etag: str | None) -> Mapping[str, Any]:
-        fresh = new_etag()
+        replacement = Replacement(etag, f"the policy of {resource}")
         kept = {key: value for key, value in policy.items() if key != "etag"}
 
         def write(transaction: Transaction) -> Mapping[str, Any]:
@@ -37,10 +36,8 @@ class SqlPolicies:
             inserted(transaction, policies, resource=resource, policy={}, etag=UNSET)
             mine = policies.c.resource == resource
             row = connection.execute(select(policies).where(mine).with_for_update()).one()
-            own = transaction.again and row.etag == fresh
-            if etag is not None and row.etag != etag and not own:
-                raise Stale(f"The policy of {resource} has been changed: read it, change it, and write it again.")
-            connection.execute(update(policies).where(mine).values(policy=kept, etag=fresh))
-            return {**kept, "etag": fresh}
+            if not replacement.done(transaction, row.etag):
+                connection.execute(update(policies).where(mine).values(policy=kept, etag=replacement.etag))
+            return {**kept, "etag": replacement.etag}
 
         return self._database.write(write)

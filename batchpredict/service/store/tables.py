@@ -5,7 +5,8 @@
     outbox, workers, policies                          100,000 of them reads 15 MB and not 200
     models ──< versions, operations
 
-Nothing refers to a row by a foreign key: jobs are never deleted, and what belongs to one is written with it.
+Nothing refers to a row by a foreign key: what belongs to a job is written with it, and deleted with it by
+`retention`.
 """
 
 from __future__ import annotations

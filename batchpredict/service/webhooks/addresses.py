@@ -32,6 +32,7 @@ _REFUSED = tuple(
         "100::/64",
         "2001::/23",  # Teredo and other tunnels
         "2001:db8::/32",
+        "3fff::/20",  # documentation
         "fc00::/7",  # with the metadata of a third cloud (fd00:ec2::254)
         "fe80::/10",
         "fec0::/10",

@@ -232,7 +232,9 @@ class JobWorker:
             self._events.put(e.Claimed(tuple(claimed), asked))
 
     def _take(self, grant: Grant, lease: timedelta, claimed: list[StoredJob]) -> None:
-        job = self._store.claim(grant.job.project, grant.job.job_id, self.worker, lease, grant.workers)
+        job = self._store.claim(
+            grant.job.project, grant.job.job_id, self.worker, lease, grant.workers, self._options.limits
+        )
         if job is not None:
             claimed.append(job)
 

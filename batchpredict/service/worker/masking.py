@@ -16,9 +16,11 @@ _KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
 # An RSA key of 8192 bits has a hundred. What never ends is no key.
 _KEY_LINES = 200
 
+# A model writes whatever it likes, and the thread that masks it keeps others from running: no pattern looks at a
+# character more than a few times. So a name is looked at from its beginning alone, and what has no end is bounded.
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Credentials in a URL: https://user:password@host
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@:'\"]*:[^\s/@'\"]+@", re.I), rf"\1{MASKED}@"),
+    (re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s/@:'\"]*:[^\s/@'\"]+@", re.I), rf"\1{MASKED}@"),
     # Headers.
     (
         re.compile(
@@ -30,7 +32,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Signed URLs and query parameters.
     (
         re.compile(
-            r"([?&;](?:[\w.-]*(?:token|secret|password|passwd|signature|credential|api[_-]?key)[\w.-]*|sig|key|code)=)"
+            r"([?&;](?:(?=[\w.-]*(?:token|secret|password|passwd|signature|credential|api[_-]?key))[\w.-]+"
+            r"|sig|key|code)=)"
             r"[^\s&'\"#]+",
             re.I,
         ),
@@ -39,7 +42,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # name=value, "name": "value"
     (
         re.compile(
-            r"(\b[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key)"
+            r"((?<![\w.-])[\w.-]*(?:token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key)"
             r"(?:s|[_-]?(?:id|key))?['\"]?\s*[:=]\s*['\"]?)(?![\s'\"])[^\s'\",;&}]{4,}",
             re.I,
         ),
@@ -53,6 +56,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}"), MASKED),
     (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"), MASKED),
     (re.compile(f"{_KEY_BEGIN.pattern}.*?(?:{_KEY_END.pattern}|$)", re.S), MASKED),
+)
+
+# Most lines have nothing of the kind: whatever one of the patterns matches has one of these in it.
+_HINT = re.compile(
+    r"://|auth|bearer|basic|token|secret|passw|passphrase|credential|signature|key|[?&;](?:sig|code)="
+    r"|A[KS]IA|AIza|ya29\.|gh[pousr]_|xox|eyJ",
+    re.I,
 )
 
 # Variables whose values are secrets, wherever they turn up.
@@ -85,6 +95,8 @@ class Mask:
     def __call__(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(MASKED, text)
+        if _HINT.search(text) is None:
+            return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text

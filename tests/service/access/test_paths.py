@@ -313,11 +313,14 @@ def test_a_service_keeps_its_own_files_from_jobs(tree, monkeypatch):
     config = tree / "service.toml"
     config.write_text("")
     database = tree / "in/jobs.db"
+    (tree / "in/jobs.db.schema-0001.20260131T120000Z").write_text("the jobs of everybody")
     settings = Settings(webhook_secret_file="in/hook.key", file="service.toml", database=str(database))
     where = RootedPaths.of(settings)
     assert where.check("in/a.json", "uri") == f"{tree}/in/a.json"
-    for own in ("batchpredict-service/models/m", "in/hook.key", "service.toml", "in/jobs.db", "in/jobs.db-wal"):
+    database_files = [f"in/jobs.db{end}" for end in ("", "-wal", "-journal", ".schema-0001.20260131T120000Z")]
+    for own in ("batchpredict-service/models/m", "in/hook.key", "service.toml", *database_files):
         assert "is not below" in refused(where, own)
+    assert "the service's own" in refused(where, "in/jobs.db.*")
 
 
 def test_data_on_a_store_is_kept_from_jobs_too():

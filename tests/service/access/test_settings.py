@@ -53,6 +53,18 @@ def test_a_variable_may_name_the_file(toml):
     assert (settings.port, settings.file) == (1, file)
 
 
+def test_a_worker_does_not_listen_at_the_port_of_a_file_that_is_the_apis(toml):
+    file = toml("[server]\nport = 8443\n")
+    assert read({"role": "worker"}, {}, file).port is None
+    assert read({}, {"BATCHPREDICT_ROLE": "worker"}, file).port is None
+    assert read({"role": "worker"}, {}, None).port is None
+    assert read({"role": "api"}, {}, file).port == 8443
+    assert read({"role": "worker", "port": "8080"}, {}, file).port == 8080
+    assert read({"role": "worker"}, {"BATCHPREDICT_PORT": "8081"}, file).port == 8081
+    own = toml("[server]\nport = 8444\nrole = 'worker'\n")
+    assert read({}, {}, own).port == 8444
+
+
 def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
     for name in ("cert.pem", "key.pem", "hook"):
         (tmp_path / name).write_text("x")
@@ -76,6 +88,9 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         project_workers = 16
         queue_limit = 100
         lease = 5
+        [retention]
+        jobs = 365
+        logs = 30
         [runner]
         name = "FlinkRunner"
         flags = ["--flink_master=a:1"]
@@ -110,6 +125,8 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         project_jobs=2,
         project_workers=16,
         queue_limit=100,
+        keep_jobs=365,
+        keep_logs=30,
         lease=5.0,
         runner="FlinkRunner",
         runner_flags=("--flink_master=a:1",),

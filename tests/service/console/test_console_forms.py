@@ -95,7 +95,7 @@ def test_a_check_creates_nothing(shop):
     [
         ("job_id", "1 rain", "should start with a letter"),
         ("job_id", "", "should start with a letter"),
-        ("model", "", "Exactly one of model_name, version_name and uri"),
+        ("model", "", "This field is required."),
         ("model", "ROOT/nothing", "nothing"),
         ("input_paths", "ROOT/none-*.json", "matches no file"),
         ("input_paths", "/etc/passwd", "/etc/passwd"),

@@ -145,14 +145,24 @@ def test_a_job_shows_its_counts_rate_workers_and_who_holds_it(shop):
     text = shown(open_page(shop, f"{JOBS}/rain_1"))
     for part in ("RUNNING", "50 %", "Predictions 9,007,199,254,740,993", "Errors 1", "Workers 2", "Node hours 2.5"):
         assert part in text
-    for part in ("Held by worker-1", "Generation 1", "team = blue", "by user:ann@x.org", "loading the model"):
+    for part in ("Held by worker-1", "Attempts 1", "team = blue", "by user:ann@x.org", "loading the model"):
         assert part in text
 
 
 def test_a_queued_job_shows_its_place(shop):
     shop.job("rain_1")
     shop.job("rain_2")
-    assert "place 2 in the queue" in shown(open_page(shop, f"{JOBS}/rain_2"))
+    text = shown(open_page(shop, f"{JOBS}/rain_2"))
+    assert "place 2 in the queue" in text
+    # How many processes it gets is known when it gets them.
+    assert "Workers –" in text
+
+
+def test_where_nobody_signs_in_a_job_is_not_said_to_be_somebodys(open_shop):
+    open_shop.job("rain_1", creator="allUsers")
+    answer = open_shop.client().get(f"{JOBS}/rain_1")
+    assert answer.status_code == 200
+    assert " by " not in shown(answer.text[answer.text.index("About") :])
 
 
 def test_every_state_that_a_job_was_in_is_shown_with_why(shop):
@@ -238,7 +248,11 @@ def census(shop: World) -> World:
         "outputs": {"y": {"dtype": "string", "shape": None}},
         "exampleLine": "[0.0,0.0]",
     }
-    details = {"signatures": {"serving_default": signature}, "defaultSignature": "serving_default"}
+    lines = {
+        "inputs": {"line": {"dtype": "string", "shape": [None]}},
+        "exampleLine": "the line itself is the value of the only input",
+    }
+    details = {"signatures": {"serving_default": signature, "lines": lines}, "defaultSignature": "serving_default"}
     for version, state in (("v1", "READY"), ("v2", "FAILED")):
         shop.store.create_version(
             StoredVersion(
@@ -260,6 +274,9 @@ def test_a_model_shows_its_versions_with_their_signatures(census):
     assert "Inputs x float32 (?, 2)" in text
     assert "Outputs y string unknown" in text
     assert "gs://b/m" in text
+    assert "A line that it takes: [0.0,0.0]" in text
+    assert "Signature lines" in text
+    assert text.count("A line of text is the value of its only input, as it stands.") == 2
 
 
 def test_a_version_leads_to_a_form_for_a_job_with_it(census):
@@ -340,7 +357,7 @@ def test_a_job_that_waits_after_a_loss_says_until_when(shop):
     shop.job("rain_1")
     shop.store.tell(PROJECT, "rain_1", Lose(shop.run("rain_1"), "its process was killed"))
     text = shown(open_page(shop, f"{JOBS}/rain_1"))
-    assert "lost 1 times in a row" in text
+    assert "Attempts 1; the last one was lost" in text
     job = shop.store.job(PROJECT, "rain_1")
     assert job.standing.not_before
     assert job.standing.not_before - job.standing.changed <= timedelta(seconds=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import threading
 from collections import Counter
 
@@ -10,7 +11,9 @@ import httpx
 import pytest
 import support
 from service import postgres
-from service.kills_support import PROJECT, History, Service, Watcher, all_jobs, check_left, check_path, check_runs
+from service.kills import promises
+from service.kills.rounds import all_jobs
+from service.kills_support import PROJECT, History, Service, Watcher
 
 from batchpredict.job import TERMINAL, State
 
@@ -35,7 +38,7 @@ def play(folder: str, database: str, jobs: int, clients: int, seconds: float) ->
         for name in names:
             service.start(name)
             if name.startswith("api"):
-                support.wait_until(functools.partial(_answers, service.port_of(name)), 60, name)
+                support.wait_until(functools.partial(service.answers, name), 60, name)
         watcher = Watcher(service, history)
         threads = [threading.Thread(target=create, args=(number,)) for number in range(clients)]
         for thread in threads:
@@ -46,15 +49,20 @@ def play(folder: str, database: str, jobs: int, clients: int, seconds: float) ->
         support.wait_until(lambda: _ended(store.counts()) == jobs, seconds, "the end of all jobs")
         watcher.close()
         service.stop()
+        with open(f"{service.state}/history.jsonl") as file:
+            runs = promises.check_runs(map(json.loads, file), history.alive)
         found = all_jobs(store)
         assert len(found) == jobs
         for job in found:
-            check_path(store, job.job_id, history)
+            changes = store.history(PROJECT, job.job_id)
+            promises.check_path(changes, history.seen[job.job_id], job)
+            promises.check_leases(changes, runs[promises.run_of(job.job_id)])
             assert job.standing.generation == 1, f"{job.job_id} was run {job.standing.generation} times"
             assert job.standing.state == State.SUCCEEDED, job.standing.message
+            assert job.output is not None
             assert support.counts(dict(job.output)) == (100, 0)
-        assert check_runs(history, service) == jobs
-        check_left(service)
+        assert sum(map(len, runs.values())) == jobs
+        promises.check_left(service)
         store.close()
     finally:
         service.end()
@@ -63,13 +71,6 @@ def play(folder: str, database: str, jobs: int, clients: int, seconds: float) ->
 
 def _ended(counts) -> int:
     return sum(number for state, number in counts.items() if state in TERMINAL)
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _first_lines(count: int) -> bytes:

@@ -14,12 +14,17 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
 import pytest
 import support
 from service.rest_support import eventually, lines
+
+from batchpredict.cli import main
+from batchpredict.service.queue import Cancel
+from batchpredict.service.store import NewJob, open_store
 
 _SECONDS = 120
 
@@ -152,6 +157,26 @@ def test_a_signal_lets_requests_end_and_closes_streams(tmp_path, number):
         assert service.end() == 0
 
 
+def test_what_is_kept_no_longer_is_deleted(tmp_path):
+    long_ago = datetime.now(timezone.utc) - timedelta(days=10)
+    store = open_store(str(tmp_path / "x.db"), lambda: long_ago)
+    for job_id in ("over", "waits"):
+        store.create_job(NewJob("p", job_id, {"predictionInput": {}}))
+    store.cancel("p", "over", Cancel("Ann cancelled it."))
+    store.close()
+    flags = ("--role", "api", "--port", "0", "--database", "x.db")
+    for kept, status in (("20", 200), ("7", 404)):
+        with serve(str(tmp_path), *flags, "--keep-jobs", kept) as service:
+            jobs = service.url + JOBS
+
+            def answered(path: str = f"{jobs}/over", status: int = status) -> bool:
+                return httpx.get(path).status_code == status
+
+            eventually(answered, _SECONDS)
+            assert httpx.get(f"{jobs}/waits").json()["state"] == "QUEUED"
+            assert service.end() == 0
+
+
 def test_a_port_that_is_taken_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -184,6 +209,19 @@ def test_tls_by_files(tmp_path):
         assert url.startswith("https://127.0.0.1:")
         with httpx.Client(verify=trusted) as client:
             assert client.get(f"{url}/healthz").json() == {"status": "ok"}
+        assert service.end() == 0
+
+
+def test_the_command_trusts_the_certificate_that_it_is_given(tmp_path, monkeypatch, capsys):
+    certificate(tmp_path)
+    flags = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with serve(str(tmp_path), "--role", "api", "--port", "0", *flags) as service:
+        assert main(["jobs", "list", f"--endpoint={service.url}"]) == 1
+        assert "its certificate is not trusted: " in (said := capsys.readouterr().err)
+        assert said.endswith("name a file with the one that signed it by SSL_CERT_FILE\n")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert main(["jobs", "list", f"--endpoint={service.url}"]) == 0
         assert service.end() == 0
 
 

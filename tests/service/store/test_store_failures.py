@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ import time
 
 import pytest
 from service import postgres
-from service.store_support import LEASE, ids, new_job, running
+from service.store_support import LEASE, ids, new_job, new_model, running
 from sqlalchemy.exc import OperationalError
 
 from batchpredict.service.queue import Cancel, Succeed
@@ -33,9 +34,9 @@ def server():
 
 @pytest.fixture
 def lost_commit(monkeypatch):
-    """The connection is lost after the next commit, which the database has made."""
+    """The connection is lost after the next commit, which the database has made; others may write meanwhile."""
 
-    def arm(store) -> None:
+    def arm(store, meanwhile=lambda: None) -> None:
         honest = databases.Database._write
         calls = []
 
@@ -43,6 +44,7 @@ def lost_commit(monkeypatch):
             result = honest(self, work, again)
             calls.append(again)
             if len(calls) == 1:
+                meanwhile()
                 raise OperationalError("COMMIT", None, Exception("gone"), connection_invalidated=True)
             return result
 
@@ -84,6 +86,64 @@ def test_a_policy_whose_commit_was_not_heard_of_is_not_stale(store, lost_commit)
     lost_commit(store)
     stored = store.set_policy("projects/p", {"bindings": []}, "ACAB")
     assert store.policy("projects/p") == stored
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_patch_that_may_have_been_overtaken_is_neither_stale_nor_done_twice(store, lost_commit, blind):
+    etag = store.create_job(new_job("j")).etag
+    others = []
+
+    def overtake() -> None:
+        others.append(store.patch_job("p", "j", {"by": "bob"}, store.job("p", "j").etag))
+
+    lost_commit(store, overtake)
+    with pytest.raises(StoreFailed, match='not known whether the job "j" was changed'):
+        store.patch_job("p", "j", {"by": "ann"}, None if blind else etag)
+    found = store.job("p", "j")
+    assert (found.new.labels, found.etag) == ({"by": "bob"}, others[0].etag)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_policy_that_may_have_been_overtaken_is_neither_stale_nor_set_twice(store, lost_commit, blind):
+    def overtake() -> None:
+        store.set_policy("projects/p", {"bindings": ["bob"]}, store.policy("projects/p")["etag"])
+
+    lost_commit(store, overtake)
+    with pytest.raises(StoreFailed, match="not known whether the policy of projects/p was changed"):
+        store.set_policy("projects/p", {"bindings": ["ann"]}, None if blind else "ACAB")
+    assert store.policy("projects/p")["bindings"] == ["bob"]
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_model_that_may_have_been_overtaken_is_neither_stale_nor_changed_twice(store, lost_commit, blind):
+    etag = store.create_model(new_model("m")).etag
+
+    def overtake() -> None:
+        store.patch_model("p", "m", {"labels": {"by": "bob"}}, store.model("p", "m").etag)
+
+    lost_commit(store, overtake)
+    with pytest.raises(StoreFailed, match='not known whether the model "m" was changed'):
+        store.patch_model("p", "m", {"labels": {"by": "ann"}}, None if blind else etag)
+    assert store.model("p", "m").labels == {"by": "bob"}
+
+
+def test_a_patch_that_was_lost_before_its_commit_is_done_once_or_stale(store, monkeypatch):
+    etag = store.create_job(new_job("j")).etag
+    honest, calls = databases.Database._write, []
+
+    def write(self, work, again):
+        calls.append(again)
+        if len(calls) == 1:
+            # The connection was gone before the transaction began.
+            raise OperationalError("BEGIN", None, Exception("gone"), connection_invalidated=True)
+        return honest(self, work, again)
+
+    monkeypatch.setattr(databases.Database, "_write", write)
+    patched = store.patch_job("p", "j", {"by": "ann"}, etag)
+    calls.clear()
+    with pytest.raises(Stale):
+        store.patch_job("p", "j", {"by": "bob"}, etag)
+    assert store.job("p", "j").etag == patched.etag
 
 
 def test_a_writer_waits_for_another_process_that_writes(tmp_path, opened):
@@ -185,3 +245,21 @@ def test_what_was_acknowledged_is_there_after_the_server_was_killed(server, open
         thread.join()
     page, _ = store.jobs("p", size=100_000)
     assert sorted(ids(page)) == sorted(acknowledged)
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_acknowledged_that_a_file_which_is_gone_takes_along(tmp_path, sqlite_template, opened, replaced):
+    path, away = tmp_path / "jobs.db", tmp_path / "away.db"
+    shutil.copy(sqlite_template, path)
+    store = opened(str(path))
+    store.create_job(new_job("before"))
+    path.rename(away)
+    if replaced:
+        shutil.copy(sqlite_template, path)
+    for attempt in (lambda: store.create_job(new_job("lost")), lambda: store.job("p", "before"), store.ready):
+        with pytest.raises(StoreFailed, match=r"jobs\.db is"):
+            attempt()
+    assert path.exists() is replaced
+    away.rename(path)
+    assert store.create_job(new_job("after")).job_id == "after"
+    assert store.job("p", "before").job_id == "before"

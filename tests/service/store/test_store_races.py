@@ -17,6 +17,7 @@ import support
 from service.store_support import LEASE, ids, new_job, new_model, new_version
 
 from batchpredict.service.queue import Begin, Cancel, Finished, LeaseLost, Succeed
+from batchpredict.service.queue.fairness import Limits
 from batchpredict.service.store import Exists, InUse, Missing, QueueFull, Stale, Store
 
 THREADS = 8
@@ -199,6 +200,24 @@ def test_a_cancel_and_a_claim_at_once_never_both_forget_the_other(stores):
         state = stores[0].job("p", job_id).standing.state.value
         assert state == ("CANCELLED" if claimed is None else "CANCELLING")
         assert not isinstance(cancelled, Exception)
+
+
+def test_a_project_never_has_more_than_it_may_have_whoever_claims_at_once(stores):
+    for number in range(12):
+        stores[0].create_job(new_job(f"j{number}"))
+    for limits, most in ((Limits(jobs=2), 2), (Limits(jobs=5, workers=7), 3)):
+        claimed = at_once(
+            *(
+                partial(stores[number % 2].claim, "p", f"j{number}", f"w{number}", LEASE, 2, limits)
+                for number in range(12)
+            )
+        )
+        assert not [one for one in claimed if isinstance(one, Exception)]
+        assert stores[0].usage()["p"].jobs == most
+    # Who claims under no limit, or in another project, is not bound by it.
+    stores[0].create_job(new_job("other", "q"))
+    assert stores[0].claim("q", "other", "w", LEASE, 2, Limits(jobs=1)) is not None
+    assert stores[0].claim("q", "other", "w", LEASE, 2, Limits(jobs=1)) is None
 
 
 def test_nothing_is_written_by_a_worker_while_its_lease_is_taken_back(migrated, opened, clock):
