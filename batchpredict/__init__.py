@@ -1,7 +1,7 @@
-"""Batch prediction with SavedModels on Apache Beam: exact counts, named errors, jobs that resume.
+"""Batch prediction with SavedModels on Apache Beam: exact counts, named errors, jobs that resume; and training.
 
-`predict` runs a prediction `Job`. `BatchPredict` is the same as a Beam transform. All exceptions are in `errors`,
-and here by name. Neither TensorFlow nor Beam is imported before something is computed.
+`predict` runs a prediction `Job`, `train` a training one. `BatchPredict` is a prediction as a Beam transform. All
+exceptions are in `errors`, and here by name. Neither TensorFlow nor Beam is imported before something is computed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from batchpredict.errors import (
 )
 
 if TYPE_CHECKING:
-    from batchpredict.api import predict
-    from batchpredict.job import Job, PredictionOutput
+    from batchpredict.api import predict, train
+    from batchpredict.job import Job, PredictionOutput, TrainingOutput
     from batchpredict.ledger import Snapshot
     from batchpredict.prediction import BatchPredict
     from batchpredict.runners import Observer
@@ -53,6 +53,7 @@ __all__ = [
     "RunnerFailed",
     "Snapshot",
     "StagingDamaged",
+    "TrainingOutput",
     "UnknownFlag",
     "Violation",
     "WorkerLost",
@@ -61,6 +62,7 @@ __all__ = [
     "__version__",
     "errors",
     "predict",
+    "train",
 ]
 
 
@@ -77,6 +79,8 @@ if not TYPE_CHECKING:
             "Observer": "runners",
             "PredictionOutput": "job",
             "Snapshot": "ledger",
+            "TrainingOutput": "job",
             "predict": "api",
+            "train": "api",
         },
     )

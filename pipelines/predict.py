@@ -19,7 +19,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from batchpredict.errors import InvalidJob, WrongCall
-from batchpredict.launch import Lines, carry, load_job, refuse, silence_logs, stopped_early, prediction_work
+from batchpredict.launch import Lines, carry, load_job, prediction_work, refuse, silence_logs, stopped_early
 from batchpredict.runners import DIRECT, choose, take_runner
 
 _PROGRAM = "predict.py"

@@ -71,7 +71,9 @@ def _command_of(parser: Parser, given: Sequence[str]) -> Parser:
 
 def build() -> tuple[Parser, dict[str, Parser]]:
     """The parser, and those of its commands by name."""
-    parser = Parser(prog="batchpredict", description="Batch prediction with SavedModels, and training.", epilog=EPILOG)
+    parser = Parser(
+        prog="batchpredict", description="Batch prediction with SavedModels, and training.", epilog=EPILOG
+    )
     parser.add_argument("--version", action="version", version=f"batchpredict {__version__}")
     for commands in (flags, train_flags, serve_flags, job_commands, model_commands):
         commands.add(parser)

@@ -12,7 +12,7 @@ from batchpredict.cli.observers import PredictionGauge
 from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import PredictionOutput
-from batchpredict.launch import carry, refuse, silence_logs, prediction_work
+from batchpredict.launch import carry, prediction_work, refuse, silence_logs
 
 _PROGRAM = "batchpredict predict"
 

@@ -22,9 +22,9 @@ _PROGRAM = "batchpredict train"
 def train(options: argparse.Namespace) -> int:
     """Run the job that the options describe; returns the exit status."""
     silence_logs()
-    with _packed(options) as packages:
+    with contextlib.ExitStack() as opened:
         try:
-            job = _job(options, packages)
+            job = _job(options, opened.enter_context(_packed(options)))
             work = training_work(job, fresh=options.fresh)
             from batchpredict.runners import choose
 

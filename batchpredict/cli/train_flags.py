@@ -43,9 +43,7 @@ def add_job(parser: Parser) -> None:
         help="BASIC (default), STANDARD_1, PREMIUM_1, BASIC_GPU or CUSTOM",
     )
     for role, name in (("master", "master"), ("worker", "worker"), ("parameter-server", "parameter server")):
-        job.add_argument(
-            f"--{role}-machine-type", metavar="TYPE", help=f"machine type of a {name}, with CUSTOM"
-        )
+        job.add_argument(f"--{role}-machine-type", metavar="TYPE", help=f"machine type of a {name}, with CUSTOM")
     job.add_argument("--worker-count", metavar="N", type=count, help="workers, with CUSTOM")
     job.add_argument("--parameter-server-count", metavar="N", type=count, help="parameter servers, with CUSTOM")
     job.add_argument("--region", metavar="REGION", help="accepted (default: local)")

@@ -21,9 +21,7 @@ def knows(job: Job) -> bool:
     return any(getattr(job, name) is not None for name in _INPUTS)
 
 
-def work_of(
-    job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None
-) -> Work[Any, Any]:
+def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None) -> Work[Any, Any]:
     """The work of a job of any kind, to be given to a runner.
 
     Args:

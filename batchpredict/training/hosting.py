@@ -1,8 +1,8 @@
 """A slot on some machine, from the moment it is offered until the job is over.
 
-Of a job without trials a slot takes roles of its one gang. Of a search it takes roles of any trial that runs and has
-some that are free, else it begins another trial, else it waits: a host of a trial may be lost at any moment, and its
-roles are free again then.
+Of a job without trials a slot takes roles of its one gang. Of a search it takes roles of any trial that runs and
+has some that are free, else it begins another trial, else it waits: a host of a trial may be lost at any moment,
+and its roles are free again then.
 """
 
 from __future__ import annotations
@@ -207,5 +207,3 @@ def _because(failure: str, known: Sequence[Known]) -> str:
 def _seed(folder: TrainingFolder) -> int:
     """The same for all hosts of a job."""
     return int(folder.url.rpartition("/")[2][:8], 16)
-
-

@@ -85,7 +85,9 @@ class ReplicaLauncher:
         self.trial = "" if trial is None else str(trial.number)
         self._hypertune = hypertune
         tuning = spec.tuning
-        self._parameters = {} if tuning is None or trial is None else Space.of(tuning.params).arguments(trial.values)
+        self._parameters = (
+            {} if tuning is None or trial is None else Space.of(tuning.params).arguments(trial.values)
+        )
         self._sockets: dict[Replica, socket.socket] = {}
         self._started: set[Replica] = set()
         self._guard = threading.Lock()
@@ -133,7 +135,7 @@ class ReplicaLauncher:
             program.command(site.python, self._parameters),
             env,
             folder,
-            lambda stream, text: self._workplace.logs.add(replica.task, self.trial, text),
+            lambda _, text: self._workplace.logs.add(replica.task, self.trial, text),
         )
         self._started.add(replica)
         enlist(self._job, child)
@@ -186,5 +188,3 @@ def advertised_host() -> str:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
     return _LOOPBACK
-
-

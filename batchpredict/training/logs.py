@@ -2,8 +2,8 @@
 
     LOGS/WRITER.00001.jsonl    ["2026-01-31T12:00:00.000Z", "master-replica-0", "", "Epoch 1"] a line
 
-The third is the trial, "" if there is none. Object stores cannot append, so the file that grows is written anew, and
-is followed by the next one before that costs much.
+The third is the trial, "" if there is none. Object stores cannot append, so the file that grows is written anew,
+and is followed by the next one before that costs much.
 """
 
 from __future__ import annotations

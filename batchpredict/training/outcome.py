@@ -18,9 +18,7 @@ _READERS = 16
 
 def ml_units(cluster: Cluster, seconds: Mapping[str, float]) -> float:
     """ML units of replicas that ran for so long: hours, times the weight of the machine type of each."""
-    return sum(
-        ran / 3600 * cluster.machines[Replica.parse(name).role].weight for name, ran in seconds.items()
-    )
+    return sum(ran / 3600 * cluster.machines[Replica.parse(name).role].weight for name, ran in seconds.items())
 
 
 def job_output(spec: TrainingSpec, folder: TrainingFolder) -> TrainingOutput:

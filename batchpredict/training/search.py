@@ -73,11 +73,12 @@ class Trials:
         begun = self._begun[number]
         ended = place.ended() if "ended" in kinds else None
         told = ended or (place.seen() if seen and "seen" in kinds else None) or {}
+        metrics = told.get("metrics", ())
         trial = Trial(
             number=number,
             values=begun.get("values", {}),
             state=TrialState(told["state"]) if ended else TrialState.PENDING,
-            metrics=tuple(Metric(int(step), float(value), float(at)) for step, value, at in told.get("metrics", ())),
+            metrics=tuple(Metric(int(step), float(value), float(at)) for step, value, at in metrics),
             started=_timestamp(begun.get("time", 0.0)),
             ended=None if ended is None else _timestamp(ended["time"]),
         )

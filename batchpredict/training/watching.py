@@ -45,9 +45,7 @@ class TrialWatch:
         self._mine = False
         self._ended = threading.Event()
         self.hopeless = False
-        self.hypertune = os.path.join(
-            tempfile.mkdtemp(prefix=f"hypertune-{one.trial.number}-"), "output.metrics"
-        )
+        self.hypertune = os.path.join(tempfile.mkdtemp(prefix=f"hypertune-{one.trial.number}-"), "output.metrics")
         self._tail = MetricTail(
             storage.join(spec.job_dir, str(one.trial.number)) if spec.job_dir else None,
             self.hypertune,

@@ -59,7 +59,9 @@ def verdict(members: Members, number: int, exits: Sequence[Exit], rules: Rules) 
         return Verdict.SUCCEED if role is Role.MASTER else Verdict.NOTHING
     if last.port_taken and role is not Role.EVALUATOR:
         return Verdict.PORT
-    early = number == 1 and last.attempt == 1 and last.seconds < rules.early
+    # A signal may come from outside at any moment, and then says nothing of the program.
+    first = number == 1 and last.attempt == 1 and 0 < last.status < _BY_SIGNAL
+    early = first and last.seconds < rules.early
     if role is Role.EVALUATOR:
         return Verdict.NOTHING if early or last.attempt > rules.in_place else Verdict.AGAIN
     if early:
