@@ -19,5 +19,5 @@ class Recorder:
     def warning(self, message: str) -> None:
         self.warnings.append(message)
 
-    def message(self, text: str) -> None:
-        self.messages.append(text)
+    def message(self, text: str, task: str = "") -> None:
+        self.messages.append(f"{task}: {text}" if task else text)

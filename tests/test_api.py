@@ -25,7 +25,7 @@ class Messages(Unobserved):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, task: str = "") -> None:
         self.texts.append(text)
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "clean": "clean.clean",
     "serve": "serve.serve",
     "jobs submit prediction": "remote.submit.submit",
+    "jobs submit training": "remote.submit.submit_training",
     "jobs list": "remote.jobs.list_jobs",
     "jobs describe": "remote.jobs.describe",
     "jobs cancel": "remote.jobs.cancel",

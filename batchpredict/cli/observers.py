@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from batchpredict.launch import by_task
+
 if TYPE_CHECKING:
     from batchpredict.ledger import Snapshot as PredictionSnapshot
     from batchpredict.training import Snapshot as TrainingSnapshot
@@ -172,8 +174,8 @@ class TerminalObserver(Generic[S]):
     def warning(self, message: str) -> None:
         self._bar.console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
 
-    def message(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False)
+    def message(self, text: str, task: str = "") -> None:
+        self._bar.console.print(by_task(text, task), markup=False, highlight=False)
 
     def error(self, text: str) -> None:
         self.close()
@@ -232,9 +234,9 @@ class LineObserver(_StreamObserver[S]):
     def warning(self, message: str) -> None:
         print(f"warning: {message}", file=self._stream, flush=True)
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, task: str = "") -> None:
         if not self._quiet:
-            print(text, file=self._stream, flush=True)
+            print(by_task(text, task), file=self._stream, flush=True)
 
     def error(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -254,9 +256,9 @@ class JsonObserver(_StreamObserver[S]):
     def warning(self, message: str) -> None:
         self._write("WARNING", message)
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, task: str = "") -> None:
         if not self._quiet:
-            self._write("INFO", text)
+            self._write("INFO", text, **({"task": task} if task else {}))
 
     def error(self, text: str) -> None:
         self._write("ERROR", text)

@@ -31,9 +31,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if command.commands:
         command.print_help()
         command.exit(SUCCEEDED)
-    if rest and known.command not in _WITH_ARGUMENTS:
+    if known.command in _WITH_ARGUMENTS:
+        known.trainer_args = rest
+    elif rest:
         command.error("there is nothing that arguments after '--' could be for")
-    known.trainer_args = rest
     elsewhere = known.command in _ON_RUNNERS and known.runner != "DirectRunner"
     known.beam_flags = unknown if elsewhere else []
     if unknown and not elsewhere:

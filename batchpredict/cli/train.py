@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from batchpredict.cli.observers import TrainingGauge
 from batchpredict.cli.observers import choose as choose_observer
-from batchpredict.cli.training_fields import located, override, read_documents
+from batchpredict.cli.training_fields import located, override, packed, read_documents
 from batchpredict.errors import InvalidJob, WrongCall
 from batchpredict.job import Job, TrainingOutput
 from batchpredict.launch import carry, refuse, silence_logs, training_work
@@ -24,7 +22,7 @@ def train(options: argparse.Namespace) -> int:
     silence_logs()
     with contextlib.ExitStack() as opened:
         try:
-            job = _job(options, opened.enter_context(_packed(options)))
+            job = _job(options, opened.enter_context(packed(options)))
             work = training_work(job, fresh=options.fresh)
             from batchpredict.runners import choose
 
@@ -47,23 +45,6 @@ def _job(options: argparse.Namespace, packages: list[str]) -> Job:
     if packages:
         source["packageUris"] = packages
     return Job.submitted(document)
-
-
-@contextlib.contextmanager
-def _packed(options: argparse.Namespace) -> Iterator[list[str]]:
-    """The packages of the command line; the one of --package-path is made, and put where replicas find it."""
-    given: list[str] = list(options.packages or ())
-    if not options.package_path:
-        yield given
-        return
-    from batchpredict.training.packing import pack
-
-    staging = options.staging_bucket or options.job_dir
-    if staging:
-        yield [pack(options.package_path, staging), *given]
-        return
-    with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as place:
-        yield [pack(options.package_path, place), *given]
 
 
 def _best(output: TrainingOutput) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from batchpredict.cli.fields import put, spelling
@@ -54,6 +57,27 @@ def override(document: dict[str, Any], options: argparse.Namespace) -> dict[str,
     if not {"scaleTier", "scale_tier"} & source.keys():
         source["scaleTier"] = _DEFAULT_TIER
     return source
+
+
+@contextlib.contextmanager
+def packed(options: argparse.Namespace) -> Iterator[list[str]]:
+    """The packages of the command line; the one of --package-path is made, and put where replicas find it.
+
+    Raises:
+      WrongCall: there is no such package.
+    """
+    given: list[str] = list(options.packages or ())
+    if not options.package_path:
+        yield given
+        return
+    from batchpredict.training.packing import pack
+
+    staging = options.staging_bucket or options.job_dir
+    if staging:
+        yield [pack(options.package_path, staging), *given]
+        return
+    with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as place:
+        yield [pack(options.package_path, place), *given]
 
 
 def located(violation: Violation, options: argparse.Namespace) -> str:

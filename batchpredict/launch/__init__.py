@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 # Light enough for `--help`. And the function `carry` is bound here at once: its module has the same name.
-from batchpredict.launch.carry import Lines, Report, Reporter, carry, refuse, silence_logs, stopped_early
+from batchpredict.launch.carry import Lines, Report, Reporter, by_task, carry, refuse, silence_logs, stopped_early
 from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL, status_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Lines",
     "Report",
     "Reporter",
+    "by_task",
     "carry",
     "knows",
     "load_job",

@@ -65,7 +65,7 @@ class Reporter(Protocol[P_contra]):
 
     def warning(self, message: str) -> None: ...
 
-    def message(self, text: str) -> None: ...
+    def message(self, text: str, task: str = "") -> None: ...
 
     def error(self, text: str) -> None:
         """Say why it failed, or that it was stopped."""
@@ -74,6 +74,11 @@ class Reporter(Protocol[P_contra]):
     def close(self) -> None:
         """Give the terminal back; may be called again."""
         ...
+
+
+def by_task(text: str, task: str) -> str:
+    """A line with the name of the process that has written it, if it is one of the work's."""
+    return f"{task}: {text}" if task else text
 
 
 class Lines:
@@ -88,8 +93,8 @@ class Lines:
     def warning(self, message: str) -> None:
         self.error(f"{self._program}: {message}")
 
-    def message(self, text: str) -> None:
-        self.error(f"{self._program}: {text}")
+    def message(self, text: str, task: str = "") -> None:
+        self.error(f"{self._program}: {by_task(text, task)}")
 
     def error(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -196,8 +201,8 @@ class _Watcher(Generic[P]):
     def warning(self, message: str) -> None:
         self._reporter.warning(message)
 
-    def message(self, text: str) -> None:
-        self._reporter.message(text)
+    def message(self, text: str, task: str = "") -> None:
+        self._reporter.message(text, task)
 
     def kept(self) -> str:
         return "nothing was begun" if self._last is None else self._last.kept_sentence()

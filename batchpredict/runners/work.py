@@ -45,8 +45,8 @@ class Observer(Protocol[S_contra]):
         """Something that is not as it should be, and does not end the work."""
         ...
 
-    def message(self, text: str) -> None:
-        """Something worth knowing."""
+    def message(self, text: str, task: str = "") -> None:
+        """Something worth knowing. `task`: the process of the work that has written it; "" for the work itself."""
         ...
 
 
@@ -59,8 +59,8 @@ class Unobserved:
     def warning(self, message: str) -> None:
         del message
 
-    def message(self, text: str) -> None:
-        del text
+    def message(self, text: str, task: str = "") -> None:
+        del text, task
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.errors import InvalidJob, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
 from batchpredict.job import Job, PredictionInput
-from batchpredict.launch import knows
+from batchpredict.launch import knows, training_work
 from batchpredict.ledger import (
     PredictionSpec,
     make_plan,
@@ -32,6 +32,8 @@ from batchpredict.service.store.interface import Store
 INPUTS = "prediction_input.input_paths"
 OUTPUT = "prediction_input.output_path"
 SIGNATURE = "prediction_input.signature_name"
+PACKAGES = "training_input.package_uris"
+JOB_DIR = "training_input.job_dir"
 
 _FILES = 1000
 """Of one pattern, whose bytes are counted to see how much there is to do."""
@@ -39,7 +41,7 @@ _FILES = 1000
 _OTHERS = (
     "holds the results of another job, or of other inputs, another model or other options. Choose another folder."
 )
-_NO_WORK = "This service runs no training jobs yet; it runs jobs that have a prediction_input."
+_NO_WORK = "This service knows no work for a job of this kind."
 
 
 @dataclass(frozen=True)
@@ -85,15 +87,16 @@ class JobCheck:
         """
         places = self._places(job)
         if not knows(job):
-            raise InvalidJob([Violation("job.training_input", _NO_WORK)])
+            raise InvalidJob([Violation("job", _NO_WORK)])
+        if job.training_input is not None:
+            return self._check_training(job, places)
         pinned = (
             Pinned(places[URI])
             if URI in places
             else resolve(job, project, caller, store=self._store, access=self._access, paths=self._paths)
         )
         source = job.prediction_input
-        if source is None:
-            return Checked(pinned.stored())
+        assert source is not None
         self._check_model(source, pinned)
         total = self._check_inputs(places)
         self._check_output(_as_placed(job, source, pinned, places), places[OUTPUT], total)
@@ -113,6 +116,21 @@ class JobCheck:
         if wrong:
             raise InvalidJob(wrong)
         return places
+
+    def _check_training(self, job: Job, places: Mapping[str, str]) -> Checked:
+        """Each replica that may be up at a time is a worker."""
+        needs = training_work(job).needs
+        packages = {name: url for name, url in places.items() if name.startswith(PACKAGES)}
+        wrong = [
+            Violation(name, f"There is no package '{url}'.") for name, url in packages.items() if _missing(url)
+        ]
+        if wrong:
+            raise InvalidJob(wrong)
+        pinned: dict[str, Any] = {"packageUris": list(packages.values())}
+        if JOB_DIR in places:
+            self._refuse_unwritable(places[JOB_DIR], JOB_DIR)
+            pinned["jobDir"] = places[JOB_DIR]
+        return Checked(pinned, needs.max_workers or 1)
 
     def _check_model(self, source: PredictionInput, pinned: Pinned) -> None:
         asked = source.signature_name or None
@@ -157,15 +175,15 @@ class JobCheck:
             refuse_own_output(spec)
             there = occupancy(folder)
             if not there.used:
-                self._refuse_unwritable(folder)
+                self._refuse_unwritable(folder, OUTPUT)
             # Whose results they are takes a look at every input, which of many is the job's to do.
             elif there.owner is None or total is not None:
                 with make_plan(spec, model_digest(spec.model_uri)) as draft:
                     if draft.plan.fingerprint != there.owner:
                         raise _wrong(OUTPUT, f"'{folder}' {_OTHERS}")
 
-    def _refuse_unwritable(self, folder: str) -> None:
-        """Refuse an output folder of this machine that cannot be made or written.
+    def _refuse_unwritable(self, folder: str, field: str) -> None:
+        """Refuse a folder of this machine that cannot be made or written.
 
         What a store allows is found out by writing only, which a question must not do.
         """
@@ -175,9 +193,9 @@ class JobCheck:
         while not os.path.lexists(path) and path != os.path.dirname(path):
             path = os.path.dirname(path)
         if not os.path.isdir(path):
-            raise _wrong(OUTPUT, f"'{folder}' cannot be written to: '{path}' is not a folder.")
+            raise _wrong(field, f"'{folder}' cannot be written to: '{path}' is not a folder.")
         if not os.access(path, os.W_OK | os.X_OK):
-            raise _wrong(OUTPUT, f"'{folder}' cannot be written to: the service may not write to '{path}'.")
+            raise _wrong(field, f"'{folder}' cannot be written to: the service may not write to '{path}'.")
 
 
 def _named(job: Job) -> Iterator[tuple[str, str]]:
@@ -191,9 +209,17 @@ def _named(job: Job) -> Iterator[tuple[str, str]]:
             yield URI, (source.uri or "").strip()
     if job.training_input is not None:
         if job.training_input.job_dir:
-            yield "training_input.job_dir", job.training_input.job_dir
+            yield JOB_DIR, job.training_input.job_dir
         for index, path in enumerate(job.training_input.package_uris or ()):
-            yield f"training_input.package_uris[{index}]", path
+            yield f"{PACKAGES}[{index}]", path
+
+
+def _missing(url: str) -> bool:
+    """Whether nothing is there; where nobody can tell, the job itself will."""
+    try:
+        return not storage.exists(url)
+    except OSError:
+        return False
 
 
 def _as_placed(job: Job, source: PredictionInput, pinned: Pinned, places: Mapping[str, str]) -> PredictionSpec:

@@ -75,8 +75,8 @@ class _Driver:
     def _show_log(self) -> None:
         if self._tail is not None:
             for line in self._tail.poll():
-                trial = f"trial {line.trial} " if line.trial else ""
-                self._observer.message(f"{trial}{line.task}: {line.text}")
+                task = f"trial-{line.trial}/{line.task}" if line.trial else line.task
+                self._observer.message(line.text, task)
 
 
 class DriverHere(_Driver):

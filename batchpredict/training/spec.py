@@ -14,6 +14,7 @@ from batchpredict.errors import InvalidJob, JobFailed, Violation
 from batchpredict.job import HyperparameterSpec, Job, TrainingInput
 from batchpredict.training.cluster import Cluster
 from batchpredict.training.replica import Program
+from batchpredict.training.tuning import Study
 
 # Part of every fingerprint: raise it when the state of a job is kept in another way.
 FORMAT_VERSION = 1
@@ -40,7 +41,7 @@ class TrainingSpec:
         """The resolved form of a job's trainingInput.
 
         Raises:
-          InvalidJob: not a training job, or one that asks for a cluster that there cannot be.
+          InvalidJob: not a training job, or one that asks for a cluster or a search that there cannot be.
         """
         if job.training_input is None:
             raise InvalidJob([Violation("job.training_input", "Required: this is not a training job.")])
@@ -49,6 +50,8 @@ class TrainingSpec:
             text = "Containers are not run; name a python_module and its packages."
             raise InvalidJob([Violation("training_input.master_config.image_uri", text)])
         Cluster.of(spec.input)
+        if spec.tuning is not None:
+            Study(spec.tuning, seed=0)
         return spec
 
     @cached_property

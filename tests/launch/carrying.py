@@ -88,7 +88,7 @@ class Reporter:
     def warning(self, message: str) -> None:
         print(f"warning: {message}", file=sys.stderr, flush=True)
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, task: str = "") -> None:
         print(f"message: {text}", file=sys.stderr, flush=True)
 
     def error(self, text: str) -> None:

@@ -7,7 +7,7 @@ import support
 
 from batchpredict.errors import InvalidJob
 from batchpredict.job import Job
-from batchpredict.launch import knows, work_of
+from batchpredict.launch import knows, prediction_work, training_work, work_of
 
 TRAINING = {
     "scaleTier": "BASIC",
@@ -23,17 +23,27 @@ def test_a_prediction_job_is_a_work_with_its_name_and_needs():
     assert work.needs.max_workers == 3
 
 
-def test_there_is_no_work_of_a_training_job():
-    job = Job.submitted({"jobId": "train", "trainingInput": TRAINING})
-    with pytest.raises(InvalidJob) as error:
-        work_of(job)
-    (violation,) = error.value.violations
-    assert violation.field == "job.prediction_input"
+def test_a_training_job_is_a_work_that_needs_a_worker_for_each_replica():
+    job = Job.submitted({"jobId": "train", "trainingInput": {**TRAINING, "scaleTier": "STANDARD_1"}})
+    work = work_of(job, pinned={"packageUris": ["/data/trainer.tar.gz"], "jobDir": "/data/out"})
+    assert work.job_id == "train"
+    assert work.needs.max_workers == 8
+    assert list(work.places()) == [
+        ("training_input.package_uris", "/data/trainer.tar.gz"),
+        ("training_input.job_dir", "/data/out"),
+    ]
+
+
+def test_a_job_of_one_kind_is_no_work_of_the_other():
+    with pytest.raises(InvalidJob, match="this is not a prediction job"):
+        prediction_work(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
+    with pytest.raises(InvalidJob, match="this is not a training job"):
+        training_work(Job.submitted(support.job("model", "in/*", "out")))
 
 
 def test_which_jobs_there_is_a_work_of_is_known_without_making_one():
     assert knows(Job.submitted(support.job("model", "in/*", "out")))
-    assert not knows(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
+    assert knows(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
 
 
 def test_what_a_job_names_may_stand_for_something_else():

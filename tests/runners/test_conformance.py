@@ -155,7 +155,7 @@ class Stops:
     def warning(self, message: str) -> None:
         pass
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, task: str = "") -> None:
         self.messages.append(text)
 
 

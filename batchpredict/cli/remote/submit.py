@@ -1,4 +1,4 @@
-"""`batchpredict jobs submit prediction`: a job is created once, whatever happens to the call."""
+"""`batchpredict jobs submit …`: a job is created once, whatever happens to the call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from batchpredict.cli import training_fields
 from batchpredict.cli.fields import name_model, override, put, spelling
 from batchpredict.cli.remote import watch
 from batchpredict.cli.remote.connection import Interrupted, Refused, Service
@@ -14,6 +15,7 @@ from batchpredict.cli.remote.names import job_name, model_name, version_name
 from batchpredict.cli.remote.paths import absolute
 from batchpredict.cli.remote.render import print_resource, tell
 from batchpredict.cli.remote.running import command
+from batchpredict.cli.training_fields import packed
 from batchpredict.errors import WrongCall
 from batchpredict.launch import INTERRUPTED, SUCCEEDED
 
@@ -26,8 +28,20 @@ _INPUTS = ("predictionInput", "trainingInput")
 
 @command
 def submit(service: Service, options: argparse.Namespace) -> int:
+    return _submit(service, options, _prediction(service, options))
+
+
+@command
+def submit_training(service: Service, options: argparse.Namespace) -> int:
+    # What is packed for the job has to be there as long as the job is.
+    if options.package_path and not (options.staging_bucket or options.job_dir):
+        raise WrongCall("--package-path: needs --staging-bucket or --job-dir, to put the package there")
+    with packed(options) as packages:
+        return _submit(service, options, _training(options, packages))
+
+
+def _submit(service: Service, options: argparse.Namespace, document: Document) -> int:
     name = job_name(service, options.job_id)
-    document = _document(service, options)
     if options.validate_only:
         service.post(f"{service.parent}/jobs", document, validateOnly="true")
         tell(f"{options.job_id} could be run; nothing was created", quiet=options.quiet)
@@ -101,7 +115,20 @@ def _content(document: Mapping[str, Any], field: str) -> Any:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _document(service: Service, options: argparse.Namespace) -> Document:
+def _training(options: argparse.Namespace, packages: list[str]) -> Document:
+    document = training_fields.read_documents(options)
+    put(document, "jobId", options.job_id)
+    source = training_fields.override(document, options)
+    if packages:
+        put(source, "packageUris", packages)
+    name = spelling(source, "packageUris")
+    if isinstance(source.get(name), list):
+        source[name] = [absolute(url) if isinstance(url, str) else url for url in source[name]]
+    _make_absolute(source, "jobDir")
+    return _with_more(document, options)
+
+
+def _prediction(service: Service, options: argparse.Namespace) -> Document:
     document: Document = {}
     if options.job:
         from batchpredict.launch import read_document
@@ -112,7 +139,15 @@ def _document(service: Service, options: argparse.Namespace) -> Document:
     if source is None:
         return document
     _name_model(service, source, options)
-    _make_absolute(source)
+    _make_absolute(source, "uri", "outputPath")
+    name = spelling(source, "inputPaths")
+    if isinstance(source.get(name), list):
+        paths = source[name]
+        source[name] = [absolute(path, pattern=True) if isinstance(path, str) else path for path in paths]
+    return _with_more(document, options)
+
+
+def _with_more(document: Document, options: argparse.Namespace) -> Document:
     if options.labels is not None:
         document["labels"] = options.labels
     put(document, "webhook", options.webhook)
@@ -130,12 +165,8 @@ def _name_model(service: Service, source: Document, options: argparse.Namespace)
         name_model(source, "modelName", model_name(service, options.model))
 
 
-def _make_absolute(source: Document) -> None:
-    for field in ("uri", "outputPath"):
+def _make_absolute(source: Document, *fields: str) -> None:
+    for field in fields:
         name = spelling(source, field)
         if isinstance(source.get(name), str):
             source[name] = absolute(source[name])
-    name = spelling(source, "inputPaths")
-    if isinstance(source.get(name), list):
-        paths = source[name]
-        source[name] = [absolute(path, pattern=True) if isinstance(path, str) else path for path in paths]

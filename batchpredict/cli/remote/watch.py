@@ -16,6 +16,7 @@ from batchpredict.cli.remote.running import command
 from batchpredict.launch import FAILED, INTERRUPTED, SUCCEEDED
 
 if TYPE_CHECKING:
+    from batchpredict.cli.observers import Reading
     from batchpredict.launch import Reporter
     from batchpredict.ledger import Snapshot
 
@@ -67,16 +68,44 @@ def _with_logs(service: Service, name: str, options: argparse.Namespace) -> Job:
 
 
 def _with_progress(service: Service, name: str, options: argparse.Namespace) -> Job:
-    from batchpredict.cli.observers import PredictionGauge, choose
+    from batchpredict.cli.observers import choose
 
-    reporter: Reporter[Snapshot] = choose(PredictionGauge(), quiet=options.quiet, json_logs=options.json_logs)
+    reporter: Reporter[Any] = choose(_Gauge(), quiet=options.quiet, json_logs=options.json_logs)
     try:
         return _watch(service, name, reporter)
     finally:
         reporter.close()
 
 
-def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
+class _Gauge:
+    """Reads the progress off a job of either kind."""
+
+    def __init__(self) -> None:
+        from batchpredict.cli.observers import PredictionGauge
+
+        self._of_prediction = PredictionGauge()
+
+    def read(self, job: Job) -> Reading:
+        return _training(job) if "trainingInput" in job else self._of_prediction.read(snapshot(job))
+
+
+def _training(job: Job) -> Reading:
+    """How far a training job is."""
+    from batchpredict.cli.observers import Reading
+
+    output, progress = job.get("trainingOutput", {}), job.get("progress", {})
+    done, total = int(progress.get("done", 0)), int(progress.get("total", 0))
+    searching = bool(output.get("isHyperparameterTuningJob"))
+    text = f"{done} of {total} {'trials done' if searching else 'replicas up'}"
+    trials = output.get("trials", ())
+    first = trials[0].get("finalMetric") if trials else None
+    if first is not None:
+        text += f", best so far {float(first['objectiveValue']):.6g}"
+    fields = {"trialsDone" if searching else "replicasUp": done, "trials" if searching else "replicas": total}
+    return Reading("searching" if searching else "training", done if searching else 0, total, text, fields)
+
+
+def _watch(service: Service, name: str, reporter: Reporter[Any]) -> Job:
     patience = Patience(warn=lambda text: reporter.warning(text.removeprefix("warning: ")))
     began, said = time.monotonic(), ""
     while True:
@@ -89,7 +118,7 @@ def _watch(service: Service, name: str, reporter: Reporter[Snapshot]) -> Job:
             if job.get("state") in logs.ENDED:
                 return job
             if job.get("state") == "RUNNING":
-                reporter.progress(snapshot(job))
+                reporter.progress(job)
             elif (news := logs.where(job)) != said:
                 reporter.message(news)
                 said = news

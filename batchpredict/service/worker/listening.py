@@ -49,7 +49,7 @@ class Listening:
         elif isinstance(message, protocol.Progress):
             self._put(e.Reported(run, message.committed, message.output, message.progress))
         elif isinstance(message, protocol.Said):
-            reporter.log(message.severity, SERVICE, message.text)
+            reporter.log(message.severity, message.task or SERVICE, message.text)
         elif isinstance(message, protocol.Succeeded):
             self._put(e.Ended(run, e.Done(message.output)))
         elif isinstance(message, protocol.Failed):

@@ -144,8 +144,9 @@ class Speaker:
     def warning(self, message: str) -> None:
         self._say_text("WARNING", message)
 
-    def message(self, text: str) -> None:
-        self._say_text("INFO", text)
+    def message(self, text: str, task: str = "") -> None:
+        if text:
+            self.say(Said("INFO", text, task))
 
     def say_what_is_kept(self) -> None:
         """Say how far a work had come that was stopped."""

@@ -49,10 +49,11 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Said(msgspec.Struct, frozen=True, tag="said"):
-    """A line for the job's log."""
+    """A line for the job's log. `task`: who has written it; "" for the job itself."""
 
     severity: str
     text: str
+    task: str = ""
 
 
 class Succeeded(msgspec.Struct, frozen=True, tag="succeeded"):

@@ -253,16 +253,45 @@ class TestWorkers:
                 assert support.planned(document)[0].splits <= most_splits(size, split_bytes)
 
 
-def test_a_training_job_is_refused_in_one_clear_sentence(shared: World):
-    training = {**TRAINING, "packageUris": [shared.place("a.tar.gz")]}
-    job = Job.submitted({"jobId": "j", "trainingInput": training})
-    with pytest.raises(InvalidJob) as raised:
-        shared.check(PROJECT, job, ANN)
-    [violation] = raised.value.violations
-    assert (
-        violation.description
-        == "This service runs no training jobs yet; it runs jobs that have a prediction_input."
-    )
+class TestTraining:
+    def checked(self, shared: World, **fields: object):
+        training = {**TRAINING, "packageUris": [shared.place("planned.txt")], **fields}
+        return shared.check(PROJECT, Job.submitted({"jobId": "j", "trainingInput": training}), ANN)
+
+    def faults(self, shared: World, **fields: object) -> list[tuple[str, str]]:
+        with pytest.raises(InvalidJob) as raised:
+            self.checked(shared, **fields)
+        return [(violation.field, violation.description) for violation in raised.value.violations]
+
+    def test_it_reserves_a_worker_for_each_replica(self, shared: World):
+        assert self.checked(shared).workers == 1
+        standard = self.checked(shared, scaleTier="STANDARD_1", jobDir=shared.place("trained"))
+        assert standard.workers == 8
+        assert standard.pinned == {
+            "packageUris": [shared.place("planned.txt")],
+            "jobDir": shared.place("trained"),
+        }
+
+    def test_a_package_that_is_not_there(self, shared: World):
+        missing = shared.place("none.tar.gz")
+        assert self.faults(shared, packageUris=[shared.place("planned.txt"), missing]) == [
+            ("training_input.package_uris[1]", f"There is no package '{missing}'.")
+        ]
+
+    def test_a_job_dir_that_is_a_file(self, shared: World):
+        [(field, text)] = self.faults(shared, jobDir=shared.place("planned.txt"))
+        assert field == "training_input.job_dir"
+        assert text.endswith("is not a folder.")
+
+    def test_a_cluster_that_there_cannot_be(self, shared: World):
+        [(field, _)] = self.faults(shared, scaleTier="BASIC_TPU")
+        assert field == "training_input.scale_tier"
+
+    def test_a_grid_over_numbers_without_an_end(self, shared: World):
+        params = [{"parameterName": "x", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]
+        tuning = {"goal": "MINIMIZE", "params": params, "algorithm": "GRID_SEARCH"}
+        [(field, _)] = self.faults(shared, hyperparameters=tuning)
+        assert field == "training_input.hyperparameters.params[0].type"
 
 
 def test_a_check_takes_milliseconds(shared: World):

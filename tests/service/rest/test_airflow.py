@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+import support
 from googleapiclient.errors import HttpError
 from service.rest_support import PROJECT, World
 
@@ -114,10 +115,11 @@ class TestBatchPrediction:
 
 
 class TestTraining:
-    def test_nulls_are_absent_and_the_answer_is_that_there_is_no_training_yet(self, jobs):
+    def test_nulls_are_absent_and_come_back_as_they_were_sent(self, jobs, world):
+        package = support.write(f"{world.folder}/trainer.tar.gz", b"")
         asked = {
             "scaleTier": "BASIC",
-            "packageUris": ["gs://b/trainer.tar.gz"],
+            "packageUris": [package],
             "pythonModule": "trainer.task",
             "region": "us-central1",
             "args": ["--epochs", "1"],
@@ -127,13 +129,9 @@ class TestTraining:
             "masterType": None,
             "hyperparameters": None,
         }
-        with pytest.raises(HttpError) as raised:
-            jobs.create(parent=P, body={"jobId": "train", "trainingInput": asked, "labels": dict(LABEL)}).execute()
-        assert raised.value.resp.status == 400
-        # Of the nulls it says nothing; whatever it says is of what was set.
-        assert not re.search(
-            "runtime_version|python_version|job_dir|master_type|hyperparameters", raised.value.reason
-        )
+        body = {"jobId": "train", "trainingInput": asked, "labels": dict(LABEL)}
+        assert jobs.create(parent=P, body=body).execute()["trainingInput"] == asked
+        assert jobs.get(name=f"{P}/jobs/train").execute()["trainingInput"] == asked
 
 
 class TestModels:
