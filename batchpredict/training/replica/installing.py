@@ -18,6 +18,8 @@ Wanted = Callable[[], bool]
 
 _LOOK_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
+# What the line that matters begins with: pip's, uv's, and that of uv before it.
+_FAULTS = ("ERROR:", "cause:", "╰─▶")
 # What pip says below the line that matters.
 _ASIDES = ("note:", "hint:", "[notice]", "╰─>", "[end of output]", "WARNING:")
 # pip's, which would contradict what it is told here.
@@ -39,9 +41,9 @@ class Ended:
     def reason(self) -> str:
         """The line that says what went wrong."""
         said = [line.strip() for line in self.lines if line.strip() and not line.strip().startswith(_ASIDES)]
-        faults = [line for line in said if line.startswith("ERROR:")]
+        faults = [line.removeprefix(mark) for line in said for mark in _FAULTS if line.startswith(mark)]
         last = (faults or said or [f"it ended with status {self.status}"])[-1]
-        return last.removeprefix("ERROR:").strip().rstrip(".")
+        return last.strip().rstrip(".")
 
 
 def run(command: Sequence[str], cwd: str, wanted: Wanted) -> Ended:
