@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ Wanted = Callable[[], bool]
 
 _LOOK_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
+_KEPT_LINES = 2000
 # What the line that matters begins with: pip's, uv's, and that of uv before it.
 _FAULTS = ("ERROR:", "cause:", "╰─▶")
 # What pip says below the line that matters.
@@ -32,7 +34,7 @@ class InstallFailed(JobFailed):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended, and all that it wrote."""
+    """How a process ended, and what it wrote last."""
 
     status: int
     lines: tuple[str, ...]
@@ -52,7 +54,7 @@ def run(command: Sequence[str], cwd: str, wanted: Wanted) -> Ended:
     Raises:
       JobCancelled: it is not wanted any more; it has been ended.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
     env = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
     child = Child.start(command, env, cwd, lambda _, line: lines.append(line))
     try:
