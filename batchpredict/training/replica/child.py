@@ -24,7 +24,7 @@ from batchpredict.training.replica.lines import LineSplitter
 OnLine = Callable[[str, str], None]
 """Told of a line: "stdout" or "stderr", and its text. From a thread of the child's own."""
 
-TAIL_LINES = 100
+TAIL_LINES = 300
 """Lines of stderr that are kept for the message of a failure."""
 
 STDOUT, STDERR, _REPORT = "stdout", "stderr", "report"
@@ -78,7 +78,7 @@ class Child:
                     opened.callback(os.close, theirs[name])
                 charge = {"command": list(command), "cwd": cwd, **theirs}
                 process = subprocess.Popen(
-                    [*_GUARD, json.dumps(charge)],
+                    _GUARD,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     pass_fds=tuple(theirs.values()),
@@ -89,7 +89,9 @@ class Child:
                 for handle in ends.values():
                     os.close(handle)
                 raise JobFailed(f"A process cannot be started: {error}") from error
-        return cls(process, ends, on_line)
+        child = cls(process, ends, on_line)
+        child._tell(charge)
+        return child
 
     @property
     def pid(self) -> int | None:

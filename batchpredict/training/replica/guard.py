@@ -13,7 +13,8 @@ standard library, and runs none of the user's code, so it answers whatever state
   (PR_SET_CHILD_SUBREAPER), and ends only when it has no child any more.
 * If the guard itself is killed, the kernel kills the user process (PR_SET_PDEATHSIG).
 
-Its stdin takes JSON lines: {"end": seconds until SIGTERM is followed by SIGKILL}, {"within": seconds until
+Its stdin takes JSON lines. The first is its charge: `command`, `cwd`, and the handles `stdout`, `stderr`, `report`.
+Then {"end": seconds until SIGTERM is followed by SIGKILL}, {"within": seconds until
 everything is killed unless the host has said so again; null for never}. Its report says JSON lines: {"pid": of the
 user process}, {"error": why it could not be started}, and at the end {"status": as `subprocess` has it}.
 """
@@ -26,7 +27,6 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from typing import Any
 
@@ -41,8 +41,16 @@ _OOM_SCORE = "500"
 
 
 def main() -> None:
-    """Entry point. The argument is a JSON object of `command`, `cwd`, and handles `stdout`, `stderr`, `report`."""
-    charge = json.loads(sys.argv[1])
+    """Entry point."""
+    # Not as an argument, of which the kernel takes 128 KiB at most.
+    first = b""
+    while b"\n" not in first:
+        data = os.read(0, 65536)
+        if not data:
+            return
+        first += data
+    line, _, pending = first.partition(b"\n")
+    charge = json.loads(line)
     report = charge["report"]
     os.set_inheritable(report, False)
     _prctl(_CHILD_SUBREAPER, 1)
@@ -57,7 +65,7 @@ def main() -> None:
     for handle in (charge["stdout"], charge["stderr"]):
         os.close(handle)
     _say(report, pid=pid)
-    status = _Watch(pid, waker).run()
+    status = _Watch(pid, waker, pending).run()
     left = _end_all(pid)
     _say(report, status=left if status is None else status)
 
@@ -69,8 +77,13 @@ def _noted(number: int, frame: object) -> None:
 
 def _start(charge: dict[str, Any], report: int) -> int:
     guard = os.getpid()
+    executed, executing = os.pipe()
     pid = os.fork()
     if pid:
+        # The other end closes when the command is executed: only then is there a group that can be sent a signal.
+        os.close(executing)
+        os.read(executed, 1)
+        os.close(executed)
         return pid
     try:
         os.setsid()
@@ -99,16 +112,17 @@ def _start(charge: dict[str, Any], report: int) -> int:
 class _Watch:
     """Waits for the end of the user process, or for a reason to end it."""
 
-    def __init__(self, pid: int, waker: int) -> None:
+    def __init__(self, pid: int, waker: int, pending: bytes) -> None:
         self._pid = pid
         self._waker = waker
         self._parent = os.getppid()
         self._kill_at: float | None = None
         self._until: float | None = None
-        self._pending = b""
+        self._pending = pending
 
     def run(self) -> int | None:
         """The status of the user process; None if it has to be killed."""
+        self._obey(b"")
         while True:
             seconds = [at - _clock() for at in (self._kill_at, self._until) if at is not None]
             wait = max(min([_PARENT_SECONDS, *seconds]), 0.0)
@@ -138,6 +152,10 @@ class _Watch:
     def _told(self) -> bool:
         """Do what the host says; False if there is no host any more."""
         data = os.read(0, 65536)
+        self._obey(data)
+        return bool(data)
+
+    def _obey(self, data: bytes) -> None:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             said = json.loads(line)
@@ -149,7 +167,6 @@ class _Watch:
                     os.killpg(self._pid, signal.SIGTERM)
             elif "end" in said:
                 self._kill_at = min(self._kill_at or 0.0, _clock() + said["end"])
-        return bool(data)
 
 
 def _end_all(pid: int) -> int:
@@ -164,6 +181,9 @@ def _end_all(pid: int) -> int:
             found = os.waitstatus_to_exitcode(status)
         if dead:
             continue
+        if not os.path.isdir("/proc"):
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
         for one in _below(os.getpid()):
             with contextlib.suppress(OSError):
                 os.kill(one, signal.SIGKILL)
@@ -173,7 +193,7 @@ def _end_all(pid: int) -> int:
 def _below(pid: int) -> list[int]:
     """All descendants of a process, as far as they are there now."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
                 # The name of the program, in parentheses, may hold anything.

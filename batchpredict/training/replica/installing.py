@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ Wanted = Callable[[], bool]
 
 _LOOK_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
+_KEPT_LINES = 2000
+# What the line that matters begins with: pip's, uv's, and that of uv before it.
+_FAULTS = ("ERROR:", "cause:", "╰─▶")
 # What pip says below the line that matters.
 _ASIDES = ("note:", "hint:", "[notice]", "╰─>", "[end of output]", "WARNING:")
 # pip's, which would contradict what it is told here.
@@ -30,7 +34,7 @@ class InstallFailed(JobFailed):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended, and all that it wrote."""
+    """How a process ended, and what it wrote last."""
 
     status: int
     lines: tuple[str, ...]
@@ -39,9 +43,9 @@ class Ended:
     def reason(self) -> str:
         """The line that says what went wrong."""
         said = [line.strip() for line in self.lines if line.strip() and not line.strip().startswith(_ASIDES)]
-        faults = [line for line in said if line.startswith("ERROR:")]
+        faults = [line.removeprefix(mark) for line in said for mark in _FAULTS if line.startswith(mark)]
         last = (faults or said or [f"it ended with status {self.status}"])[-1]
-        return last.removeprefix("ERROR:").strip().rstrip(".")
+        return last.strip().rstrip(".")
 
 
 def run(command: Sequence[str], cwd: str, wanted: Wanted) -> Ended:
@@ -50,7 +54,7 @@ def run(command: Sequence[str], cwd: str, wanted: Wanted) -> Ended:
     Raises:
       JobCancelled: it is not wanted any more; it has been ended.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
     env = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
     child = Child.start(command, env, cwd, lambda _, line: lines.append(line))
     try:

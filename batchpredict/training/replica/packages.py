@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 from batchpredict import storage
 from batchpredict.errors import JobCancelled
-from batchpredict.job.training import MAX_PACKAGE_URIS
 from batchpredict.training.replica import installing, wheels
 from batchpredict.training.replica.generated import copy_generated
 from batchpredict.training.replica.installing import InstallFailed, Log, Wanted
 from batchpredict.training.replica.projects import Project
 from batchpredict.training.replica.requirements import unmet
+
+MAX_PACKAGES = 100
+"""Of a program, as of packageUris."""
 
 _SOURCES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 # Rounds of installing what the packages that were installed in the last one need.
@@ -58,8 +60,15 @@ def install(packages: Sequence[str], folder: str, log: Log, *, wanted: Wanted = 
       InstallFailed: a package cannot be fetched, built or installed; names it.
       JobCancelled: it is not wanted any more.
     """
-    if len(packages) > MAX_PACKAGE_URIS:
-        raise InstallFailed(f"At most {MAX_PACKAGE_URIS} packages are allowed, got {len(packages)}.")
+    if len(packages) > MAX_PACKAGES:
+        raise InstallFailed(f"At most {MAX_PACKAGES} packages are allowed, got {len(packages)}.")
+    try:
+        return _installed(packages, folder, log, wanted)
+    except OSError as error:
+        raise InstallFailed(f"The packages cannot be installed in {folder}: {error}") from error
+
+
+def _installed(packages: Sequence[str], folder: str, log: Log, wanted: Wanted) -> Installed:
     os.makedirs(folder, exist_ok=True)
     key = hashlib.sha256(json.dumps(list(packages)).encode()).hexdigest()[:16]
     site = os.path.join(os.path.abspath(folder), f"site-{key}")

@@ -15,6 +15,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+# One package by several names: a program that asks for one is served by the others, and two would not do.
+_TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tensorflow-macos")
+
 
 @dataclass
 class Need:
@@ -91,7 +94,12 @@ def _requirements(distribution: metadata.Distribution, extra: str) -> Iterator[R
 
 
 def _installed(name: str) -> metadata.Distribution | None:
-    try:
-        return metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return None
+    names = [name]
+    if canonicalize_name(name) in _TENSORFLOWS:
+        names += _TENSORFLOWS
+    for one in names:
+        try:
+            return metadata.distribution(one)
+        except metadata.PackageNotFoundError:
+            continue
+    return None

@@ -102,6 +102,14 @@ def test_a_program_that_is_not_there_is_an_end_with_a_reason(start: Start) -> No
     assert child.last_lines == [line]
 
 
+def test_a_program_takes_arguments_of_more_than_one_argument_may_have(start: Start) -> None:
+    words = [str(number) * 1000 for number in range(100)]
+    command = [sys.executable, "-I", "-S", "-c", "import sys; print(sum(map(len, sys.argv[1:])))", *words]
+    child, lines = start("", command=command)
+    assert child.wait(SECONDS) == 0
+    assert lines == [("stdout", str(sum(map(len, words))))]
+
+
 def test_a_signal_is_a_status_below_zero(start: Start) -> None:
     child, _ = start("import os; os.kill(os.getpid(), 6)")
     assert child.wait(SECONDS) == -signal.SIGABRT
@@ -135,6 +143,15 @@ def test_an_end_is_a_signal_to_the_group_first(start: Start) -> None:
     until(lambda: lines, "the program is up")
     child.end(SECONDS)
     assert child.poll() == 3
+
+
+def test_who_is_ended_at_once_need_not_be_killed(start: Start) -> None:
+    for _ in range(5):
+        child, _ = start("import time; time.sleep(1000)")
+        began = time.monotonic()
+        child.end(SECONDS)
+        assert child.poll() == -signal.SIGTERM
+        assert time.monotonic() - began < SECONDS / 2
 
 
 def test_who_ignores_the_signal_is_killed_with_all_it_started(start: Start) -> None:

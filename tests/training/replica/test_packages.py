@@ -88,7 +88,7 @@ def test_a_wheel_that_takes_an_installer_gets_one(folder: str) -> None:
 
 
 def test_what_is_here_already_is_not_installed_again(folder: str) -> None:
-    path = made.wheel(folder, "trainer", needs=("numpy>=1.20", "fsspec", 'nosuch; python_version < "3"'))
+    path = made.wheel(folder, "trainer", needs=("numpy>=1.20", "tensorflow-gpu>=2", 'nosuch; python_version < "3"'))
     _, log = installed(folder, path)
     assert len(log) == 1
 
@@ -211,6 +211,12 @@ def test_what_cannot_be_found_is_named_with_who_needs_it(folder: str) -> None:
         "trainer needs no-such-thing>=3, which cannot be installed: "
         "No matching distribution found for no-such-thing>=3."
     )
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: str) -> None:
+    path = made.wheel(folder, "trainer")
+    with pytest.raises(InstallFailed, match=r"^The packages cannot be installed in .*/trainer-1\.0.*\.whl/job: "):
+        install([path], os.path.join(path, "job"), print)
 
 
 def test_an_install_that_is_not_wanted_any_more_ends(folder: str) -> None:

@@ -1,0 +1,1 @@
+"""Trains a small classifier of handwritten digits, to be tuned."""
