@@ -54,8 +54,8 @@ class State:
       saying, said: the seconds in the one that is being written, and in the last that was.
       exchanging, looking: an exchange is under way, and reads the signs of life as well.
       tried: the names that the last exchange was to create.
-      sighted: the last one has read what there is. Whoever cannot see gives no sign of life: others rely on it
-        that he ends his replicas when they say so.
+      sighted: the last one has read what there is. Whoever cannot see gives no sign of life: others would wait for
+        ever for him to end his replicas.
       barred: the last one was refused for good.
       unhindered: when the last one began in which nothing failed.
       answered: when the last exchange that could read began.

@@ -14,6 +14,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from batchpredict.training.cluster.replicas import Replica, Role
@@ -57,7 +58,7 @@ class Process:
     port_taken: bool
     guard_at: float
     guard_takes: float
-    end_at: float = float("inf")
+    end_at: float = inf
 
     @property
     def dead_at(self) -> float:
@@ -93,6 +94,10 @@ class Host:
     talk: Talk | None = None
     binds: list[e.Bind] = field(default_factory=list)
     stalled_until: float = 0.0
+    hung_until: float = 0.0
+    cut_until: float = 0.0
+    cut: str = ""
+    knows_of_cancel: bool = False
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     halted: bool = False
     died: bool = False
@@ -120,19 +125,17 @@ class World:
         self.log: list[str] = []
         self.calm = False
         self.guarded = self.random.random() < 0.7
-        self.badness = self.random.choice((0.0, 0.3, 1.0, 1.0, 2.0))
+        self.badness = self.random.choice((0.0, 0.5, 1.0, 2.0))
         self.crashes = self.random.choice((0.0, 0.2, 0.5, 0.9))
-        # Seconds between two things that a host does: those that are fast overtake those that are to end.
-        self.pace = self.random.choice((0.02, 0.08, 0.25))
-        self.outage_until = 0.0
         self.documents: dict[str, dict[str, Any]] = {}
         self.cluster = Cluster.of(self.random.choice(SHAPES))
         self.hosts: list[Host] = []
         self.started: set[tuple[int, Replica, int]] = set()
         self.highest = 0
         self.finished: set[int] = set()
+        few = (len(self.cluster.replicas) + 1) // 2
         for _ in range(self.random.randint(1, 4)):
-            self.arrive(self.random.choice((None, 0, 1, 1, 2, 3)), stay=self.random.random() < 0.7)
+            self.arrive(self.random.choice((None, 0, 1, few, few)), stay=self.random.random() < 0.7)
 
     # Hosts ----------------------------------------------------------------------------------------------------
 
@@ -167,6 +170,9 @@ class World:
             assert host.talk is None, "one exchange at a time"
             writes = [*one.creates]
             self.random.shuffle(writes)
+            for name, document in writes:
+                told = host.knows_of_cancel and name.endswith(".over")
+                assert not told or document["outcome"] == "cancelled", "who knows of a cancel says nothing else"
             host.talk = Talk(one, self.clock(host), writes)
         elif isinstance(one, e.Bind):
             host.binds.append(one)
@@ -191,6 +197,7 @@ class World:
                 host.gave_up = True
 
     def start(self, host: Host, one: e.Start) -> None:
+        assert not host.knows_of_cancel, "who knows of a cancel starts nothing"
         claim = self.documents[f"gang.{one.number}.claim.{one.replica.name}"]
         assert claim["host"] == host.name, "who starts a replica has claimed it"
         assert set(one.addresses) == set(self.cluster.replicas), "a replica starts when all are there"
@@ -206,7 +213,7 @@ class World:
         assert key not in self.started, "an attempt is made once"
         self.started.add(key)
         exit_at, status, port = self.fate(one.replica)
-        guard_at = self.now + one.seconds / host.rate if self.guarded else float("inf")
+        guard_at = self.now + one.seconds / host.rate if self.guarded else inf
         guard_takes = self.random.uniform(0, RULES.end_grace) / host.rate
         process = Process(one, self.clock(host), exit_at, status, port, guard_at, guard_takes)
         host.processes.append(process)
@@ -216,13 +223,13 @@ class World:
         roll = self.random
         if self.calm:
             ends = replica.role in (M, W)
-            return (self.now + roll.uniform(1, 5) if ends else float("inf")), 0, False
+            return (self.now + roll.uniform(1, 5) if ends else inf), 0, False
         at = self.now + roll.expovariate(1 / roll.choice((2, 20, 60)))
         if roll.random() < self.crashes:
             status = roll.choice((1, 1, 2, 137, -9, -11, 139))
             return at, status, roll.random() < 0.1
         if roll.random() < 0.5:
-            return float("inf"), 0, False
+            return inf, 0, False
         return at, 0, False
 
     def living(self) -> Iterator[Process]:
@@ -236,8 +243,10 @@ class World:
     def random_step(self) -> None:
         roll = self.random
         here = [host for host in self.hosts if not host.over and host.stalled_until <= self.now]
-        self.now += roll.expovariate(1.0) * (0.25 if self.calm else self.pace) / max(1, len(here))
-        if not self.calm:
+        # Bursts, in which those that are fast overtake those that are slow to end, and pauses between.
+        seconds = roll.expovariate(1.0) * (0.3 if self.calm or roll.random() < 0.25 else 0.02) / max(1, len(here))
+        self.now += seconds
+        if not self.calm and roll.random() < 0.2 * self.badness * seconds:
             self.mischief(here)
         if here:
             host = roll.choice(here)
@@ -246,20 +255,27 @@ class World:
 
     def mischief(self, here: list[Host]) -> None:
         roll = self.random
-        if roll.random() > 0.05 * self.pace * self.badness * max(1, len(here)):
-            return
         kind = roll.random()
-        if kind < 0.2 and here:
-            self.die(roll.choice(here))
-        elif kind < 0.5 and here and self.guarded:
-            stall = roll.choice((3, 14, 17, 25, 40, 90)) * roll.uniform(0.7, 1.2)
-            roll.choice(here).stalled_until = self.now + stall
-        elif kind < 0.65:
-            self.outage_until = self.now + roll.choice((2, 10, 20, 60)) * roll.uniform(0.7, 1.2)
-        elif kind < 0.97:
-            self.arrive(roll.choice((None, 0, 1, 2, 3)), stay=roll.random() < 0.7)
-        elif here:
-            self.put(roll.choice(here), e.Unwanted("Somebody cancelled it."))
+        if kind > 0.8 or not here:
+            self.arrive(roll.choice((None, None, 0, 1, 2)), stay=roll.random() < 0.7)
+            return
+        host = roll.choice(here)
+        until = self.now + roll.choice((3, 14, 17, 25, 40, 90)) * roll.uniform(0.7, 1.2)
+        if kind < 0.1:
+            self.die(host)
+        elif kind < 0.3 and self.guarded:
+            host.stalled_until = until
+        elif kind < 0.4:
+            # A store that goes down lets calls wait, and then fail.
+            host.hung_until = self.now + roll.choice((8, 11, 14, 40)) * roll.uniform(0.7, 1.1)
+            host.cut_until, host.cut = roll.choice((0.0, until + 14)), "all"
+        elif kind < 0.7:
+            host.cut_until, host.cut = until, roll.choice(("reads", "writes", "answers", "all"))
+        elif kind < 0.77:
+            for one in self.hosts:
+                one.cut_until, one.cut = until, "all"
+        else:
+            self.put(host, e.Unwanted("Somebody cancelled it."))
 
     def die(self, host: Host) -> None:
         """kill -9: its replicas die with it."""
@@ -276,7 +292,7 @@ class World:
             if dead_at <= self.now and (self.calm or roll.random() < 0.7):
                 self.exited(host, process)
                 return
-        if host.talk is not None and roll.random() < 0.8:
+        if host.talk is not None and host.hung_until <= self.now and roll.random() < 0.8:
             self.converse(host, host.talk)
         elif host.binds and roll.random() < 0.5:
             bind = host.binds.pop(roll.randrange(len(host.binds)))
@@ -301,25 +317,26 @@ class World:
         if talk.phase == 0:
             if talk.order.beat is not None:
                 name, sign = talk.order.beat
-                done, talk.beaten = self.call()
+                done, talk.beaten = self.call(host, "writes")
                 talk.failed = not talk.beaten
                 if done:
                     self.documents[name] = dict(sign)
             talk.phase = 1
         elif talk.phase == 1 and talk.writes:
             name, document = talk.writes.pop()
-            done, heard = self.call()
+            done, heard = self.call(host, "writes")
             talk.failed |= not heard
             if done and name not in self.documents:
                 self.documents[name] = document
         elif talk.phase == 1:
-            done, heard = self.call()
+            done, heard = self.call(host, "reads")
             talk.split = self.random.choice([*self.documents, ""])
             talk.found = self.read(talk, lambda name: name < talk.split) if done and heard else None
             talk.phase = 2
         else:
             if talk.found is not None:
                 talk.found.update(self.read(talk, lambda name: name >= talk.split))
+                host.knows_of_cancel |= "gang.cancel" in talk.found
             host.talk = None
             self.put(host, e.Exchanged(talk.asked, talk.found, talk.beaten, talk.failed))
 
@@ -330,12 +347,14 @@ class World:
             if takes(name) and (talk.order.hosts or name.startswith("gang."))
         }
 
-    def call(self) -> tuple[bool, bool]:
+    def call(self, host: Host, kind: str) -> tuple[bool, bool]:
         """Whether a call has an effect, and whether its answer is heard."""
+        if self.now < host.cut_until and host.cut in (kind, "all"):
+            return False, False
+        if self.now < host.cut_until and host.cut == "answers":
+            return True, False
         if self.calm:
             return True, True
-        if self.now < self.outage_until:
-            return self.random.random() < 0.1, False
         if self.random.random() < 0.02 * self.badness:
             return self.random.random() < 0.5, False
         return True, True
@@ -351,16 +370,23 @@ class World:
                 assert said.get(name, 0.0) <= host.spent[name] + 1e-6, "seconds are counted at most once"
 
     def finish(self) -> None:
-        """From here on all goes well: the gang must come to an outcome."""
+        """From here on all goes well, but for one host that may be cut off for good: there must be an outcome."""
         self.calm = True
-        self.outage_until = 0.0
-        self.arrive(None)
+        for host in self.hosts:
+            host.cut_until = 0.0
+        if self.random.random() < 0.3:
+            cut_off = self.random.choice(self.hosts)
+            cut_off.cut_until, cut_off.cut = inf, self.random.choice(("reads", "writes", "all"))
+        # Once a replica has been taken there is a deadline for the others. Before, nobody knows when workers come.
+        begun = any(".claim." in name for name in self.documents)
+        self.arrive(self.random.choice((None, 0)) if begun else None)
         deadline = self.now + LONGEST_END
         for host in self.hosts:
             host.stalled_until = min(host.stalled_until, self.now + 20)
+            host.hung_until = min(host.hung_until, self.now + 20)
             for process in host.processes:
                 process.exit_at = min(process.exit_at, self.now + 60)
-        while any(not host.over for host in self.hosts):
+        while any(not host.over and host.cut_until == 0 for host in self.hosts) or list(self.living()):
             assert self.now < deadline, "a gang comes to an outcome in time"
             self.random_step()
         facts = Facts().learn(self.documents, 0.0)
@@ -369,7 +395,7 @@ class World:
         assert not list(self.living()), "nothing is left"
         for host in self.hosts:
             assert host.outcome in (None, outcome), "all say the same of the outcome"
-            silent = host.died or host.gave_up or not host.state.stay
+            silent = host.died or host.gave_up or not host.state.stay or host.cut_until > 0
             assert silent or host.outcome is not None, "who stays hears the outcome"
         assert facts.restarts <= RULES.generations, "a gang is begun again 3 times at most"
         assert len(facts.before) - facts.restarts <= RULES.ports, "ports are tried some times only"
@@ -385,12 +411,10 @@ class World:
 def replay(seed: int, logs: bool = False) -> World:
     """One gang from its first claim to its outcome. Raises AssertionError with what happened."""
     world = World(seed, logs)
-    length = world.random.randint(50, 2500)
+    trouble = world.random.uniform(10, 250)
     try:
-        for _ in range(length):
+        while world.now < trouble and not all(host.over for host in world.hosts):
             world.random_step()
-            if all(host.over for host in world.hosts):
-                break
         world.finish()
     except AssertionError as error:
         if not logs:
