@@ -1,10 +1,11 @@
 """How near to the minimum the search for hyperparameters comes in 20 and 40 trials, and what a suggestion costs.
 
-    python tests/benchmarks/tuning.py [--seeds 20] [--functions branin,mixed] [--parallel 1,4,10] [--runs FILE]
+    python tests/benchmarks/tuning.py [--seeds 20] [--functions branin,mixed] [--modes MODE,…] [--runs FILE]
 
-The default search, TPE alone and random search look for the minimum of functions (`tuning_functions.py`) whose
-trials take between half and one and a half of a time unit, so they end in another order than they began. With
-`--runs` every single run is kept in a file, and those that are there are not run again.
+The default search, TPE alone and random search look for the minimum of functions (`tuning_functions.py`): one trial
+at a time; four at a time "in batches", where four end before the next four begin, for which the marks are; and four
+or ten at a time as jobs run them: a trial takes between half and one and a half of a time unit, and when one ends
+the next begins. With `--runs` every single run is kept in a file, and those that are there are not run again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from statistics import median
 
 import numpy as np
@@ -31,9 +33,9 @@ from batchpredict.training.tuning import Metric, Study, Trial, TrialState, Value
 
 TRIALS = 40
 HALF = 20
-PARALLEL = (1, 4, 10)
-# How many at a time the marks are for.
-MARKED = 4
+# What the marks are for.
+MARKED = "4 in batches"
+MODES = ("1", MARKED, "4", "10")
 SUGGESTION_SECONDS = {40: 0.2, 500: 1.0}
 _ENGINES = ("default", "TPE", "random")
 
@@ -44,15 +46,15 @@ class Run:
 
     engine: str
     function: str
-    parallel: int
+    mode: str
     seed: int
     half: float
     whole: float
     seconds: float
 
     @property
-    def key(self) -> tuple[str, str, int, int]:
-        return self.engine, self.function, self.parallel, self.seed
+    def key(self) -> tuple[str, str, str, int]:
+        return self.engine, self.function, self.mode, self.seed
 
 
 class Tpe:
@@ -86,8 +88,9 @@ def asker(engine: str, function: Function, seed: int) -> Study | Tpe:
     return Tpe(study, seed) if engine == "TPE" else study
 
 
-def searched(engine: str, function: Function, parallel: int, seed: int) -> Run:
-    """One search, its trials `parallel` at a time."""
+def searched(engine: str, function: Function, mode: str, seed: int) -> Run:
+    """One search, its trials as many at a time as `mode` begins with."""
+    parallel, batches = int(mode.split()[0]), mode.endswith("batches")
     asked = asker(engine, function, seed)
     chance = np.random.default_rng(seed)
     trials: dict[int, Trial] = {}
@@ -95,7 +98,8 @@ def searched(engine: str, function: Function, parallel: int, seed: int) -> Run:
     gaps: list[float] = []
     clock = seconds = 0.0
     while len(gaps) < TRIALS:
-        while len(ends) < parallel and len(trials) < TRIALS:
+        room = parallel - len(ends) if not (batches and ends) else 0
+        for _ in range(min(room, TRIALS - len(trials))):
             number = len(trials) + 1
             began = time.perf_counter()
             values = asked.ask(list(trials.values()))
@@ -108,33 +112,28 @@ def searched(engine: str, function: Function, parallel: int, seed: int) -> Run:
         gaps.append(value - function.least)
         told = value + function.noise * chance.standard_normal()
         trials[number] = Trial(number, trials[number].values, TrialState.COMPLETED, (Metric(1, float(told)),))
-    return Run(engine, function.name, parallel, seed, min(gaps[:HALF]), min(gaps), seconds / TRIALS)
+    return Run(engine, function.name, mode, seed, min(gaps[:HALF]), min(gaps), seconds / TRIALS)
 
 
-def _searched(key: tuple[str, str, int, int]) -> Run:
-    engine, name, parallel, seed = key
-    return searched(engine, _named(name), parallel, seed)
+def _searched(key: tuple[str, str, str, int]) -> Run:
+    engine, name, mode, seed = key
+    return searched(engine, _named(name), mode, seed)
 
 
 def _named(name: str) -> Function:
     return next(function for function in FUNCTIONS if function.name == name)
 
 
-def runs(names: Sequence[str], parallel: Sequence[int], seeds: int, kept: str | None) -> Iterator[Run]:
+def runs(names: Sequence[str], mode: str, seeds: int, kept: str | None) -> Iterator[Run]:
     """All runs that are asked for, those that are kept first."""
-    wanted = [
-        (engine, name, count, seed)
-        for count in parallel
-        for engine in _ENGINES
-        for name in names
-        for seed in range(seeds)
-    ]
-    known: dict[tuple[str, str, int, int], Run] = {}
+    wanted = [(engine, name, mode, seed) for engine in _ENGINES for name in names for seed in range(seeds)]
+    known: dict[tuple[str, str, str, int], Run] = {}
     if kept is not None and os.path.exists(kept):
         with open(kept, encoding="utf-8") as file:
             known = {run.key: run for run in (Run(**json.loads(line)) for line in file)}
     yield from (known[key] for key in wanted if key in known)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    # egobox has threads of its own, and they do not survive a fork.
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         for run in pool.map(_searched, [key for key in wanted if key not in known]):
             if kept is not None:
                 with open(kept, "a", encoding="utf-8") as file:
@@ -142,26 +141,22 @@ def runs(names: Sequence[str], parallel: Sequence[int], seeds: int, kept: str | 
             yield run
 
 
-def quality(found: Sequence[Run], parallel: int) -> Table:
+def quality(found: Sequence[Run], mode: str) -> Table:
     """The median gaps of the default search, against its mark, or against TPE where there is none."""
-    table = Table(f"Tuning, {parallel} at a time: median gap after {HALF} / {TRIALS} trials")
+    table = Table(f"Tuning, trials at a time: {mode}; median gap after {HALF} / {TRIALS} trials")
     for function in FUNCTIONS:
         gaps: dict[str, tuple[float, float]] = {}
         for engine in _ENGINES:
-            of = [
-                run
-                for run in found
-                if (run.engine, run.function, run.parallel) == (engine, function.name, parallel)
-            ]
+            of = [run for run in found if (run.engine, run.function) == (engine, function.name)]
             if of:
                 gaps[engine] = median(run.half for run in of), median(run.whole for run in of)
         if "default" not in gaps:
             continue
-        bound = function.mark if parallel == MARKED and function.mark else gaps["TPE"][1]
+        bound = function.mark if mode == MARKED and function.mark else gaps["TPE"][1]
         against = ", ".join(f"{engine} {_pair(gaps[engine])}" for engine in ("TPE", "random"))
         ratio = gaps["default"][1] / bound
         table.rows.append(Row(function.name, _pair(gaps["default"]), against, ratio, Target(1.0, at_least=False)))
-    seconds = median([run.seconds for run in found if (run.engine, run.parallel) == ("default", parallel)])
+    seconds = median([run.seconds for run in found if run.engine == "default"])
     table.notes.append(f"the ratio is to the mark where there is one, else to TPE; {seconds:.3f} s a suggestion")
     return table
 
@@ -197,16 +192,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--functions", default=",".join(function.name for function in FUNCTIONS))
-    parser.add_argument("--parallel", default=",".join(map(str, PARALLEL)))
+    parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--runs", help="a file for the single runs")
     options = parser.parse_args()
     # The pool has a process a core; threads within each would only be in each other's way.
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
     print(machine(os.cpu_count() or 1), "\n", flush=True)
     print(suggestions().markdown(), flush=True)
-    for count in (int(text) for text in options.parallel.split(",")):
-        found = list(runs(options.functions.split(","), [count], options.seeds, options.runs))
-        print(quality(found, count).markdown(), flush=True)
+    for mode in options.modes.split(","):
+        found = list(runs(options.functions.split(","), mode, options.seeds, options.runs))
+        print(quality(found, mode).markdown(), flush=True)
 
 
 if __name__ == "__main__":

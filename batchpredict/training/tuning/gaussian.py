@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import egobox
@@ -49,30 +51,36 @@ def design(parameters: Sequence[Parameter], count: int, seed: int) -> list[list[
     return [_point(parameters, place) for place in points]
 
 
-def suggest(
-    parameters: Sequence[Parameter], tried: Sequence[Point], results: Array, pending: Sequence[Point], seed: int
-) -> list[Value]:
-    """The point of which most is expected.
+@dataclass(frozen=True)
+class Results:
+    """What is known of a space.
 
-    Args:
+    Attributes:
       parameters: of the space, each with more than one value.
       tried: points, each with the value of every parameter.
-      results: of each of them, finite, to be minimized.
+      losses: of each of them, finite, to be minimized.
       pending: points that are being tried.
-      seed: at least 0.
+    """
+
+    parameters: Sequence[Parameter]
+    tried: Sequence[Point]
+    losses: Array
+    pending: Sequence[Point]
+
+
+def suggest(results: Results, seed: int) -> list[Value]:
+    """The point of which most is expected. `seed` is at least 0.
 
     Raises:
       NoModel: there are too few results, or egobox makes nothing of them.
     """
-    chosen = telling(results, max(_MOST - len(pending), _MOST // 2))
-    if len(chosen) < FEWEST:
-        raise NoModel(f"{len(chosen)} results are too few")
-    places = _places(parameters, [tried[index] for index in chosen])
-    known = flattened(results)[chosen]
-    try:
-        if pending:
-            expected = _places(parameters, pending)
-            known = np.concatenate([known, _believed(parameters, places, known, expected, seed)])
+    parameters = results.parameters
+    places, known = _told(results)
+    with _refusing():
+        if results.pending:
+            expected = _places(parameters, results.pending)
+            model = _fitted(parameters, places, known, seed)
+            known = np.concatenate([known, _believed(model, parameters, expected, known)])
             places = np.concatenate([places, expected])
         optimizer = egobox.Egor(
             [_axis(parameter) for parameter in parameters],
@@ -80,12 +88,36 @@ def suggest(
             seed=seed,
         )
         (place,) = optimizer.suggest(places, known[:, None])
+    return _point(parameters, place)
+
+
+def best(results: Results, candidates: Sequence[Point], seed: int) -> Point:
+    """Of some points the one that the model takes to be the best. Raises NoModel as `suggest` does."""
+    places, known = _told(results)
+    with _refusing():
+        model = _fitted(results.parameters, places, known, seed)
+        means = _believed(model, results.parameters, _places(results.parameters, candidates))
+    return candidates[int(means.argmin())]
+
+
+def _told(results: Results) -> tuple[Array, Array]:
+    """The results that the model is fitted to: their places, and their losses, flattened."""
+    chosen = telling(results.losses, max(_MOST - len(results.pending), _MOST // 2))
+    if len(chosen) < FEWEST:
+        raise NoModel(f"{len(chosen)} results are too few")
+    places = _places(results.parameters, [results.tried[index] for index in chosen])
+    return places, flattened(results.losses)[chosen]
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
         # What panics in Rust is no Exception in Python.
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise NoModel(str(error)) from error
         raise
-    return _point(parameters, place)
 
 
 def telling(results: Array, most: int) -> list[int]:
@@ -98,11 +130,17 @@ def telling(results: Array, most: int) -> list[int]:
     return sorted(int(index) for index in (*best, *spread))
 
 
-def _believed(parameters: Sequence[Parameter], places: Array, known: Array, expected: Array, seed: int) -> Array:
-    """What the model takes the pending points to come to, so that they, and their like, are not tried twice."""
-    model = egobox.Gpx.builder(seed=seed, corr_spec=_KERNEL).fit(_numeric(parameters, places), known)
-    means: Array = np.asarray(model.predict(_numeric(parameters, expected)), np.float64).reshape(-1)
-    return means.clip(known.min(), known.max())
+def _fitted(parameters: Sequence[Parameter], places: Array, known: Array, seed: int) -> Any:
+    return egobox.Gpx.builder(seed=seed, corr_spec=_KERNEL).fit(_numeric(parameters, places), known)
+
+
+def _believed(model: Any, parameters: Sequence[Parameter], places: Array, within: Array | None = None) -> Array:
+    """What the model takes places to come to, not beyond what is known where that is given.
+
+    So what is pending, and what is like it, is not tried twice.
+    """
+    means: Array = np.asarray(model.predict(_numeric(parameters, places)), np.float64).reshape(-1)
+    return means if within is None else means.clip(within.min(), within.max())
 
 
 def _axis(parameter: Parameter) -> Any:
