@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from dataclasses import dataclass
 
 
+@functools.total_ordering
 class Role(enum.Enum):
     """What a replica does. Roles sort in this order, in which a cluster lists its replicas."""
 
@@ -15,7 +17,9 @@ class Role(enum.Enum):
     PS = "ps"
     EVALUATOR = "evaluator"
 
-    def __lt__(self, other: Role) -> bool:
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Role):
+            return NotImplemented
         order = list(Role)
         return order.index(self) < order.index(other)
 

@@ -13,6 +13,10 @@ _TRACEBACK_LINES = 20
 _HEAD = "Traceback (most recent call last):"
 # Of a program that left no traceback.
 _OTHER_LINES = 5
+# Signals that somebody else has sent: what the program wrote last has nothing to do with them.
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+# What TensorFlow says of its doings.
+_CHATTER = re.compile(r"[IW]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] ")
 # What loggers write, and what TensorFlow does at its end: no part of an exception's message.
 _LOG_LINE = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d[ T]\d\d:\d\d|(DEBUG|INFO|WARNING|ERROR)[: ]")
 
@@ -27,7 +31,7 @@ def failure_sentence(replica: Replica, status: int, tail: Sequence[str]) -> str:
     # A shell gives the end by a signal as a status above 128, and so did the service.
     shown = status if status >= 0 else 128 - status
     sentence = f"The replica {replica.words} exited with a non-zero status of {shown}. {_reason(status)}"
-    last = _last_lines(tail)
+    last = _last_lines(tail) if status not in _FROM_OUTSIDE else []
     return "\n".join([f"{sentence} {last[0]}", *last[1:]]) if last else sentence
 
 
@@ -44,7 +48,7 @@ def _last_lines(tail: Sequence[str]) -> list[str]:
     lines = [line.rstrip() for line in tail if line.strip()]
     heads = [index for index, line in enumerate(lines) if line.strip() == _HEAD]
     if not heads:
-        return lines[-_OTHER_LINES:]
+        return [line for line in lines if not _CHATTER.match(line)][-_OTHER_LINES:]
     traceback = _traceback(lines[heads[-1] :])
     if len(traceback) <= _TRACEBACK_LINES:
         return traceback

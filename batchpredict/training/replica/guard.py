@@ -62,7 +62,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, _noted)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     pid = _start(charge, report)
-    for handle in (charge["stdout"], charge["stderr"]):
+    for handle in {charge["stdout"], charge["stderr"]}:
         os.close(handle)
     _say(report, pid=pid)
     status = _Watch(pid, waker, pending).run()
@@ -98,7 +98,7 @@ def _start(charge: dict[str, Any], report: int) -> int:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(charge["stdout"], 1)
         os.dup2(charge["stderr"], 2)
-        for handle in (charge["stdout"], charge["stderr"]):
+        for handle in {charge["stdout"], charge["stderr"]}:
             if handle > 2:
                 os.close(handle)
         os.chdir(charge["cwd"])

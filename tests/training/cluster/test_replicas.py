@@ -28,3 +28,5 @@ def test_another_text_is_no_name(name: str) -> None:
 def test_replicas_sort_by_role_then_by_index() -> None:
     expected = ["master-0", "worker-2", "worker-10", "ps-0", "evaluator-0"]
     assert [one.name for one in sorted(map(Replica.parse, reversed(expected)))] == expected
+    assert Replica(Role.MASTER, 5) <= Replica(Role.WORKER, 0) < Replica(Role.WORKER, 1)
+    assert Replica(Role.PS, 0) >= Replica(Role.WORKER, 9) > Replica(Role.MASTER, 0)

@@ -59,6 +59,20 @@ def test_without_a_traceback_the_last_lines_are_given() -> None:
     )
 
 
+def test_what_tensorflow_says_of_its_doings_is_no_reason() -> None:
+    tail = [
+        "F0000 00:00:1.5 7 x.cc:1] Check failed: a == b",
+        "I0000 00:00:1.6 7 y.cc:1] Started server",
+        "W0000 0:0 z",
+    ]
+    assert failure_sentence(MASTER, -6, tail).endswith("(SIGABRT). F0000 00:00:1.5 7 x.cc:1] Check failed: a == b")
+
+
+@pytest.mark.parametrize("status", [-9, -15])
+def test_a_kill_has_nothing_to_do_with_what_was_written_last(status: int) -> None:
+    assert failure_sentence(MASTER, status, [*TRACEBACK, "}"]).endswith(").")
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [
