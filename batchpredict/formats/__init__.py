@@ -8,6 +8,7 @@ from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
     from batchpredict.formats.codecs import suffix_in_capitals
+    from batchpredict.formats.growing import GrowingTFRecord
     from batchpredict.formats.input_formats import InputFormat, input_format
     from batchpredict.formats.output_formats import OutputFormat, output_format
     from batchpredict.formats.reader import Reader
@@ -20,6 +21,7 @@ __all__ = [
     "Border",
     "Damage",
     "Event",
+    "GrowingTFRecord",
     "InputFormat",
     "OutputFormat",
     "Reader",
@@ -47,6 +49,7 @@ if not TYPE_CHECKING:
             "Border": "records",
             "Damage": "records",
             "Event": "records",
+            "GrowingTFRecord": "growing",
             "InputFormat": "input_formats",
             "OutputFormat": "output_formats",
             "Reader": "reader",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from batchpredict import storage
 from batchpredict.errors import JobFailed
-from batchpredict.training.tuning.event_messages import Scalar
-from batchpredict.training.tuning.events import EventFile
+from batchpredict.formats import GrowingTFRecord
+from batchpredict.training.tuning.event_messages import Scalar, scalars
 from batchpredict.training.tuning.hypertune import reports
 from batchpredict.training.tuning.trial import Metric
 
@@ -38,7 +38,7 @@ class MetricTail:
         self._hypertune_file = hypertune_file
         self._tag = tag
         self._trial = trial_id
-        self._files: dict[str, EventFile] = {}
+        self._files: dict[str, GrowingTFRecord] = {}
         self._by_step: dict[int, Metric] = {}
         self._new: dict[int, Metric] = {}
 
@@ -95,9 +95,10 @@ class MetricTail:
             if _EVENT_FILE not in storage.name_of(found.path) or found.path.endswith("/"):
                 continue
             url = storage.join(folder, found.path)
-            file = self._files.setdefault(url, EventFile(url))
+            file = self._files.setdefault(url, GrowingTFRecord(url))
             try:
-                yield from file.poll(found.size)
+                for event in file.poll(found.size):
+                    yield from scalars(event)
             except FileNotFoundError:
                 # The trainer has cleaned up behind itself.
                 continue

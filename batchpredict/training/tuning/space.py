@@ -204,8 +204,13 @@ class Space:
 
     def holds(self, values: Values) -> bool:
         """Whether `values` are a point of this space, with nothing missing and nothing more."""
-        names = {parameter.name for parameter in self.parameters}
-        return values.keys() == names and self.read(self.arguments(values)) is not None
+        if values.keys() != {parameter.name for parameter in self.parameters}:
+            return False
+        try:
+            return self.read(self.arguments(values)) == dict(values)
+        except (ValueError, OverflowError):
+            # A text where a number belongs, or no number at all.
+            return False
 
     def arguments(self, values: Values) -> dict[str, str]:
         """What a trainer is given for each parameter, as text."""

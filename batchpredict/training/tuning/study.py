@@ -59,6 +59,9 @@ class Study:
     def ask(self, trials: Sequence[Trial]) -> dict[str, Value]:
         """The values of the trial that begins next.
 
+        The default search computes in threads that do not survive a fork: a process that has asked may start
+        others, and must not fork without `exec`.
+
         Args:
           trials: all that have begun, in any order: their numbers are 1 to N.
         """

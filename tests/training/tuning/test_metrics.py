@@ -17,7 +17,7 @@ import pytest
 
 from batchpredict import storage
 from batchpredict.errors import JobFailed
-from batchpredict.formats import framing
+from batchpredict.formats import framing, growing
 from batchpredict.training.tuning import Metric, MetricTail, metrics
 
 TAG = "training/hptuning/metric"
@@ -150,14 +150,12 @@ def test_what_was_read_is_not_read_again(written: Path) -> None:
 def test_records_longer_than_what_is_read_at_once_are_passed_over(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batchpredict.training.tuning import events
-
     data = content(written / "one")
     header = (1 << 20).to_bytes(8, "little")
     long = header + framing.mask(framing.crc32c(header)).to_bytes(4, "little") + bytes((1 << 20) + 4)
     first = ends(data)[0]
     (tmp_path / "events.out.tfevents.1").write_bytes(data[:first] + long + data[first:])
-    monkeypatch.setattr(events, "_PIECE", 1 << 16)
+    monkeypatch.setattr(growing, "_PIECE", 1 << 16)
     assert len(tail(str(tmp_path)).poll()) == 5
 
 

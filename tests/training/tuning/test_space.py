@@ -189,6 +189,16 @@ def test_an_argument_of_another_space_is_no_value(fields: dict[str, Any], argume
     assert space.read({}) is None
 
 
+@pytest.mark.parametrize("value", ["adam", 3.5, float("nan"), float("inf"), -1])
+@pytest.mark.parametrize("kind", ["DOUBLE", "INTEGER"])
+def test_a_value_of_another_space_is_not_held(kind: str, value: Value) -> None:
+    space = Space.of([param(type=kind, minValue=0, maxValue=3)])
+    assert not space.holds({"x": value})
+    assert not space.holds({"y": 1})
+    assert not space.holds({"x": 1, "y": 1})
+    assert space.holds({"x": 1})
+
+
 def test_a_space_of_points_is_counted_and_gone_through() -> None:
     space = Space.of(
         [

@@ -1,4 +1,4 @@
-"""Event files, which are TFRecord files of `Event` messages, followed while somebody writes them."""
+"""A TFRecord file that somebody is still writing, as TensorBoard's event files are while a trainer runs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 from batchpredict import storage
 from batchpredict.formats import framing
-from batchpredict.training.tuning.event_messages import Scalar, scalars
 
-# Bytes that are read at once. A record that is longer (an image, a graph) is no scalar and is passed over.
+# Bytes that are read at once.
 _PIECE = 4 << 20
 
 
-class EventFile:
-    """An event file that grows. What has been read is not read again, and a record that is cut is waited for.
+class GrowingTFRecord:
+    """Follows the file. What has been read is not read again, and a record that is cut is waited for.
+
+    Records of more than 4 MiB, and those that do not match their checksum, are passed over.
 
     Attributes:
       url: of the file.
-      fault: why nothing more of it is read; None as long as all is well.
+      fault: why nothing more of it is read, as a sentence; None as long as all is well.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,13 +26,13 @@ class EventFile:
         self.fault: str | None = None
         self._offset = 0
 
-    def poll(self, size: int) -> Iterator[Scalar]:
-        """The scalars of the records that were completed since the last call.
+    def poll(self, size: int) -> Iterator[bytes]:
+        """The records that were completed since the last call.
 
         Args:
           size: bytes that the file has by now.
 
-        Raises OSError; the next call then begins with the first record that has not been read.
+        Raises OSError; the next call then begins with the first record that has not been given.
         """
         while self.fault is None and self._offset + framing.FRAMING <= size:
             before = self._offset
@@ -40,12 +41,12 @@ class EventFile:
             if self._offset == before:
                 return
 
-    def _records(self, piece: bytes, size: int) -> Iterator[Scalar]:
+    def _records(self, piece: bytes, size: int) -> Iterator[bytes]:
         at = 0
         while at + framing.HEADER <= len(piece):
             header = piece[at : at + framing.HEADER]
             if not framing.header_holds(header):
-                self.fault = f"{self.url} is damaged at byte {self._offset}: what follows cannot be read"
+                self.fault = f"{self.url} is damaged at byte {self._offset}: what follows cannot be read."
                 return
             end = at + framing.FRAMING + framing.length_of(header)
             if self._offset + end - at > size:
@@ -59,4 +60,4 @@ class EventFile:
             self._offset += end - at
             at = end
             if framing.data_holds(payload, footer):
-                yield from scalars(payload)
+                yield payload
