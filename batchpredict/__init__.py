@@ -13,6 +13,7 @@ from batchpredict._lazy import lazily
 from batchpredict.errors import (
     BatchPredictError,
     BudgetSpent,
+    InstallFailed,
     InvalidJob,
     JobCancelled,
     JobFailed,
@@ -41,6 +42,7 @@ __all__ = [
     "BatchPredict",
     "BatchPredictError",
     "BudgetSpent",
+    "InstallFailed",
     "InvalidJob",
     "Job",
     "JobCancelled",

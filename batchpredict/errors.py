@@ -11,6 +11,8 @@
     . BudgetSpent         more errors than the job allows
     . DeviceFailed        the device failed under the model, in fresh processes too
     . WorkerLost          worker processes die again and again, and no record is to blame
+    . InstallFailed         a package of a training job cannot be fetched, built or installed
+    . InstallFailed       a package of a training job cannot be fetched, built or installed
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
   x JobCancelled          somebody stopped the job; what was committed stays
@@ -94,6 +96,10 @@ class DeviceFailed(JobFailed):
 
 class WorkerLost(JobFailed):
     """Worker processes died repeatedly and no single record could be made responsible."""
+
+
+class InstallFailed(JobFailed):
+    """A package of a training job cannot be fetched, built or installed; the message names it."""
 
 
 class StagingDamaged(JobFailed):

@@ -23,7 +23,6 @@ OFFERED = {
     "storage.Double": "a store for tests of whatever uses one",
     "storage.Store": "the contract, for stores of others",
     "storage.mounted": "puts a store of others, or a double, under its scheme",
-    "storage.sizes_in": "an operation of the contract, which `list_names` is made of; its tests call it",
     "storage.version": "an operation of the contract; its tests call it",
     "formats.Event": "the type of what a reader gives",
     "runners.Driver": "the contract of what a kind of work implements",

@@ -70,7 +70,7 @@ def packed(options: argparse.Namespace) -> Iterator[list[str]]:
     if not options.package_path:
         yield given
         return
-    from batchpredict.training.packing import pack
+    from batchpredict.training import pack
 
     staging = options.staging_bucket or options.job_dir
     if staging:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
+    from batchpredict.training.packing import pack
     from batchpredict.training.progress import Snapshot
-    from batchpredict.training.spec import TrainingSpec
     from batchpredict.training.work import TrainingWork
 
-__all__ = ["Snapshot", "TrainingSpec", "TrainingWork"]
+__all__ = ["Snapshot", "TrainingWork", "pack"]
 
 if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
-        {"Snapshot": "progress", "TrainingSpec": "spec", "TrainingWork": "work"},
+        {"Snapshot": "progress", "TrainingWork": "work", "pack": "packing"},
     )

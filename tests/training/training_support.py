@@ -12,7 +12,7 @@ from recorder import Recorder
 
 import batchpredict
 from batchpredict.job import TrainingOutput
-from batchpredict.training.packing import pack
+from batchpredict.training import pack
 
 PLAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plain", "trainer")
 

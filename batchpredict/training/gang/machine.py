@@ -150,8 +150,9 @@ def _must_end(state: State, replica: Replica, now: float) -> bool:
     over = facts.final
     if over is None:
         return state.refusal is not None and state.refusal[0] == facts.number
-    if over.ending is not Ending.SUCCEEDED or replica.role is Role.PS:
-        # A parameter server never ends by itself.
+    served = replica.role is Role.PS or (replica.role is Role.WORKER and state.members.has_servers)
+    if over.ending is not Ending.SUCCEEDED or served:
+        # A parameter server never ends by itself, and neither does a worker that is one to the master.
         return True
     return now >= facts.noticed[f.over_name(facts.number)] + state.rules.worker_grace
 

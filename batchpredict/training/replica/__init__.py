@@ -4,13 +4,11 @@ from batchpredict.training.replica.building import build_package
 from batchpredict.training.replica.child import Child
 from batchpredict.training.replica.devices import split_devices
 from batchpredict.training.replica.failure import failure_sentence
-from batchpredict.training.replica.installing import InstallFailed
 from batchpredict.training.replica.packages import Installed, install
 from batchpredict.training.replica.program import Program, environment, working_folder
 
 __all__ = [
     "Child",
-    "InstallFailed",
     "Installed",
     "Program",
     "build_package",

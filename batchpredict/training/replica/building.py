@@ -9,9 +9,9 @@ import sys
 import tempfile
 from dataclasses import replace
 
-from batchpredict.errors import WrongFlag
+from batchpredict.errors import InstallFailed, WrongFlag
 from batchpredict.training.replica.generated import write_generated
-from batchpredict.training.replica.installing import Ended, InstallFailed, run
+from batchpredict.training.replica.installing import Ended, run
 from batchpredict.training.replica.projects import Project
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batchpredict.errors import JobCancelled, JobFailed
+from batchpredict.errors import JobCancelled
 from batchpredict.training.replica.child import Child
 
 Log = Callable[[str], None]
@@ -26,10 +26,6 @@ _FAULTS = ("ERROR:", "cause:", "╰─▶")
 _ASIDES = ("note:", "hint:", "[notice]", "╰─>", "[end of output]", "WARNING:")
 # pip's, which would contradict what it is told here.
 _NOT_PASSED = ("PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_ROOT")
-
-
-class InstallFailed(JobFailed):
-    """A package of the program cannot be fetched, built or installed, or what it needs cannot be."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batchpredict import storage
-from batchpredict.errors import JobCancelled
+from batchpredict.errors import InstallFailed, JobCancelled
 from batchpredict.training.replica import installing, wheels
 from batchpredict.training.replica.generated import copy_generated
-from batchpredict.training.replica.installing import InstallFailed, Log, Wanted
+from batchpredict.training.replica.installing import Log, Wanted
 from batchpredict.training.replica.projects import Project
 from batchpredict.training.replica.requirements import unmet
 

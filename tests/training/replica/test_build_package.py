@@ -8,8 +8,8 @@ import tarfile
 import pytest
 from training.replica import packages_support as made
 
-from batchpredict.errors import WrongFlag
-from batchpredict.training.replica import InstallFailed, build_package, install
+from batchpredict.errors import InstallFailed, WrongFlag
+from batchpredict.training.replica import build_package, install
 
 PACKAGE = {
     "trainer/__init__.py": "",

@@ -12,8 +12,8 @@ import pytest
 from training.replica import packages_support as made
 
 from batchpredict import storage
-from batchpredict.errors import JobCancelled
-from batchpredict.training.replica import Installed, InstallFailed, install
+from batchpredict.errors import InstallFailed, JobCancelled
+from batchpredict.training.replica import Installed, install
 
 TASK = {"trainer/__init__.py": "", "trainer/task.py": "print('trained')\n"}
 
