@@ -39,15 +39,15 @@ def states_of(rendezvous: Rendezvous, members: Members) -> list[ReplicaState]:
     """How the replicas of a gang stand, in the order of its cluster. Raises OSError."""
     documents = rendezvous.read()
     facts = Facts().learn(documents, 0.0)
-    return [_state_of(replica, facts, documents) for replica in members.replicas]
+    return [_state_of(replica, len(members.replicas), facts, documents) for replica in members.replicas]
 
 
-def _state_of(replica: Replica, facts: Facts, documents: Mapping[str, Document]) -> ReplicaState:
+def _state_of(replica: Replica, size: int, facts: Facts, documents: Mapping[str, Document]) -> ReplicaState:
     generations = [*facts.before, facts.current]
     exits = [exit for generation in generations for exit in generation.exits.get(replica, ())]
     host = next((one.claims[replica] for one in reversed(generations) if replica in one.claims), None)
     status = exits[-1].status if exits else None
-    attempts = [_attempts(replica, number, facts, documents) for number in range(1, facts.number + 1)]
+    attempts = [_attempts(replica, number, size, facts, documents) for number in range(1, facts.number + 1)]
     restarts = max(sum(attempts) - 1, 0)
     return ReplicaState(replica, _stage(replica, facts, documents), restarts, host, status)
 
@@ -71,15 +71,15 @@ def _was_lost(replica: Replica, before: list[Generation]) -> bool:
     return last is not None and last.over is not None and last.claims.get(replica) == last.over.lost != ""
 
 
-def _attempts(replica: Replica, number: int, facts: Facts, documents: Mapping[str, Document]) -> int:
+def _attempts(replica: Replica, number: int, size: int, facts: Facts, documents: Mapping[str, Document]) -> int:
     """Attempts at a replica in a generation, as far as they have left a trace."""
     generation = facts.generations.get(number, Generation())
     ended = max((exit.attempt for exit in generation.exits.get(replica, ())), default=0)
     running = _running(replica, generation.claims.get(replica, ""), documents)
     if running is not None and running["generation"] == number:
         return max(ended, int(running["attempt"]))
-    # Ended with its generation, which leaves no trace: once it was ready it was started.
-    return max(ended, int(number < facts.number and len(generation.addresses) > 0))
+    # What was ended with its generation has left no trace; but once all were ready it was started.
+    return max(ended, int(generation.over is not None and len(generation.addresses) == size))
 
 
 def _running(replica: Replica, host: str, documents: Mapping[str, Document]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""A launcher of small programs, and a host of a gang: `python -m training.gang.local FOLDER HOST ROOM SHAPE PROGRAM`.
+"""A launcher of small programs, and a host of a gang: `-m training.gang.local FOLDER HOST ROOM SHAPE PROGRAM`.
 
 A replica runs `python -c PROGRAM`, with REPLICA, ATTEMPT, ADDRESSES and the folder HERE in its environment. Each
 writes a line to HERE/started as it starts.

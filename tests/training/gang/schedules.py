@@ -386,7 +386,7 @@ class World:
             host.hung_until = min(host.hung_until, self.now + 20)
             for process in host.processes:
                 process.exit_at = min(process.exit_at, self.now + 60)
-        while any(not host.over and host.cut_until == 0 for host in self.hosts) or list(self.living()):
+        while any(host.processes or (not host.over and host.cut_until == 0) for host in self.hosts):
             assert self.now < deadline, "a gang comes to an outcome in time"
             self.random_step()
         facts = Facts().learn(self.documents, 0.0)
