@@ -150,11 +150,12 @@ def _must_end(state: State, replica: Replica, now: float) -> bool:
     over = facts.final
     if over is None:
         return state.refusal is not None and state.refusal[0] == facts.number
-    served = replica.role is Role.PS or (replica.role is Role.WORKER and state.members.has_servers)
-    if over.ending is not Ending.SUCCEEDED or served:
-        # A parameter server never ends by itself, and neither does a worker that is one to the master.
+    if over.ending is not Ending.SUCCEEDED or replica.role is Role.PS:
+        # A parameter server never ends by itself.
         return True
-    return now >= facts.noticed[f.over_name(facts.number)] + state.rules.worker_grace
+    served = replica.role is Role.WORKER and state.members.has_servers
+    grace = state.rules.served_grace if served else state.rules.worker_grace
+    return now >= facts.noticed[f.over_name(facts.number)] + grace
 
 
 def _goes_on(state: State) -> bool:

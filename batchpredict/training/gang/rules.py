@@ -16,6 +16,8 @@ class Rules:
     slack: for clocks that do not run alike. A lost host's replicas are gone `lease + end_grace` after its last sign
       of life by its clock; others begin again after `slack` more by theirs.
     worker_grace: that workers and evaluators have to come to their end after the master has.
+    served_grace: the same for workers beside parameter servers. Those of TensorFlow 2 are servers of the master
+      too, and have no end of their own.
     deadline: from the first claim of a generation until every replica has a host.
     prepare: the same until all of them have published their address, packages installed.
     forming_poll, poll: between two reads of the rendezvous before the replicas are started, and then.
@@ -34,6 +36,7 @@ class Rules:
     end_grace: float = 5.0
     slack: float = 3.0
     worker_grace: float = 30.0
+    served_grace: float = 3.0
     deadline: float = 60.0
     prepare: float = 1800.0
     forming_poll: float = 0.1

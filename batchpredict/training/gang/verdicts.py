@@ -29,6 +29,8 @@ from batchpredict.training.gang.rules import Rules
 MASTER = Replica(Role.MASTER, 0)
 
 # As a shell and a container say of a process that died by signal 9.
+# SIGKILL and SIGTERM may come from outside at any moment, and then say nothing of the program.
+_FROM_OUTSIDE = frozenset((-9, -15, 137, 143))
 _KILLED = (-9, 137)
 _BY_SIGNAL = 128
 
@@ -59,8 +61,7 @@ def verdict(members: Members, number: int, exits: Sequence[Exit], rules: Rules) 
         return Verdict.SUCCEED if role is Role.MASTER else Verdict.NOTHING
     if last.port_taken and role is not Role.EVALUATOR:
         return Verdict.PORT
-    # A signal may come from outside at any moment, and then says nothing of the program.
-    first = number == 1 and last.attempt == 1 and 0 < last.status < _BY_SIGNAL
+    first = number == 1 and last.attempt == 1 and last.status not in _FROM_OUTSIDE
     early = first and last.seconds < rules.early
     if role is Role.EVALUATOR:
         return Verdict.NOTHING if early or last.attempt > rules.in_place else Verdict.AGAIN
