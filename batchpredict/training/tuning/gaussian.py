@@ -92,12 +92,20 @@ def suggest(results: Results, seed: int) -> list[Value]:
 
 
 def best(results: Results, candidates: Sequence[Point], seed: int) -> Point:
-    """Of some points the one that the model takes to be the best. Raises NoModel as `suggest` does."""
+    """Of some points the one that may be best: with the lowest mean less standard deviation by the model.
+
+    By the mean alone the search now and then stayed with the wrong category. Raises NoModel as `suggest` does.
+    """
+    parameters = results.parameters
     places, known = _told(results)
     with _refusing():
-        model = _fitted(results.parameters, places, known, seed)
-        means = _believed(model, results.parameters, _places(results.parameters, candidates))
-    return candidates[int(means.argmin())]
+        model = _fitted(parameters, places, known, seed)
+        if results.pending:
+            expected = _places(parameters, results.pending)
+            believed = _believed(model, parameters, expected, known)
+            model = model.update(_numeric(parameters, expected), believed)
+        means, deviations = model.predict(_numeric(parameters, _places(parameters, candidates)), return_std=True)
+    return candidates[int(np.argmin(np.ravel(means) - np.ravel(deviations)))]
 
 
 def _told(results: Results) -> tuple[Array, Array]:
@@ -134,13 +142,10 @@ def _fitted(parameters: Sequence[Parameter], places: Array, known: Array, seed: 
     return egobox.Gpx.builder(seed=seed, corr_spec=_KERNEL).fit(_numeric(parameters, places), known)
 
 
-def _believed(model: Any, parameters: Sequence[Parameter], places: Array, within: Array | None = None) -> Array:
-    """What the model takes places to come to, not beyond what is known where that is given.
-
-    So what is pending, and what is like it, is not tried twice.
-    """
+def _believed(model: Any, parameters: Sequence[Parameter], places: Array, known: Array) -> Array:
+    """What pending points are taken to come to, within what is known, so that their like is not tried again."""
     means: Array = np.asarray(model.predict(_numeric(parameters, places)), np.float64).reshape(-1)
-    return means if within is None else means.clip(within.min(), within.max())
+    return means.clip(known.min(), known.max())
 
 
 def _axis(parameter: Parameter) -> Any:
