@@ -143,7 +143,7 @@ def _fitted(parameters: Sequence[Parameter], places: Array, known: Array, seed: 
 
 
 def _believed(model: Any, parameters: Sequence[Parameter], places: Array, known: Array) -> Array:
-    """What the model takes pending points to come to, within what is known: so their like is not tried twice."""
+    """What pending points are taken to come to, within what is known, so that their like is not tried again."""
     means: Array = np.asarray(model.predict(_numeric(parameters, places)), np.float64).reshape(-1)
     return means.clip(known.min(), known.max())
 
