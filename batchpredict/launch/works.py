@@ -28,7 +28,8 @@ def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] |
       workers: worker processes of a prediction job where it runs on this machine; default: one per core, at most
         the job's maxWorkerCount.
       pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
-        folder, "inputPaths", "outputPath"; "packageUris", "jobDir". What is not there means what the job says.
+        folder, "inputPaths", "outputPath"; "packageUris", "jobDir", and "resumedFrom" for the jobDir of the job
+        that a search resumes. What is not there means what the job says.
 
     Raises:
       InvalidJob: as `prediction_work` or `training_work`.
@@ -78,7 +79,8 @@ def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | 
     from batchpredict.training import TrainingWork
 
     placed = {name: pinned[name] for name in ("packageUris", "jobDir") if name in pinned} if pinned else {}
-    return TrainingWork.of(job, fresh=fresh, placed=placed)
+    resumed = str((pinned or {}).get("resumedFrom", ""))
+    return TrainingWork.of(job, fresh=fresh, placed=placed, resumed_from=resumed)
 
 
 def _meant(pinned: Mapping[str, Any]) -> dict[str, Any]:

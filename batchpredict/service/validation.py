@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict import storage
-from batchpredict.errors import InvalidJob, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
+from batchpredict.errors import InvalidJob, InvalidName, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
 from batchpredict.job import Job, PredictionInput
 from batchpredict.launch import knows, training_work
 from batchpredict.ledger import (
@@ -24,16 +24,18 @@ from batchpredict.ledger import (
     refuse_own_output,
 )
 from batchpredict.models import choose_signature, listed_signatures, model_digest
+from batchpredict.resources import JobName
 from batchpredict.service.access.interface import Access, Caller, Paths
 from batchpredict.service.registry.pinning import URI, Pinned, resolve
 from batchpredict.service.registry.sources import Links, look_at, refuse_links
-from batchpredict.service.store.interface import Store
+from batchpredict.service.store.interface import Missing, Store
 
 INPUTS = "prediction_input.input_paths"
 OUTPUT = "prediction_input.output_path"
 SIGNATURE = "prediction_input.signature_name"
 PACKAGES = "training_input.package_uris"
 JOB_DIR = "training_input.job_dir"
+RESUMED = "training_input.hyperparameters.resume_previous_job_id"
 
 _FILES = 1000
 """Of one pattern, whose bytes are counted to see how much there is to do."""
@@ -89,7 +91,7 @@ class JobCheck:
         if not knows(job):
             raise InvalidJob([Violation("job", _NO_WORK)])
         if job.training_input is not None:
-            return self._check_training(job, places)
+            return self._check_training(project, job, places, caller)
         pinned = (
             Pinned(places[URI])
             if URI in places
@@ -117,7 +119,7 @@ class JobCheck:
             raise InvalidJob(wrong)
         return places
 
-    def _check_training(self, job: Job, places: Mapping[str, str]) -> Checked:
+    def _check_training(self, project: str, job: Job, places: Mapping[str, str], caller: Caller) -> Checked:
         """Each replica that may be up at a time is a worker."""
         needs = training_work(job).needs
         packages = {name: url for name, url in places.items() if name.startswith(PACKAGES)}
@@ -130,7 +132,20 @@ class JobCheck:
         if JOB_DIR in places:
             self._refuse_unwritable(places[JOB_DIR], JOB_DIR)
             pinned["jobDir"] = places[JOB_DIR]
+        tuning = None if job.training_input is None else job.training_input.hyperparameters
+        if tuning is not None and tuning.resume_previous_job_id:
+            pinned["resumedFrom"] = self._resumed(project, tuning.resume_previous_job_id, caller)
         return Checked(pinned, needs.max_workers or 1)
+
+    def _resumed(self, project: str, job_id: str, caller: Caller) -> str:
+        """The jobDir of the job that a search resumes. Raises InvalidJob: the caller may not see such a job."""
+        with contextlib.suppress(Missing, InvalidName):
+            job = self._store.job(project, job_id)
+            name = str(JobName(project, job_id))
+            place = job.new.pinned.get("jobDir")
+            if place and self._access.may(caller, "ml.jobs.get", name, owner=job.new.creator):
+                return str(place)
+        raise _wrong(RESUMED, f'There is no job "{job_id}" with a job_dir in this project.')
 
     def _check_model(self, source: PredictionInput, pinned: Pinned) -> None:
         asked = source.signature_name or None

@@ -12,6 +12,8 @@
       trials/00001-gang-001/   its replicas, in the first attempt
       logs/                    lines of the replicas; see `logs`
 
+    JOB_DIR/_batchpredict/training/jobs/JOB_ID.json   which of these folders the job of this id had
+
 A job without a jobDir keeps it in a folder of this machine, which ends with it.
 """
 
@@ -27,6 +29,7 @@ from batchpredict import storage
 from batchpredict.errors import JobFailed
 
 FOLDER = "_batchpredict"
+_TRAINING, _JOBS = "training", "jobs"
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,21 @@ class TrainingFolder:
         Args:
           place: URL of its jobDir, or of what stands for it.
         """
-        found = cls(storage.join(place, FOLDER, "training", fingerprint))
+        found = cls(storage.join(place, FOLDER, _TRAINING, fingerprint))
         while "error" in (found.done() or {}) or found.is_stopped():
             found = replace(found, attempt=found.attempt + 1)
         return found
+
+    @classmethod
+    def of_job(cls, place: str, job_id: str) -> TrainingFolder | None:
+        """The folder that the job of an id had in this jobDir; None if there was no such job."""
+        document = read(_name_of(place, job_id))
+        return None if document is None else cls(str(document["folder"]), int(document["attempt"]))
+
+    def name(self, place: str, job_id: str) -> None:
+        """Say that the job of this id has this folder."""
+        data = json.dumps({"folder": self.url, "attempt": self.attempt}).encode()
+        storage.again(lambda: storage.replace_bytes(_name_of(place, job_id), data))
 
     @property
     def gang(self) -> str:
@@ -156,6 +170,10 @@ class TrialFolder:
 
     def _document(self, kind: str) -> str:
         return f"{self.url}.{kind}.json"
+
+
+def _name_of(place: str, job_id: str) -> str:
+    return storage.join(place, FOLDER, _TRAINING, _JOBS, f"{job_id}.json")
 
 
 def create(url: str, document: Mapping[str, Any]) -> bool:

@@ -23,6 +23,7 @@ from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, 
 from batchpredict.training.launcher import ReplicaLauncher, Workplace
 from batchpredict.training.logs import LogWriter
 from batchpredict.training.outcome import job_output, search_output
+from batchpredict.training.prepare import earlier_trials
 from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
@@ -92,7 +93,7 @@ class _Slot:
         """Host roles of trials; what came of the job, None if it is not wanted any more."""
         tuning = self._spec.tuning
         assert tuning is not None
-        study = Study(tuning, seed=_seed(self._folder))
+        study = Study(tuning, _seed(self._folder), earlier_trials(self._spec))
         if self._away:
             self._search(study)
         else:

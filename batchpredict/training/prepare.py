@@ -10,7 +10,9 @@ from typing import Any
 from batchpredict.errors import JobFailed
 from batchpredict.job import TrainingOutput
 from batchpredict.training.folder import TrainingFolder
+from batchpredict.training.search import Trials
 from batchpredict.training.spec import TrainingSpec
+from batchpredict.training.tuning import Trial
 
 PLAN = "plan"
 """The word of a channel under which a pipeline says where the job's folder is."""
@@ -40,6 +42,23 @@ class Prepared:
         return {"folder": self.folder.url, "attempt": self.folder.attempt, "finished": self.done is not None}
 
 
+def earlier_trials(spec: TrainingSpec) -> list[Trial]:
+    """The ended trials of the job that a search resumes; none if it resumes none.
+
+    Raises:
+      JobFailed: there was no such job.
+      OSError: they cannot be read.
+    """
+    name = None if spec.tuning is None else spec.tuning.resume_previous_job_id
+    if not name:
+        return []
+    place = spec.resumed_place
+    folder = TrainingFolder.of_job(place, name)
+    if folder is None:
+        raise JobFailed(f"hyperparameters.resumePreviousJobId: there was no job '{name}' with the jobDir '{place}'")
+    return [one.trial for one in Trials(folder).load() if not one.live]
+
+
 def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
     """See that a job can begin, and find or make its folder.
 
@@ -49,7 +68,7 @@ def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
       place: URL of the folder that stands for the jobDir of a job that has none.
 
     Raises:
-      JobFailed: its jobDir cannot be written to, or a package is not there.
+      JobFailed: its jobDir cannot be written to, a package is not there, or neither is the job that it resumes.
     """
     fingerprint = spec.fingerprint()
     where = spec.job_dir or place
@@ -61,6 +80,9 @@ def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
         done = folder.done()
         if done is None:
             folder.begin(time.time())
+        if spec.job_id:
+            folder.name(where, spec.job_id)
+        earlier_trials(spec)
     except OSError as error:
         raise JobFailed(f"jobDir: '{where}' cannot be used: {error}") from error
     return Prepared(folder, None if done is None else TrainingOutput.model_validate(done["output"]))

@@ -29,12 +29,14 @@ class TrainingSpec:
       source: the job's trainingInput in wire form, paths as they are to be used.
       labels: of the job.
       fresh: forget what earlier runs of this job have left.
+      resumed_from: URL of the jobDir of the job that a search resumes; "" for the same as its own.
     """
 
     job_id: str
     source: Mapping[str, Any]
     labels: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
+    resumed_from: str = ""
 
     @classmethod
     def of(cls, job: Job, *, fresh: bool = False) -> TrainingSpec:
@@ -74,6 +76,10 @@ class TrainingSpec:
     def job_dir(self) -> str:
         """URL of the job's directory; "" if it has none."""
         return self.input.job_dir or ""
+
+    @property
+    def resumed_place(self) -> str:
+        return self.resumed_from or self.job_dir
 
     @property
     def parallel(self) -> int:

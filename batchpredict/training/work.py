@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from batchpredict import storage
@@ -26,16 +27,25 @@ class TrainingWork:
         self._spec = spec
 
     @classmethod
-    def of(cls, job: Job, *, fresh: bool = False, placed: Mapping[str, Any] | None = None) -> TrainingWork:
+    def of(
+        cls,
+        job: Job,
+        *,
+        fresh: bool = False,
+        placed: Mapping[str, Any] | None = None,
+        resumed_from: str = "",
+    ) -> TrainingWork:
         """The work of a Job resource.
 
         Args:
           placed: fields of its trainingInput, by their names on the wire, that mean something else than they say.
+          resumed_from: URL of the jobDir of the job that its search resumes; "" for the same as its own.
 
         Raises:
           InvalidJob: it is not a training job, or asks for a cluster that there cannot be.
         """
-        return cls(TrainingSpec.of(job, fresh=fresh).placed(**(placed or {})))
+        spec = TrainingSpec.of(job, fresh=fresh).placed(**(placed or {}))
+        return cls(replace(spec, resumed_from=resumed_from))
 
     @property
     def job_id(self) -> str:

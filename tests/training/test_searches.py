@@ -7,6 +7,7 @@ import os
 import pytest
 from training.training_support import alive, custom, search
 
+import batchpredict
 from batchpredict.errors import JobFailed
 from batchpredict.job import State
 
@@ -79,3 +80,19 @@ def test_every_combination_of_a_grid(jobs):
     output = jobs.train(hyperparameters=grid)
     tried = sorted((trial.hyperparameters["kind"], trial.hyperparameters["units"]) for trial in output.trials)
     assert tried == [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("b", "2"), ("b", "3")]
+
+
+class TestResumed:
+    def test_trials_of_an_earlier_job_are_known_and_not_counted(self, jobs):
+        first = jobs.job(hyperparameters=search(10, parallel=5))
+        batchpredict.train({**first, "jobId": "first"})
+        second = jobs.job("--steps", "2", hyperparameters=search(4, resumePreviousJobId="first"))
+        output = batchpredict.train({**second, "jobId": "second"})
+        assert output.completed_trial_count == 4
+        # Eight points are spread over the space before the search begins to search: these were not.
+        values = [float(trial.hyperparameters["x"]) for trial in output.trials if trial.hyperparameters]
+        assert sum(abs(x) < 0.25 for x in values) >= 3
+
+    def test_of_a_job_that_there_was_not(self, jobs):
+        with pytest.raises(JobFailed, match=r"resumePreviousJobId: there was no job 'none' with the jobDir"):
+            jobs.train(hyperparameters=search(2, resumePreviousJobId="none"))

@@ -14,6 +14,7 @@ from service.registry_support import ANN, PROJECT, World, world
 from batchpredict.errors import InvalidJob
 from batchpredict.job import Job
 from batchpredict.service.registry import ResourceMissing
+from batchpredict.service.store import NewJob
 from batchpredict.service.validation import Checked
 
 MODEL = f"projects/{PROJECT}/models/census"
@@ -255,7 +256,8 @@ class TestWorkers:
 
 class TestTraining:
     def checked(self, shared: World, **fields: object):
-        training = {**TRAINING, "packageUris": [shared.place("planned.txt")], **fields}
+        package = support.write(shared.place("trainer.tar.gz"), b"")
+        training = {**TRAINING, "packageUris": [package], **fields}
         return shared.check(PROJECT, Job.submitted({"jobId": "j", "trainingInput": training}), ANN)
 
     def faults(self, shared: World, **fields: object) -> list[tuple[str, str]]:
@@ -268,24 +270,38 @@ class TestTraining:
         standard = self.checked(shared, scaleTier="STANDARD_1", jobDir=shared.place("trained"))
         assert standard.workers == 8
         assert standard.pinned == {
-            "packageUris": [shared.place("planned.txt")],
+            "packageUris": [shared.place("trainer.tar.gz")],
             "jobDir": shared.place("trained"),
         }
 
     def test_a_package_that_is_not_there(self, shared: World):
         missing = shared.place("none.tar.gz")
-        assert self.faults(shared, packageUris=[shared.place("planned.txt"), missing]) == [
+        assert self.faults(shared, packageUris=[shared.place("trainer.tar.gz"), missing]) == [
             ("training_input.package_uris[1]", f"There is no package '{missing}'.")
         ]
 
     def test_a_job_dir_that_is_a_file(self, shared: World):
-        [(field, text)] = self.faults(shared, jobDir=shared.place("planned.txt"))
+        [(field, text)] = self.faults(shared, jobDir=shared.place("trainer.tar.gz"))
         assert field == "training_input.job_dir"
         assert text.endswith("is not a folder.")
 
     def test_a_cluster_that_there_cannot_be(self, shared: World):
         [(field, _)] = self.faults(shared, scaleTier="BASIC_TPU")
         assert field == "training_input.scale_tier"
+
+    def test_the_job_that_a_search_resumes(self, shared: World):
+        params = [{"parameterName": "x", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]
+        tuning = {"goal": "MINIMIZE", "params": params, "resumePreviousJobId": "earlier"}
+        assert self.faults(shared, hyperparameters=tuning) == [
+            (
+                "training_input.hyperparameters.resume_previous_job_id",
+                'There is no job "earlier" with a job_dir in this project.',
+            )
+        ]
+        place = shared.place("earlier_dir")
+        shared.store.create_job(NewJob(PROJECT, "earlier", {"jobId": "earlier"}, pinned={"jobDir": place}))
+        checked = self.checked(shared, hyperparameters=tuning, jobDir=shared.place("later_dir"))
+        assert checked.pinned["resumedFrom"] == place
 
     def test_a_grid_over_numbers_without_an_end(self, shared: World):
         params = [{"parameterName": "x", "type": "DOUBLE", "minValue": 0, "maxValue": 1}]
