@@ -299,7 +299,8 @@ class TestTraining:
             )
         ]
         place = shared.place("earlier_dir")
-        shared.store.create_job(NewJob(PROJECT, "earlier", {"jobId": "earlier"}, pinned={"jobDir": place}))
+        earlier = NewJob(PROJECT, "earlier", {"jobId": "earlier"}, creator=ANN.member, pinned={"jobDir": place})
+        shared.store.create_job(earlier)
         checked = self.checked(shared, hyperparameters=tuning, jobDir=shared.place("later_dir"))
         assert checked.pinned["resumedFrom"] == place
 
