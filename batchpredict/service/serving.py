@@ -45,6 +45,8 @@ _WORKER_GRACE = 20.0
 # Longer than the 60 s after which load balancers close an idle connection, so that they do it and not we.
 _KEEP_ALIVE = 75
 _LISTEN = 2048
+# Between two looks whether a signal has come, where nothing else wakes the main thread.
+_LISTEN_SECONDS = 0.5
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -97,7 +99,9 @@ class _Service:
         if listener is None:
             assert thread is not None
             say("a worker waits for jobs")
-            thread.join()
+            # A signal that comes just before a wait does not interrupt it: one without an end would not hear of it.
+            while thread.is_alive():
+                thread.join(_LISTEN_SECONDS)
         else:
             application = self._api(store) if settings.role != "worker" else self._bare(store)
             self._serve(application, listener, say)

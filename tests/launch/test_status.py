@@ -19,6 +19,7 @@ STATUSES = {
     "OutputRefused": FAILED,
     "ModelUnusable": FAILED,
     "BudgetSpent": FAILED,
+    "InstallFailed": FAILED,
     "DeviceFailed": FAILED,
     "WorkerLost": FAILED,
     "StagingDamaged": FAILED,

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import pytest
-from service.worker_support import environment_with, processes_of
+from service.worker_support import environment_with, eventually, processes_of
 
 from batchpredict.errors import WrongCall
 from batchpredict.service.settings import Settings
@@ -116,6 +116,8 @@ class TestDeadWorkers:
         process = subprocess.Popen(["sleep", "600"], env=environment_with(mark), start_new_session=True)
         other = subprocess.Popen(["sleep", "600"], env=environment_with("other/1"))
         try:
+            # A program that has just been started has no environment yet, for a moment.
+            eventually(lambda: processes_of(mark))
             # As the kernel does when a process dies.
             os.close(dead._lock)
             living = WorkerFolder(str(tmp_path))
