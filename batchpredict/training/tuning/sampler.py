@@ -30,8 +30,8 @@ DESIGN = 8
 # with the choice among ten the gaps of branin and hartmann6 came to half, that of the mixed space to a third.
 _CANDIDATES = 10
 # The model suggests every second trial, and every fourth where more than a few are running: what it expects of so
-# many is guesswork. For the same reason it is then told of those alone that run in turns of its own. Ten at a time that
-# brought the gaps of rosenbrock from 31 to 11, of ackley from 15 to 12, of hartmann6 from 1.1 to 0.65.
+# many is guesswork. For the same reason it is then told of those alone that run in turns of its own. Ten at a time
+# that brought the gaps of rosenbrock from 31 to 11, of ackley from 15 to 12, of hartmann6 from 1.1 to 0.65.
 _MODEL_OF_FEW, _MODEL_OF_MANY = 2, 4
 _FEW = 5
 # Draws before a space is searched for what has not been tried.
