@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from typing import Any
 
 from service.console.test_console_forms import send
 from service.console.test_console_pages import HOSTILE, JOBS, harmless, names, open_page, shown
@@ -257,7 +258,7 @@ def test_faults_of_a_training_input_are_said_at_it(shop):
 
 def test_whatever_a_training_job_holds_is_shown_and_does_nothing(shop):
     hostile = HOSTILE.replace("\x00", "").replace("\ud800", "")
-    params = [
+    params: list[dict[str, Any]] = [
         {"parameterName": hostile, "type": "CATEGORICAL", "categoricalValues": [hostile, "b"]},
         {"parameterName": "", "type": 3, "minValue": "x", "discreteValues": {"a": 1}},
     ]
