@@ -14,8 +14,8 @@ from batchpredict.service.console.axes import Axis, Columns, Tick, axis
 from batchpredict.service.console.training_views import Parameter, TrainingView, Trial
 from batchpredict.service.console.values import real
 
-WIDTH, HEIGHT = 340, 200
-LEFT, RIGHT, TOP, BOTTOM = 62, 328, 10, 172
+WIDTH, HEIGHT = 280, 190
+LEFT, RIGHT, TOP, BOTTOM = 54, 268, 10, 162
 """Of the area within the axes."""
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
@@ -49,6 +49,15 @@ def charts(view: TrainingView) -> list[Chart]:
     return [_best_so_far(view, measured), *(one for one in slices if one is not None)]
 
 
+def beyond(view: TrainingView) -> int:
+    """Trials whose objective the charts do not reach; they are drawn at the end of its axis."""
+    measured = [trial for trial in view.trials if trial.objective is not None]
+    if not measured:
+        return 0
+    up = _objectives(view, measured)
+    return sum(not up.low <= _objective(trial) <= up.high for trial in measured)
+
+
 def _best_so_far(view: TrainingView, measured: Sequence[Trial]) -> Chart:
     ended = sorted(view.trials, key=lambda trial: trial.ended or _BEFORE_ALL)
     objectives = [(place, trial) for place, trial in enumerate(ended, 1) if trial.objective is not None]
@@ -69,7 +78,7 @@ def _best_so_far(view: TrainingView, measured: Sequence[Trial]) -> Chart:
         title="Best so far",
         description=f"{view.metric} of {_trials(len(measured))} in the order of their end,"
         f" {'higher' if view.maximize else 'lower'} is better. The first has {_objective(objectives[0][1]):.6g},"
-        f" the best is {_objective(best):.6g} of trial {best.number}.{_beyond(up, measured)}",
+        f" the best is {_objective(best):.6g} of trial {best.number}.",
         across=[tick for tick in across.ticks() if float(tick.label).is_integer()],
         up=up.ticks(),
         points=_path((across.at(place), up.at(_objective(trial))) for place, trial in objectives),
@@ -106,7 +115,7 @@ def _slice(view: TrainingView, parameter: Parameter, measured: Sequence[Trial]) 
     return Chart(
         title=parameter.name,
         description=f"{parameter.name} {said}, against {view.metric}, of {_trials(len(placed))}."
-        f" The best, trial {best.number}, has {best.values[parameter.name]}.{_beyond(up, measured)}",
+        f" The best, trial {best.number}, has {best.values[parameter.name]}.",
         across=across.ticks(),
         up=up.ticks(),
         points=_path((x, up.at(_objective(trial))) for x, trial in placed),
@@ -121,12 +130,6 @@ def _objectives(view: TrainingView, measured: Sequence[Trial]) -> Axis:
 def _objective(trial: Trial) -> float:
     assert trial.objective is not None
     return trial.objective
-
-
-def _beyond(up: Axis, measured: Sequence[Trial]) -> str:
-    """A sentence about those that the axis does not reach."""
-    count = sum(not up.low <= _objective(trial) <= up.high for trial in measured)
-    return f" {_trials(count)} beyond the axis, drawn at its end." if count else ""
 
 
 def _trials(count: int) -> str:

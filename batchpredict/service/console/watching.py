@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from batchpredict.resources import JobName
 from batchpredict.service.access.interface import Access, Caller, Paths
-from batchpredict.service.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from batchpredict.service.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, beyond, charts
 from batchpredict.service.console.failures import Failures, Position, Unreadable
 from batchpredict.service.console.interface import JobMethods
 from batchpredict.service.console.logs import log_page
@@ -173,4 +173,4 @@ def _of_trials(training: TrainingView | None) -> dict[str, Any]:
     if training is None or not training.search:
         return {}
     size = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
-    return {"charts": charts(training), **size}
+    return {"charts": charts(training), "beyond": beyond(training), **size}

@@ -14,7 +14,7 @@ from service.console.training_jobs import PARAMETERS, THREE, output, progress, r
 
 from batchpredict.job import State
 from batchpredict.service.console.axes import Columns, axis
-from batchpredict.service.console.charts import BOTTOM, LEFT, RIGHT, TOP, charts
+from batchpredict.service.console.charts import BOTTOM, LEFT, RIGHT, TOP, beyond, charts
 from batchpredict.service.console.training_views import MOST_PARAMETERS, MOST_TRIALS, TrainingView, training_view
 from batchpredict.service.queue.lifecycle import Standing
 from batchpredict.service.store import NewJob, StoredJob
@@ -126,6 +126,14 @@ def test_a_slice_has_values_across_and_objectives_up():
     assert [x for x, _ in points(units.points)] == sorted((x for x, _ in points(units.points)), reverse=True)
     quarter = (RIGHT - LEFT) / 4
     assert [x for x, _ in points(activation.points)] == [RIGHT - quarter, LEFT + quarter, LEFT + quarter]
+
+
+def test_trials_beyond_the_axis_are_counted():
+    diverged = trial(5, 1e12, {"rate": "1"})
+    found = view(*THREE[:3], trial(6, 0.8, {}), diverged)
+    assert beyond(found) == 1
+    assert points(charts(found)[1].points)[-1][1] == TOP
+    assert beyond(view(*THREE)) == beyond(view()) == 0
 
 
 def test_nothing_is_drawn_before_a_trial_has_an_objective():
