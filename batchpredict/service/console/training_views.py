@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from batchpredict.job import TERMINAL
 from batchpredict.job.tuning import DEFAULT_METRIC_TAG
 from batchpredict.service.console.values import count, mapping, mappings, moment, number, real, text
 from batchpredict.service.console.views import training_input
@@ -22,6 +23,7 @@ MOST_REPLICAS = 200
 """Replicas of a page: the largest tier has 31, and trials that run side by side have so many each."""
 
 _LOGARITHMIC = "UNIT_LOG_SCALE"
+_ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,13 @@ def training_view(job: StoredJob) -> TrainingView | None:
         return None
     output, progress = job.output or {}, job.progress or {}
     spec = mapping(asked, "hyperparameters")
+    over = job.standing.state in TERMINAL
     replicas = [_replica(one, search=bool(spec)) for one in mappings(progress, "replicas")]
+    if over:
+        # The last report may be from before the end, and nothing runs after it.
+        replicas = [] if spec else [replace(one, state=_ENDED) for one in replicas]
     view = TrainingView(
-        up=count(progress.get("workers")),
+        up=0 if over and progress else count(progress.get("workers")),
         total=len(replicas) if progress else None,
         restarts=count(progress.get("restarts")),
         ml_units=number(output.get("consumedMLUnits")),
@@ -150,11 +156,11 @@ def _with_trials(
 ) -> TrainingView:
     trials = mappings(output, "trials")
     parameters = [_parameter(one) for one in mappings(spec, "params")]
-    done = count(progress.get("done"))
     wanted = spec.get("maxTrials") or spec.get("max_trials")
     return replace(
         view,
-        done=len(trials) if done is None else done,
+        # Of a job that has ended the output is newer than the last report.
+        done=max(count(progress.get("done")) or 0, len(trials)),
         wanted=count(progress.get("total")) or count(wanted) or 1,
         metric=text(output, "hyperparameterMetricTag")
         or text(spec, "hyperparameterMetricTag", "hyperparameter_metric_tag")

@@ -74,6 +74,15 @@ def test_a_cluster_that_is_up_is_not_said_to_be_done(shop):
     assert "%" not in shown(open_page(shop, JOBS))
 
 
+def test_no_replica_is_up_after_the_end_whatever_was_reported_last(shop):
+    training(shop, "sun_1")
+    generation = shop.run("sun_1", progress=progress([replica("master-replica-0"), replica("worker-replica-0")]))
+    shop.end("sun_1", generation, error="It was too much.")
+    text = open_page(shop, f"{JOBS}/sun_1")
+    assert "Replicas up 0 of 2" in shown(text)
+    assert [row[1] for row in rows(text, "replicas")] == ["ended", "ended"]
+
+
 def test_a_training_job_that_waits_shows_no_numbers(shop):
     training(shop, "sun_1", search=True)
     text = shown(open_page(shop, f"{JOBS}/sun_1"))
@@ -99,6 +108,17 @@ def test_a_search_shows_its_trials_best_first_with_their_parameters(shop):
     assert rows(text, "replicas")[1][:3] == ["master-replica-0", "6", "running"]
     for said in ("Trials done 4 of 10", "Best so far 0.25", "40 %", "loss , minimized"):
         assert said in shown(text)
+
+
+def test_a_search_that_has_ended_has_the_trials_of_its_output_and_no_replicas(shop):
+    training(shop, "sun_1", search=True)
+    running = progress([replica("master-replica-0")], done=3)
+    generation = shop.run("sun_1", output=output(*THREE[1:]), progress=running)
+    shop.end("sun_1", generation, output=output(*THREE))
+    text = shown(open_page(shop, f"{JOBS}/sun_1"))
+    assert "Trials done 4 of 10" in text
+    assert "Replicas up 0 Restarts" in text
+    assert "master-replica-0" not in text
 
 
 def test_charts_have_a_name_and_say_in_words_what_they_show(shop):
