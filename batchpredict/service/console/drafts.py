@@ -130,7 +130,7 @@ def draft(fields: Mapping[str, str], project: str) -> dict[str, Any]:
 
 
 def draft_of_json(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The Job with the predictionInput that a form holds as JSON.
+    """The Job with the input that a form holds as JSON: a trainingInput where its `kind` says so.
 
     Raises:
       InvalidJob, Problem: it is no JSON object, with line and column; or as `draft`.
@@ -139,7 +139,7 @@ def draft_of_json(fields: Mapping[str, str]) -> dict[str, Any]:
         asked = load(fields.get("input", ""))
     except InvalidJob as error:
         raise InvalidJob([Violation("prediction_input", one.description) for one in error.violations]) from None
-    return _job(fields, asked)
+    return _job(fields, asked, "trainingInput" if fields.get("kind") == "training" else "predictionInput")
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
@@ -180,7 +180,9 @@ def _field_of(violation: Violation) -> tuple[str, bool]:
         return "model", True
     plain = re.sub(r"\[\d+\]", "", inner)
     name = next((field.name for field in (*FIELDS, *FURTHER) if field.path == plain), "")
-    return name or ("input" if path.startswith("prediction_input.") else ""), bool(name) and plain == inner
+    return name or ("input" if path.startswith(("prediction_input.", "training_input")) else ""), bool(
+        name
+    ) and plain == inner
 
 
 def another_id(job_id: str, taken: Callable[[str], bool]) -> str:
@@ -200,8 +202,8 @@ def another_id(job_id: str, taken: Callable[[str], bool]) -> str:
     return candidate
 
 
-def _job(fields: Mapping[str, str], asked: dict[str, Any]) -> dict[str, Any]:
-    job: dict[str, Any] = {"jobId": fields.get("job_id", "").strip(), "predictionInput": asked}
+def _job(fields: Mapping[str, str], asked: dict[str, Any], kind: str = "predictionInput") -> dict[str, Any]:
+    job: dict[str, Any] = {"jobId": fields.get("job_id", "").strip(), kind: asked}
     labels: dict[str, str] = {}
     for line in fields.get("labels", "").splitlines():
         if not line.strip():

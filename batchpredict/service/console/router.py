@@ -49,6 +49,7 @@ def console(store: Store, access: Access, paths: Paths, methods: JobMethods) -> 
     get(jobs, listing.jobs)
     get(f"{jobs}/{{job_id}}", watching.job)
     get(f"{jobs}/{{job_id}}/errors", watching.errors)
+    get(f"{jobs}/{{job_id}}/trials", watching.trials)
     get(f"{jobs}/{{job_id}}/log", watching.log)
     get(f"{jobs}/{{job_id}}/cancel", watching.ask_to_cancel)
     get(submit, submission.ask)

@@ -15,7 +15,7 @@ from batchpredict.service.console import drafts
 from batchpredict.service.console.interface import JobMethods
 from batchpredict.service.console.pages import Fields, page, segment, violations_of, visible
 from batchpredict.service.console.sessions import HOME, Visitor, check_form, visitor
-from batchpredict.service.console.views import json_text, prediction_input
+from batchpredict.service.console.views import json_text, prediction_input, training_input
 from batchpredict.service.console.watching import visible_job
 from batchpredict.service.rest.errors import Problem, problem
 from batchpredict.service.store.interface import Missing, Store
@@ -35,11 +35,13 @@ class Submission:
         again = request.query_params.get("from", "")
         if again:
             job = visible_job(self._store, self._access, seen.caller, project, again)
+            training = training_input(job.new.document)
             fields = {
                 "job_id": drafts.another_id(again, lambda name: self._taken(project, name)),
-                "input": visible(json_text(prediction_input(job.new.document))),
+                "input": visible(json_text(training or prediction_input(job.new.document))),
                 "labels": drafts.labels_text(job.new.labels),
                 "from": again,
+                "kind": "training" if training else "prediction",
             }
             return self._form(seen, project, fields)
         fields = {"region": "local", "data_format": "TEXT", "model_kind": "uri", "model": ""}

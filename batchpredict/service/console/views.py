@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from batchpredict.job import TERMINAL, State
+from batchpredict.service.console.values import count, mapping, number, text
 from batchpredict.service.store.interface import Change, StoredJob
 
 # Spoken progress changes by so many percent at a time: a screen reader that hears each is no use.
@@ -73,7 +74,7 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
     standing = job.standing
     over = standing.state in TERMINAL
     output = job.output or {}
-    predictions, errors = _count(output.get("predictionCount")), _count(output.get("errorCount"))
+    predictions, errors = count(output.get("predictionCount")), count(output.get("errorCount"))
     running = None
     if standing.start_time is not None:
         running = max((standing.end_time or now) - standing.start_time, timedelta(0))
@@ -95,9 +96,9 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
         percent=percent,
         predictions=predictions,
         errors=errors,
-        node_hours=_number(output.get("nodeHours")),
+        node_hours=number(output.get("nodeHours")),
         rate=records / seconds if records and seconds >= 1 else None,
-        workers=_count((job.progress or {}).get("workers")) or (None if lease is None else lease.workers),
+        workers=count((job.progress or {}).get("workers")) or (None if lease is None else lease.workers),
         worker=lease.worker if lease is not None else "",
         generation=standing.generation,
         losses=standing.losses,
@@ -105,10 +106,10 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
         position=job.position,
         message=standing.message,
         creator=job.new.creator,
-        model=_text(source, "versionName", "version_name")
-        or _text(source, "modelName", "model_name")
-        or _text(source, "uri"),
-        output_path=_text(source, "outputPath", "output_path"),
+        model=text(source, "versionName", "version_name")
+        or text(source, "modelName", "model_name")
+        or text(source, "uri"),
+        output_path=text(source, "outputPath", "output_path"),
         labels=job.new.labels,
         spoken=_spoken(standing.state, percent, errors),
     )
@@ -116,8 +117,12 @@ def job_view(job: StoredJob, now: datetime) -> JobView:
 
 def prediction_input(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The predictionInput of a job as it was sent, in either spelling; empty if it has none."""
-    found = document.get("predictionInput") or document.get("prediction_input")
-    return found if isinstance(found, Mapping) else {}
+    return mapping(document, "predictionInput", "prediction_input")
+
+
+def training_input(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The trainingInput of a job as it was sent, in either spelling; empty if it has none."""
+    return mapping(document, "trainingInput", "training_input")
 
 
 @dataclass(frozen=True)
@@ -153,16 +158,20 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def cut(text: str, most: int) -> str:
+def cut(whole: str, most: int) -> str:
     """The beginning of a text, and how much is left out."""
-    return text if len(text) <= most else f"{text[:most]}\n… and {len(text) - most:,} more characters"
+    return whole if len(whole) <= most else f"{whole[:most]}\n… and {len(whole) - most:,} more characters"
 
 
 def _percent(job: StoredJob) -> int | None:
     if job.standing.state is State.SUCCEEDED:
         return 100
+    asked = training_input(job.new.document)
+    if asked and not mapping(asked, "hyperparameters"):
+        # What is counted is replicas that are up, of which none is work that is done.
+        return None
     progress = job.progress or {}
-    done, total = _number(progress.get("done")), _number(progress.get("total"))
+    done, total = number(progress.get("done")), number(progress.get("total"))
     if done is None or not total:
         return None
     # All read is not all published: a hundred is what has succeeded.
@@ -176,34 +185,3 @@ def _spoken(state: State, percent: int | None, errors: int | None) -> str:
     if state in TERMINAL and errors:
         said += f", {errors:,} records failed"
     return said + "."
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
-
-
-def _number(value: Any) -> float | None:
-    """A number of an output, where 64-bit ones are text."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not abs(number) < 2**63:
-        return None
-    return int(value) if number.is_integer() and not isinstance(value, str) else _exact(value, number)
-
-
-def _exact(value: float | str, number: float) -> float:
-    """Text of an integer has all its digits; a float of 2^53 and more does not."""
-    return int(value) if isinstance(value, str) and value.strip().lstrip("+-").isdecimal() else number
-
-
-def _text(source: Mapping[str, Any], *names: str) -> str:
-    for name in names:
-        value = source.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return ""

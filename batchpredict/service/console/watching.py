@@ -9,17 +9,17 @@ from starlette.responses import RedirectResponse, Response
 
 from batchpredict.resources import JobName
 from batchpredict.service.access.interface import Access, Caller, Paths
+from batchpredict.service.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, beyond, charts
 from batchpredict.service.console.failures import Failures, Position, Unreadable
 from batchpredict.service.console.interface import JobMethods
+from batchpredict.service.console.logs import log_page
 from batchpredict.service.console.pages import Fields, is_fragment, page, segment
 from batchpredict.service.console.reads import BoundedReads, TooSlow
 from batchpredict.service.console.sessions import HOME, check_form, visitor
+from batchpredict.service.console.training_views import TrainingView, training_view
 from batchpredict.service.console.views import cut, job_view, json_text, timeline
 from batchpredict.service.rest.errors import Problem
 from batchpredict.service.store.interface import Missing, Store, StoredJob
-
-LOG_PAGE = 500
-"""Lines of the log that one answer has."""
 
 _LOG_TAIL = 200
 
@@ -27,6 +27,9 @@ SHOWN = 64 * 1024
 """Characters of a job's input that its page shows: a job may name ten thousand files."""
 
 _STEPS = 200
+
+# No name of a task is as long.
+_LONGEST_TASK = 200
 
 
 class Watching:
@@ -57,6 +60,7 @@ class Watching:
         values: dict[str, Any] = {
             "project": project,
             "job": view,
+            "training": training_view(job),
             "now": now,
             "timeline": timeline(history, now)[-_STEPS:],
             "summary": summary,
@@ -67,19 +71,41 @@ class Watching:
         if is_fragment(request):
             return page(seen, "job_live.html", **values)
         lines = self._store.log(project, job_id, limit=_LOG_TAIL, latest=True)
+        values |= _of_trials(values["training"])
         return page(seen, "job.html", document=cut(json_text(job.new.document), SHOWN), lines=lines, **values)
 
+    def trials(self, request: Request, project: str, job_id: str) -> Response:
+        """The trials of a search, a part of the job's page; whoever comes here without its script is led there."""
+        seen = visitor(self._access, request)
+        job = visible_job(self._store, self._access, seen.caller, project, job_id)
+        training = training_view(job)
+        if training is None or not training.search:
+            raise Missing("This job has no trials.")
+        if not is_fragment(request):
+            return RedirectResponse(f"{_address(project, job_id)}#trials-heading", 303)
+        view = job_view(job, self._store.now())
+        values = {"project": project, "job": view, "training": training, **_of_trials(training)}
+        return page(seen, "job_trials.html", **values)
+
     def log(self, request: Request, project: str, job_id: str) -> Response:
-        """The log from a line on; for the script, only its lines."""
+        """The log from a line on, of one task if `task` is asked for; for the script, only its lines."""
         seen = visitor(self._access, request)
         job = visible_job(self._store, self._access, seen.caller, project, job_id)
         text = request.query_params.get("after", "0")
         after = int(text) if text.isdecimal() and text.isascii() and len(text) < 18 else 0
-        lines = self._store.log(project, job_id, after=after, limit=LOG_PAGE)
-        view = job_view(job, self._store.now())
-        template = "log_lines.html" if is_fragment(request) else "log.html"
-        following = lines[-1].number if len(lines) == LOG_PAGE else None
-        return page(seen, template, project=project, job=view, lines=lines, after=after, following=following)
+        task = request.query_params.get("task", "").strip()[:_LONGEST_TASK]
+        found = log_page(self._store, project, job_id, after, task)
+        values: dict[str, Any] = {
+            "project": project,
+            "job": job_view(job, self._store.now()),
+            "training": training_view(job),
+            "lines": found.lines,
+            "task": task,
+            "after": after,
+            "looked": found.looked,
+            "following": found.more,
+        }
+        return page(seen, "log_lines.html" if is_fragment(request) else "log.html", **values)
 
     def errors(self, request: Request, project: str, job_id: str) -> Response:
         """A page of the job's named errors."""
@@ -116,7 +142,7 @@ class Watching:
             fault = error.message.partition(" Error: ")[2] or error.message
             view = job_view(job, self._store.now())
             return page(seen, "cancel.html", status=error.code, project=project, job=view, fault=fault)
-        return RedirectResponse(f"{HOME}/projects/{segment(project)}/jobs/{segment(job_id)}", 303)
+        return RedirectResponse(_address(project, job_id), 303)
 
 
 def visible_job(
@@ -136,3 +162,15 @@ def visible_job(
         raise
     access.require(caller, permission, name, owner=job.new.creator)
     return job
+
+
+def _address(project: str, job_id: str) -> str:
+    return f"{HOME}/projects/{segment(project)}/jobs/{segment(job_id)}"
+
+
+def _of_trials(training: TrainingView | None) -> dict[str, Any]:
+    """What the part of the page about trials takes."""
+    if training is None or not training.search:
+        return {}
+    size = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
+    return {"charts": charts(training), "beyond": beyond(training), **size}

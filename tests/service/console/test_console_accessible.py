@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import support
+from service.console.training_jobs import output, progress, replica, training, trial
 from service.console_support import ANN, PROJECT, World
 
 from batchpredict.service.queue.lifecycle import Advance
@@ -40,13 +41,31 @@ PAGES = {
     "long-name": f"{JOBS}/{LONG_NAME}",
     "errors": f"{JOBS}/succeeded_1/errors",
     "log": f"{JOBS}/running_1/log",
+    "cluster": f"{JOBS}/cluster_1",
+    "search": f"{JOBS}/search_1",
+    "task-log": f"{JOBS}/cluster_1/log?task=worker-replica-1",
     "cancel": f"{JOBS}/running_1/cancel",
     "submit": SUBMIT,
     "again": f"{SUBMIT}?from=failed_1",
+    "again-training": f"{SUBMIT}?from=search_1",
     "models": MODELS,
     "model": f"{MODELS}/census",
     "not-found": "/console/nothing",
 }
+
+
+def train(shop: World) -> None:
+    """A cluster of the largest tier, and a search of as many trials as are shown."""
+    training(shop, "cluster_1")
+    replicas = [replica(f"worker-replica-{number}", restarts=number % 2) for number in range(31)]
+    shop.run("cluster_1", output={"consumedMLUnits": 1234.5}, progress=progress(replicas))
+    training(shop, "search_1", search=True)
+    values = [
+        {"rate": str(10 ** -(number % 4)), "units": str(number), "activation": "tanh"} for number in range(500)
+    ]
+    trials = [trial(number, number**9 / 7, values[number]) for number in range(500)]
+    running = progress([replica("trial-501/master-replica-0")], done=500, total=1000)
+    shop.run("search_1", output=output(*trials), progress=running)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +92,7 @@ def filled(tmp_path_factory) -> Any:
         done = support.score_in_process(document).to_wire()
         progress = {"staging": support.planned(document)[1].root}
         shop.end("succeeded_1", shop.run("succeeded_1"), output=done, progress=progress)
+        train(shop)
         now = shop.store.now()
         model = StoredModel(PROJECT, "census", {"description": "Who earns"}, {"a": "b"}, "user:ann@x.org", now, "")
         shop.store.create_model(model)
@@ -239,6 +259,43 @@ def test_nothing_is_asked_after_the_job_is_over(shop, live):
     expect(page.locator(".log tbody tr").last).to_contain_text("the last line")
     expect(page.get_by_role("button", name="Pause updates")).to_have_count(0)
     assert asked(page, 5) == 0
+
+
+def test_trials_and_charts_grow_by_themselves_and_keep_the_place_of_the_reader(browser, shop):
+    training(shop, "search_1", search=True)
+    values = {"rate": "0.01", "units": "32", "activation": "tanh"}
+    trials = [trial(number, number / 7, values) for number in range(1, 60)]
+    generation = shop.run("search_1", output=output(*trials[1:]), progress=progress([], done=58, total=60))
+    page = opened(browser, shop, f"{JOBS}/search_1", viewport={"width": 900, "height": 700})
+    try:
+        table = page.locator("#job-trials")
+        expect(table.get_by_role("row")).to_have_count(59)
+        table.evaluate("one => { one.scrollTop = 300; one.focus(); }")
+        told = output(*trials), progress([replica("trial-60/master-replica-0")], done=59, total=60)
+        shop.store.tell(PROJECT, "search_1", Advance(generation), *told)
+        expect(table.get_by_role("row")).to_have_count(60, timeout=20_000)
+        expect(table).to_be_focused()
+        assert table.evaluate("one => one.scrollTop") == 300
+        expect(page.get_by_role("img", name="Best so far")).to_have_accessible_name(re.compile("of 59 trials"))
+        expect(page.locator("#job-replicas")).to_contain_text("60")
+        shop.end("search_1", generation)
+        expect(page.get_by_role("button", name="Pause updates")).to_have_count(0, timeout=20_000)
+    finally:
+        page.context.close()
+
+
+def test_the_log_of_a_replica_grows_by_its_own_lines(browser, shop):
+    training(shop, "sun_1")
+    generation = shop.run("sun_1")
+    page = opened(browser, shop, f"{JOBS}/sun_1/log?task=worker-replica-1")
+    try:
+        for number in range(4):
+            line = (shop.store.now(), "INFO", f"worker-replica-{number % 2}", f"line {number}")
+            shop.store.append_log(PROJECT, "sun_1", generation, [line])
+        expect(page.locator("tbody tr")).to_have_count(2, timeout=20_000)
+        expect(page.locator("tbody tr .text")).to_have_text(["line 1", "line 3"])
+    finally:
+        page.context.close()
 
 
 def test_a_page_outlives_a_server_that_fails_for_a_while(shop, live):

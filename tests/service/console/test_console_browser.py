@@ -16,6 +16,7 @@ import httpx
 import pytest
 import support
 from service.console_support import ANN, PROJECT
+from training.training_support import Jobs, custom, search
 
 from batchpredict.service.access import sha256_of
 
@@ -36,6 +37,12 @@ LONG = 240_000
 class Service:
     url: str
     root: str
+
+    def submit(self, document: dict[str, object]) -> None:
+        """Create a job over the API."""
+        headers = {"authorization": f"Bearer {ANN}"}
+        answer = httpx.post(f"{self.url}/v1/projects/{PROJECT}/jobs", headers=headers, json=document)
+        assert answer.status_code == 200, answer.text
 
     def api(self, path: str) -> dict[str, object]:
         headers = {"authorization": f"Bearer {ANN}"}
@@ -183,6 +190,58 @@ def test_a_job_is_submitted_again_and_its_list_is_live(page, service):
     page.get_by_role("searchbox", name="Filter").fill("jobId:snow* AND state=SUCCEEDED")
     page.keyboard.press("Enter")
     expect(page.get_by_role("row")).to_have_count(3)
+
+
+def test_a_search_is_watched_to_its_end(page, service):
+    params = [
+        {"parameterName": "x", "type": "DOUBLE", "minValue": 0.01, "maxValue": 1, "scaleType": "UNIT_LOG_SCALE"},
+        {"parameterName": "kind", "type": "CATEGORICAL", "categoricalValues": ["a", "b"]},
+    ]
+    asked = Jobs(service.root).job("--pause", "0.5", hyperparameters=search(4, params=params))
+    service.submit({**asked, "jobId": "search_1"})
+    sign_in(page)
+    follow(page, "search_1")
+    trials = page.locator("#job-trials")
+    expect(trials).to_contain_text("No trial has ended yet.")
+    # The page grows while the search goes on.
+    expect(trials.get_by_role("row").nth(1)).to_contain_text("SUCCEEDED", timeout=LONG)
+    expect(page.locator("#job-top .state")).to_have_text("RUNNING")
+    expect(page.locator("#job-top .state")).to_have_text("SUCCEEDED", timeout=LONG)
+    expect(trials.get_by_role("row")).to_have_count(5, timeout=LONG)
+    expect(page.locator("#job-figures")).to_contain_text("Trials done4 of 4")
+    found = [float(text) for text in trials.locator("tbody td:nth-child(3)").all_inner_texts()]
+    assert found == sorted(found)
+    expect(page.locator("#job-figures")).to_contain_text(f"Best so far{found[0]:.6g}")
+    for name in ("Best so far", "x", "kind"):
+        expect(page.get_by_role("img", name=re.compile(f"^{name} "))).to_be_visible()
+    expect(page.get_by_role("button", name="Pause updates")).to_have_count(0, timeout=LONG)
+    best = trials.get_by_role("rowheader").first.inner_text()
+    with page.expect_navigation():
+        trials.get_by_role("link", name=f"Log of trial {best}", exact=True).click()
+    tasks = set(page.locator("tbody .task").all_inner_texts())
+    assert f"trial-{best}/master-replica-0" in tasks
+    assert all(task.startswith(f"trial-{best}/") for task in tasks)
+    expect(page.locator("tbody")).to_contain_text("goes on from")
+
+
+def test_the_replicas_of_a_cluster_are_seen_with_their_restart_and_their_logs(page, service):
+    jobs = Jobs(f"{service.root}/cluster")
+    asked = jobs.job("--steps", "40", "--pause", "0.2", "--die-once", "worker-0", **custom(workers=1))
+    service.submit({**asked, "jobId": "cluster_1"})
+    sign_in(page)
+    follow(page, "cluster_1")
+    replicas = page.locator("#job-replicas tbody tr")
+    expect(replicas).to_contain_text(["master-replica-0", "worker-replica-0"], timeout=LONG)
+    expect(replicas.first.locator(".state")).to_have_text("running", timeout=LONG)
+    expect(page.locator("#job-top .state")).to_have_text("SUCCEEDED", timeout=LONG)
+    # Collectives cannot go on without one: all were started again.
+    expect(page.locator("#job-figures")).to_contain_text("Restarts2")
+    expect(replicas.locator("td:nth-child(3)")).to_have_text(["1", "1"])
+    expect(replicas.locator(".state")).to_have_text(["ended", "ended"])
+    with page.expect_navigation():
+        replicas.nth(1).get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log of worker-replica-0")
+    assert set(page.locator("tbody .task").all_inner_texts()) == {"worker-replica-0"}
 
 
 def test_a_fault_of_the_form_is_where_the_focus_goes(page, service):

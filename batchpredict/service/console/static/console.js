@@ -105,11 +105,14 @@
     loop(LOG_EVERY, async () => {
       // Looked at before the lines are asked for: those that come after the end are then in this answer.
       const over = document.querySelector("[data-over]") !== null;
-      const lines = parse(`<table>${await fragment(`${log.dataset.log}?after=${log.dataset.after}`)}</table>`).querySelectorAll("tr");
+      const url = new URL(log.dataset.log, location);
+      url.searchParams.set("after", log.dataset.after);
+      const lines = parse(`<table>${await fragment(url)}</table>`).querySelectorAll("tr");
       const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 8;
       for (const line of lines) {
         log.dataset.after = line.dataset.number;
-        body.append(line);
+        // A hidden one says only how far the log was looked through.
+        if (!line.hidden) body.append(line);
       }
       while (body.rows.length > MOST_LINES) body.rows[0].remove();
       if (lines.length && atEnd) log.scrollTop = log.scrollHeight;
