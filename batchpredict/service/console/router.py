@@ -74,7 +74,7 @@ def _home() -> Response:
 
 def _asset(digest: str, name: str) -> Response:
     asset = ASSETS.get(name)
-    if asset is None or digest not in asset.url:
+    if asset is None or asset.url != f"{HOME}/static/{digest}/{name}":
         raise Missing("There is no such file.")
     return asset.response()
 

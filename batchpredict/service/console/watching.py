@@ -84,6 +84,10 @@ class Watching:
         if not is_fragment(request):
             return RedirectResponse(f"{_address(project, job_id)}#trials-heading", 303)
         view = job_view(job, self._store.now())
+        known = str(training.left_out + len(training.trials))
+        if request.query_params.get("known") == known and not view.over:
+            # A trial is listed when it has ended, and does not change after that.
+            return Response(status_code=204)
         values = {"project": project, "job": view, "training": training, **_of_trials(training)}
         return page(seen, "job_trials.html", **values)
 

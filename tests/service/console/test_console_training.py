@@ -157,6 +157,21 @@ def test_the_script_gets_the_trials_alone_and_the_address_leads_to_the_page(shop
     assert "data-live" not in open_page(shop, f"{JOBS}/sun_1")
 
 
+def test_trials_that_the_script_has_are_not_sent_again(shop):
+    training(shop, "sun_1", search=True)
+    generation = shop.run("sun_1", output=output(*THREE))
+    known = re.search(r'data-known="(\d+)"', part(shop, f"{JOBS}/sun_1/trials"))
+    assert known
+    client = shop.client(ANN)
+    client.headers["x-requested-with"] = "console"
+    answer = client.get(f"{JOBS}/sun_1/trials", params={"known": known[1]})
+    assert (answer.status_code, answer.text) == (204, "")
+    assert client.get(f"{JOBS}/sun_1/trials", params={"known": "3"}).status_code == 200
+    # That the job is over has to be said.
+    shop.end("sun_1", generation)
+    assert "data-over" in client.get(f"{JOBS}/sun_1/trials", params={"known": known[1]}).text
+
+
 def test_trials_are_for_who_may_see_the_job_and_only_searches_have_them(shop):
     training(shop, "sun_1", search=True)
     training(shop, "sun_2")

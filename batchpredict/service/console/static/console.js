@@ -91,7 +91,11 @@
 
   for (const live of document.querySelectorAll("[data-live]")) {
     loop(Number(live.dataset.every), async () => {
-      const fresh = parse(await fragment(live.dataset.live));
+      const url = new URL(live.dataset.live, location);
+      // What is large is only sent if it is not what is here.
+      const known = live.querySelector("[data-known]");
+      if (known) url.searchParams.set("known", known.dataset.known);
+      const fresh = parse(await fragment(url));
       replaceChanged(live, fresh);
       showRate();
       return !fresh.querySelector("[data-over]");
