@@ -16,7 +16,7 @@ from batchpredict.training.children import end_all
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.logs import LogTail
 from batchpredict.training.prepare import FINISHED_BEFORE, PLAN, Prepared, prepare
-from batchpredict.training.progress import Snapshot
+from batchpredict.training.progress import Snapshot, task_name
 from batchpredict.training.sight import Sight
 from batchpredict.training.spec import TrainingSpec
 
@@ -66,8 +66,11 @@ class _Driver:
         done = self._sight.folder.done()
         if done is None:
             return None
-        with contextlib.suppress(OSError):
-            self._show_log()
+        with contextlib.suppress(OSError, JobFailed):
+            # What came last, which nobody may have seen yet.
+            last = self.snapshot(at_once=True)
+            if last is not None:
+                self._observer.progress(last)
         if "error" in done:
             raise JobFailed(str(done["error"]))
         return TrainingOutput.model_validate(done["output"])
@@ -75,8 +78,7 @@ class _Driver:
     def _show_log(self) -> None:
         if self._tail is not None:
             for line in self._tail.poll():
-                task = f"trial-{line.trial}/{line.task}" if line.trial else line.task
-                self._observer.message(line.text, task)
+                self._observer.message(line.text, task_name(line.trial, line.task))
 
 
 class DriverHere(_Driver):

@@ -16,7 +16,7 @@ class Snapshot:
 
     Attributes:
       output: what it has come to so far.
-      replicas: of the job; of a search those of the trials that run.
+      replicas: of the job by "", of a search those of each trial that runs, by its number.
       restarts: how often a replica was started again.
       trials: that have ended; trials_wanted: all of a search, 0 for a job without trials.
       best: objective of the best trial so far; None if there is none.
@@ -25,7 +25,7 @@ class Snapshot:
     """
 
     output: TrainingOutput
-    replicas: Sequence[ReplicaState] = ()
+    replicas: Sequence[tuple[str, ReplicaState]] = ()
     restarts: int = 0
     trials: int = 0
     trials_wanted: int = 0
@@ -36,7 +36,7 @@ class Snapshot:
     @property
     def running(self) -> int:
         """Replicas that are up."""
-        return sum(replica.stage is Stage.RUNNING for replica in self.replicas)
+        return sum(state.stage is Stage.RUNNING for _, state in self.replicas)
 
     @property
     def committed(self) -> int:
@@ -54,7 +54,7 @@ class Snapshot:
             "total": wanted,
             "workers": self.running,
             "restarts": self.restarts,
-            "replicas": [_document(state) for state in self.replicas],
+            "replicas": [_document(trial, state) for trial, state in self.replicas],
         }
 
     def resumed_sentence(self) -> str:
@@ -77,10 +77,15 @@ class Snapshot:
         return ", ".join(parts)
 
 
-def _document(state: ReplicaState) -> dict[str, Any]:
+def task_name(trial: str, task: str) -> str:
+    """What a replica's lines in the log are found by: "master-replica-0", of a trial "trial-3/master-replica-0"."""
+    return f"trial-{trial}/{task}" if trial else task
+
+
+def _document(trial: str, state: ReplicaState) -> dict[str, Any]:
     """A replica for people: its name as the log has it, and how it stands."""
     return {
-        "name": state.replica.task,
+        "name": task_name(trial, state.replica.task),
         "state": state.stage.value,
         "restarts": state.restarts,
         "host": state.host or "",

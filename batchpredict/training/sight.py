@@ -34,7 +34,7 @@ class Sight:
             states = self._states(self.folder.gang)
             return Snapshot(
                 output=job_output(self._spec, self.folder),
-                replicas=states,
+                replicas=[("", state) for state in states],
                 restarts=sum(state.restarts for state in states),
                 folder=self.folder.url,
             )
@@ -42,11 +42,16 @@ class Sight:
         ended = sum(not one.live for one in known)
         if self._resumed is None:
             self._resumed = ended
-        states = [state for one in known if one.live for state in self._states(self._gang_of(one))]
+        replicas = [
+            (str(one.trial.number), state)
+            for one in known
+            if one.live
+            for state in self._states(self._gang_of(one))
+        ]
         return Snapshot(
             output=search_output(self._spec, self.folder, known),
-            replicas=states,
-            restarts=sum(state.restarts for state in states),
+            replicas=replicas,
+            restarts=sum(state.restarts for _, state in replicas),
             trials=ended,
             trials_wanted=tuning.effective_max_trials,
             best=_best(known, maximize=tuning.effective_goal is GoalType.MAXIMIZE),
