@@ -73,6 +73,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
         ("/proc/nowhere/x.db", r"batchpredict serve: .*/proc/nowhere/x\.db.*\n"),
     ],
 )
+@pytest.mark.long
 def test_a_database_that_cannot_be_opened_is_one_sentence(url, said, tmp_path):
     status, found = ended("--port=0", f"--database={url}", cwd=tmp_path)
     assert status == 1

@@ -138,6 +138,7 @@ class LocalFaults:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 90), st.sampled_from(NUMBERS))
+@pytest.mark.long
 def test_any_call_of_a_job_on_a_disk(whole: dict[str, bytes], at: int, number: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = support.write(os.path.join(folder, "in.json"), ROWS)

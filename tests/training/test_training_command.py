@@ -97,6 +97,7 @@ def test_ctrl_c_ends_every_replica_and_the_same_command_goes_on(start, jobs):
     assert jobs.runs()[1]["step"] > 0
 
 
+@pytest.mark.long
 def test_no_trial_that_ended_is_run_again_after_a_kill(start, jobs):
     path = file_of(jobs, jobs.job("--pause", "0.3", hyperparameters=search(6, parallel=2)))
     first = start("--job", path)

@@ -65,6 +65,7 @@ def test_a_whole_cluster_sees_itself_the_same(jobs):
 @pytest.mark.parametrize(
     "fields", [custom(workers=2), custom(workers=2, servers=1)], ids=["collectives", "servers"]
 )
+@pytest.mark.long
 def test_a_worker_that_is_killed_goes_on_from_what_it_saved(jobs, fields):
     jobs.train("--steps", "60", "--pause", "0.1", "--die-once", "worker-1", **fields)
     runs = [run for run in jobs.runs() if run["config"]["task"] == {"type": "worker", "index": 1}]

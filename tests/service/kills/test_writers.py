@@ -26,6 +26,7 @@ def service(tmp_path):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_what_clients_see_is_linearizable_and_what_bypasses_etags_is_found(service):
     client = Client(service, History(), support.digits("text", "part-0.json"))
     client.create("j")

@@ -14,6 +14,7 @@ def world(tmp_path):
         yield made
 
 
+@pytest.mark.long
 def test_a_search_of_eight_trials(world):
     jobs = Jobs(world.folder)
     asked = jobs.job(hyperparameters=search(8, parallel=2))

@@ -47,6 +47,7 @@ def test_a_cluster_is_trained_and_its_log_tells_who_wrote(store, jobs):
     assert processes_of(f"{worker}/") == []
 
 
+@pytest.mark.long
 def test_a_search_is_seen_while_it_runs(store, jobs):
     create(store, "j", jobs.job("--pause", "0.3", hyperparameters=search(4, parallel=2)))
     with working(store, jobs.folder):

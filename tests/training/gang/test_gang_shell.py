@@ -335,6 +335,7 @@ def test_the_accounts_tell_seconds_and_states(tmp_path):
     assert [one.restarts for one in states_of(rendezvous, cluster)] == [0, 0, 0]
 
 
+@pytest.mark.long
 def test_a_host_that_is_killed_is_a_new_generation_and_the_master_finishes(tmp_path):
     program = """
 import os, time
