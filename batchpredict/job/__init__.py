@@ -17,6 +17,7 @@ from batchpredict.job.training import (
     TrainingOutput,
 )
 from batchpredict.job.tuning import (
+    DEFAULT_METRIC_TAG,
     Algorithm,
     BuiltInAlgorithmOutput,
     GoalType,
@@ -43,6 +44,7 @@ from batchpredict.job.wire import (
 )
 
 __all__ = [
+    "DEFAULT_METRIC_TAG",
     "OUTPUT_ONLY",
     "TERMINAL",
     "TRANSITIONS",

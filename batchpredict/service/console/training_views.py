@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from batchpredict.job import TERMINAL
-from batchpredict.job.tuning import DEFAULT_METRIC_TAG
+from batchpredict.job import DEFAULT_METRIC_TAG, TERMINAL
 from batchpredict.service.console.values import count, mapping, mappings, moment, number, real, text
 from batchpredict.service.console.views import training_input
 from batchpredict.service.store.interface import StoredJob

@@ -403,8 +403,19 @@ def host_process(folder: Path, host: str, room: int, shape: dict[Role, int], pro
     return subprocess.Popen([*command, shown, program], env=env, stdout=subprocess.PIPE, text=True)
 
 
+_BEGAN = 0.0
+
+
+@pytest.fixture(autouse=True)
+def _began():
+    global _BEGAN
+    _BEGAN = time.time() - 0.02
+
+
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if alive(one)]
+    """Processes of this test: another one may have left some of its own, that wait for the end of all."""
+    found = [one for one in psutil.Process().children(recursive=True) if alive(one)]
+    return [one for one in found if one.create_time() >= _BEGAN]
 
 
 def alive(process: psutil.Process) -> bool:
