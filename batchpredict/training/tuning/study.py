@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batchpredict.errors import InvalidJob, Violation
+from batchpredict.errors import InvalidJob, JobFailed, Violation
 from batchpredict.job import Algorithm, GoalType, HyperparameterSpec, ParameterType
 from batchpredict.training.tuning.space import Space, Value
 from batchpredict.training.tuning.trial import Trial, TrialState
@@ -139,7 +139,11 @@ class Study:
 
     def _suggested(self, known: Sequence[Trial]) -> dict[str, Value]:
         # Optuna takes most of a second to import, and only this search needs it.
-        from batchpredict.training.tuning.replay import suggested
+        try:
+            from batchpredict.training.tuning.replay import suggested
+        except ModuleNotFoundError as error:
+            needed = f"A search needs packages that are not installed ({error.name}): "
+            raise JobFailed(f"{needed}pip install 'batchpredict[train]'.") from error
 
         return suggested(self.space, self.spec.effective_goal, known, self._seed)
 
