@@ -55,7 +55,7 @@ def name_model(source: dict[str, Any], field: str | None = None, value: str | No
     """Name the model of a predictionInput in one of the three ways, and in no other."""
     for name in _MODEL:
         source.pop(name, None)
-        source.pop(_snake(name), None)
+        source.pop(snake(name), None)
     if field is not None:
         source[field] = value
 
@@ -63,13 +63,13 @@ def name_model(source: dict[str, Any], field: str | None = None, value: str | No
 def put(message: dict[str, Any], field: str, value: Any) -> None:
     """Set a field, whichever spelling the message has it in; nothing if the value is None."""
     if value is not None:
-        message.pop(_snake(field), None)
+        message.pop(snake(field), None)
         message[field] = value
 
 
 def spelling(message: dict[str, Any], field: str) -> str:
     """The name that a message has a field under: in camelCase or in snake_case."""
-    return _snake(field) if _snake(field) in message else field
+    return snake(field) if snake(field) in message else field
 
 
 def in_flags(message: str, options: argparse.Namespace) -> str:
@@ -86,7 +86,7 @@ def located(violation: Violation, options: argparse.Namespace) -> str:
     last = violation.field.rpartition(".")[2].partition("[")[0]
     flags = {**_FIELDS, **_CONFIG, **_SUBMITTED}
     destination = next(
-        (name for name, field in flags.items() if _snake(field) == last and hasattr(options, name)), None
+        (name for name, field in flags.items() if snake(field) == last and hasattr(options, name)), None
     )
     if destination is not None and (not options.job or getattr(options, destination) is not None):
         return f"--{destination.replace('_', '-')}: {violation.description}"
@@ -101,5 +101,5 @@ def _part(document: dict[str, Any], field: str) -> Any:
     return document.setdefault(spelling(document, field), {})
 
 
-def _snake(field: str) -> str:
+def snake(field: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)

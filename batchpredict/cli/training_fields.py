@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from batchpredict.cli.fields import put, spelling
+from batchpredict.cli.fields import put, snake, spelling
 from batchpredict.errors import Violation, WrongCall
 from batchpredict.launch import read_document
 
@@ -84,7 +84,7 @@ def located(violation: Violation, options: argparse.Namespace) -> str:
     """A violation with the flag that set the field, or that could set it, or the file that it is in."""
     last = violation.field.rpartition(".")[2].partition("[")[0]
     fields = {**_PACKAGES, **_FIELDS}
-    names = [name for name, field in fields.items() if _snake(field) == last]
+    names = [name for name, field in fields.items() if snake(field) == last]
     given = next((name for name in names if getattr(options, name) is not None), None)
     file = options.config or options.job
     if given is not None or (names and not file):
@@ -111,7 +111,3 @@ def _config(path: str) -> dict[str, Any]:
     # What YAML has and JSON has not, a date for one, is the text that it is.
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
-
-
-def _snake(field: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)

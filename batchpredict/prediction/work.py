@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,7 +52,7 @@ class PredictionWork:
 
     @property
     def folder(self) -> str:
-        return storage.join(_absolute(self._request.spec.output_path), FOLDER, "submissions")
+        return storage.join(storage.absolute(self._request.spec.output_path), FOLDER, "submissions")
 
     def places(self) -> Sequence[tuple[str, str]]:
         spec = self._request.spec
@@ -78,12 +77,8 @@ class PredictionWork:
         spec = self._request.spec
         spec = replace(
             spec,
-            inputs=tuple(map(_absolute, spec.inputs)),
-            output_path=_absolute(spec.output_path),
-            model_uri=_absolute(spec.model_uri),
+            inputs=tuple(map(storage.absolute, spec.inputs)),
+            output_path=storage.absolute(spec.output_path),
+            model_uri=storage.absolute(spec.model_uri),
         )
         return DriverElsewhere(replace(self._request, spec=spec), channel, observer)
-
-
-def _absolute(url: str) -> str:
-    return url if "://" in url else os.path.abspath(url)

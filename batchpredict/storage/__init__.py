@@ -42,7 +42,7 @@ from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import Pattern, is_magic
 from batchpredict.storage.retry import Attempts, again
 from batchpredict.storage.routing import mounted
-from batchpredict.storage.urls import join, name_of, parent
+from batchpredict.storage.urls import absolute, join, name_of, parent
 
 __all__ = [
     "AgedFile",
@@ -52,6 +52,7 @@ __all__ = [
     "Pattern",
     "Store",
     "abandon",
+    "absolute",
     "again",
     "any_begins",
     "canonical",

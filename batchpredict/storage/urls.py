@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def join(base: str, *parts: str) -> str:
     """`base` extended by `parts`, with one slash between them whatever `base` ends in."""
@@ -19,3 +21,8 @@ def parent(url: str) -> str:
 def name_of(url: str) -> str:
     """The last part of `url`."""
     return url.rstrip("/").rpartition("/")[2]
+
+
+def absolute(url: str) -> str:
+    """A path of this machine from its root, whatever the working directory; a URL as it is."""
+    return url if "://" in url else os.path.abspath(url)

@@ -42,8 +42,8 @@ class _Driver:
         # What earlier runs have written was shown then.
         self._tail.skip()
 
-    def expand(self, pipeline: Any) -> None:
-        raise NotImplementedError
+    def unrun(self) -> TrainingOutput:
+        return TrainingOutput()
 
     def snapshot(self, *, at_once: bool = False) -> Snapshot | None:
         began = self._clock()
@@ -51,9 +51,13 @@ class _Driver:
             return self._last
         self._show_log()
         self._last = self._sight.look()
+        self._rest_after(began)
+        return self._last
+
+    def _rest_after(self, began: float) -> None:
+        """Look seldom where a look takes long."""
         ended = self._clock()
         self._next = ended + max((ended - began) * _REST, _SHORTEST)
-        return self._last
 
     def sign_of_life(self) -> object:
         # A trainer may compute for hours and say nothing; its hosts say every few seconds that they are there.
@@ -125,9 +129,6 @@ class DriverHere(_Driver):
 
         transforms(pipeline, self._spec, self._channel.url, self._prepared)
 
-    def unrun(self) -> TrainingOutput:
-        return TrainingOutput()
-
     def stop(self) -> None:
         """The hosting step sees that it is not wanted, and ends its replicas."""
         self._channel.stop()
@@ -170,9 +171,6 @@ class DriverElsewhere(_Driver):
             self._find(at_once=True)
         return super().output()
 
-    def unrun(self) -> TrainingOutput:
-        return TrainingOutput()
-
     def stop(self) -> None:
         """Nothing of the job runs in this process."""
 
@@ -185,8 +183,7 @@ class DriverElsewhere(_Driver):
         if self._sight is not None or self._channel is None or (not at_once and now < self._next):
             return
         document = self._channel.told(PLAN)
-        ended = self._clock()
-        self._next = ended + max((ended - now) * _REST, _SHORTEST)
+        self._rest_after(now)
         if document is not None:
             self._watch(Prepared.of_document(document).folder)
             if document.get("finished"):

@@ -144,7 +144,7 @@ class _Slot:
           stay: wait until one is free, or the trial has ended.
         """
         trial = self._folder.trial(one.trial.number)
-        watch = TrialWatch(self._spec, self._folder, one, self._workplace.logs)
+        watch = TrialWatch(self._spec, self._folder, one, self._workplace)
         launcher = self._launcher(one.trial, watch.hypertune)
         with watch.watching(lambda: launcher.hosts(Role.MASTER)):
             outcome = self._gang(trial.gang, launcher, lambda: not watch.hopeless, stay=stay)

@@ -22,7 +22,7 @@ from batchpredict import storage
 _FLUSH_SECONDS = 1.0
 # Bytes of a file that is followed by the next one.
 _FILE = 128 * 2**10
-# Files of one host: 64 MiB of lines. What comes after is counted and left out.
+# Files of one host: 64 MiB of lines. What comes after is left out.
 _FILES = 512
 # Lines that wait for a store that is away.
 _WAITING = 20_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict.job import TrainingOutput
@@ -13,6 +13,9 @@ from batchpredict.training.search import Known
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import to_output
 
+Meet = Callable[[str], FolderRendezvous]
+"""The rendezvous of a gang by its URL; who asks again and again keeps them, as each reads only what is new."""
+
 _READERS = 16
 
 
@@ -21,20 +24,22 @@ def ml_units(cluster: Cluster, seconds: Mapping[str, float]) -> float:
     return sum(ran / 3600 * cluster.machines[Replica.parse(name).role].weight for name, ran in seconds.items())
 
 
-def job_output(spec: TrainingSpec, folder: TrainingFolder) -> TrainingOutput:
+def job_output(spec: TrainingSpec, folder: TrainingFolder, meet: Meet = FolderRendezvous) -> TrainingOutput:
     """Of a job without trials. Raises OSError."""
-    gangs = [each.gang for each in folder.attempts()]
+    gangs = [meet(each.gang) for each in folder.attempts()]
     return TrainingOutput(consumed_ml_units=_units(spec, gangs))
 
 
-def search_output(spec: TrainingSpec, folder: TrainingFolder, known: Sequence[Known]) -> TrainingOutput:
+def search_output(
+    spec: TrainingSpec, folder: TrainingFolder, known: Sequence[Known], meet: Meet = FolderRendezvous
+) -> TrainingOutput:
     """Of a search, trials best first. Raises OSError."""
     tuning = spec.tuning
     assert tuning is not None
-    gangs = [each.trial(one.trial.number).gang for one in known for each in folder.attempts()]
+    gangs = [meet(each.trial(one.trial.number).gang) for one in known for each in folder.attempts()]
     return to_output([one.trial for one in known], tuning, consumed_ml_units=_units(spec, gangs))
 
 
-def _units(spec: TrainingSpec, gangs: Sequence[str]) -> float:
+def _units(spec: TrainingSpec, gangs: Sequence[FolderRendezvous]) -> float:
     with ThreadPoolExecutor(_READERS) as pool:
-        return sum(pool.map(lambda gang: ml_units(spec.cluster, seconds_of(FolderRendezvous(gang))), gangs))
+        return sum(pool.map(lambda gang: ml_units(spec.cluster, seconds_of(gang)), gangs))

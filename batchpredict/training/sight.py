@@ -33,7 +33,7 @@ class Sight:
         if tuning is None:
             states = self._states(self.folder.gang)
             return Snapshot(
-                output=job_output(self._spec, self.folder),
+                output=job_output(self._spec, self.folder, self._rendezvous),
                 replicas=[("", state) for state in states],
                 restarts=sum(state.restarts for state in states),
                 folder=self.folder.url,
@@ -49,7 +49,7 @@ class Sight:
             for state in self._states(self._gang_of(one))
         ]
         return Snapshot(
-            output=search_output(self._spec, self.folder, known),
+            output=search_output(self._spec, self.folder, known, self._rendezvous),
             replicas=replicas,
             restarts=sum(state.restarts for _, state in replicas),
             trials=ended,

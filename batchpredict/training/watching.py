@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, Outcome
-from batchpredict.training.logs import LogWriter
+from batchpredict.training.launcher import Workplace
 from batchpredict.training.replica import failure_sentence
 from batchpredict.training.search import Known, Trials
 from batchpredict.training.spec import TrainingSpec
@@ -32,20 +31,22 @@ class TrialWatch:
       hopeless: the trial is to be stopped early.
     """
 
-    def __init__(self, spec: TrainingSpec, folder: TrainingFolder, one: Known, logs: LogWriter) -> None:
+    def __init__(self, spec: TrainingSpec, folder: TrainingFolder, one: Known, workplace: Workplace) -> None:
         tuning = spec.tuning
         assert tuning is not None
         self._tuning = tuning
         self._folder = folder
         self._one = one
-        self._logs = logs
+        self._logs = workplace.logs
         self._trials = Trials(folder)
         self._place = folder.trial(one.trial.number)
         self._metrics: list[Metric] = []
         self._mine = False
         self._ended = threading.Event()
         self.hopeless = False
-        self.hypertune = os.path.join(tempfile.mkdtemp(prefix=f"hypertune-{one.trial.number}-"), "output.metrics")
+        # Below what the workplace removes at its end.
+        self.hypertune = os.path.join(workplace.path, "hypertune", str(one.trial.number), "output.metrics")
+        os.makedirs(os.path.dirname(self.hypertune), exist_ok=True)
         self._tail = MetricTail(
             storage.join(spec.job_dir, str(one.trial.number)) if spec.job_dir else None,
             self.hypertune,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -68,7 +67,7 @@ class TrainingWork:
 
     @property
     def folder(self) -> str:
-        place = _absolute(self._spec.job_dir) if self._spec.job_dir else tempfile.gettempdir()
+        place = storage.absolute(self._spec.job_dir) if self._spec.job_dir else tempfile.gettempdir()
         return storage.join(place, FOLDER, "submissions")
 
     def places(self) -> Sequence[tuple[str, str]]:
@@ -98,11 +97,7 @@ class TrainingWork:
 
 
 def _placed(spec: TrainingSpec) -> TrainingSpec:
-    changes: dict[str, object] = {"packageUris": [_absolute(url) for url in spec.input.package_uris]}
+    changes: dict[str, object] = {"packageUris": [storage.absolute(url) for url in spec.input.package_uris]}
     if spec.job_dir:
-        changes["jobDir"] = _absolute(spec.job_dir)
+        changes["jobDir"] = storage.absolute(spec.job_dir)
     return spec.placed(**changes)
-
-
-def _absolute(url: str) -> str:
-    return url if "://" in url else os.path.abspath(url)
