@@ -11,10 +11,11 @@ import functools
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -360,3 +361,13 @@ def frame(payload: bytes) -> bytes:
         return mask(google_crc32c.value(data)).to_bytes(4, "little")
 
     return length + checksum(length) + payload + checksum(payload)
+
+
+def example(values: Sequence[float]) -> bytes:
+    """A serialized tf.Example of one packed float feature `x`, made without importing TensorFlow."""
+    data = struct.pack(f"<{len(values)}f", *values)
+    for tag in (b"\x0a", b"\x12"):  # FloatList.value, Feature.float_list
+        data = tag + bytes([len(data)]) + data
+    entry = b"\x0a\x01x\x12" + bytes([len(data)]) + data
+    features = b"\x0a" + bytes([len(entry)]) + entry
+    return b"\x0a" + bytes([len(features)]) + features

@@ -11,7 +11,6 @@ import random
 import re
 import select
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -133,19 +132,10 @@ SLOW_ROWS = 12_000
 def slow_source(tmp_path_factory) -> str:
     """Rows for the slow model: some seconds of work, in 60 splits of 200 rows."""
     rng = random.Random(3)
-    row = struct.Struct("<16f")
     path = tmp_path_factory.mktemp("slow") / "rows.tfrecord"
-    frames = (support.frame(_example(row.pack(*(rng.uniform(-1, 1) for _ in range(16))))) for _ in range(SLOW_ROWS))
+    rows = ([rng.uniform(-1, 1) for _ in range(16)] for _ in range(SLOW_ROWS))
+    frames = (support.frame(support.example(row)) for row in rows)
     return support.write(path, b"".join(frames))
-
-
-def _example(floats: bytes) -> bytes:
-    """A tf.Example of one packed float feature `x`, as protocol buffers write it."""
-    for tag in (b"\x0a", b"\x12"):  # FloatList.value, Feature.float_list
-        floats = tag + bytes([len(floats)]) + floats
-    entry = b"\x0a\x01x\x12" + bytes([len(floats)]) + floats
-    features = b"\x0a" + bytes([len(entry)]) + entry
-    return b"\x0a" + bytes([len(features)]) + features
 
 
 def slow(source: str, output: str, rows: int = SLOW_ROWS, splits: int = 60) -> support.Document:

@@ -9,7 +9,6 @@ import random
 import re
 import select
 import signal
-import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,19 +27,10 @@ pytest.importorskip("fastapi", reason="pip install 'batchpredict[serve]'")
 @pytest.fixture(scope="module")
 def long_source(folder) -> str:
     """Rows for the slow model: minutes of work."""
-    rng, row = random.Random(3), struct.Struct("<16f")
-    packed = [row.pack(*(rng.uniform(-1, 1) for _ in range(16))) for _ in range(500)]
+    rng = random.Random(3)
+    rows = [[rng.uniform(-1, 1) for _ in range(16)] for _ in range(500)]
     path = os.path.join(folder, "rows.tfrecord")
-    return support.write(path, b"".join(support.frame(_example(floats)) for floats in packed) * 400)
-
-
-def _example(floats: bytes) -> bytes:
-    """A tf.Example of one packed float feature `x`, as protocol buffers write it."""
-    for tag in (b"\x0a", b"\x12"):
-        floats = tag + bytes([len(floats)]) + floats
-    entry = b"\x0a\x01x\x12" + bytes([len(floats)]) + floats
-    features = b"\x0a" + bytes([len(entry)]) + entry
-    return b"\x0a" + bytes([len(features)]) + features
+    return support.write(path, b"".join(support.frame(support.example(row)) for row in rows) * 400)
 
 
 def long_job(job_id: str) -> list[str]:

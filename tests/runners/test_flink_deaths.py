@@ -34,7 +34,7 @@ class Case:
             data = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
             bad = b'{"x": "not a row"}\n'
         else:
-            data = b"".join(support.frame(_example(row["x"])) for row in rows)
+            data = b"".join(support.frame(support.example(row["x"])) for row in rows)
             bad = support.frame(b"not a tf.Example")
         self._source = support.write(os.path.join(folder, "in", data_format), bad + data)
         self._split_bytes = -(-(len(data) + len(bad)) // SPLITS)
@@ -49,13 +49,6 @@ class Case:
         fields = {"signatureName": signature, "splitBytes": self._split_bytes, "batchSize": 1, "maxWorkerCount": 2}
         model = support.model("stateful_free_slow")
         return support.job(model, self._source, output, self._format, **fields)
-
-
-def _example(values: list[float]) -> bytes:
-    import tensorflow as tf
-
-    feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return bytes(tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString())
 
 
 @pytest.fixture(scope="module")

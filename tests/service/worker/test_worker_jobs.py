@@ -18,6 +18,8 @@ from batchpredict.job import State
 from batchpredict.service.queue.lifecycle import Cancel, Fail
 from batchpredict.service.store import NewJob, Store, open_store
 
+LONG_ROWS = 10_000
+
 
 @pytest.fixture
 def store(tmp_path) -> Iterator[Store]:
@@ -28,15 +30,16 @@ def store(tmp_path) -> Iterator[Store]:
 
 @pytest.fixture
 def long_input(tmp_path) -> str:
-    """Digits, forty times: with a batch of one, a job of it takes a while."""
-    with open(support.digits("text", "part-0.json"), "rb") as file:
-        return support.write(tmp_path / "long.json", file.read() * 40)
+    """Rows for the slow model: with a batch of one, ten seconds of work and more on any machine."""
+    frame = support.frame(support.example([0.5] * 16))
+    return support.write(tmp_path / "long.tfrecord", frame * LONG_ROWS)
 
 
 def long_job(job_id: str, path: str, output: str) -> NewJob:
     document = support.job(
-        support.DIGITS_MODEL, path, output, batchSize="1", splitBytes="100000", maxWorkerCount="1"
-    )
+        support.model("stateful_free_slow"), path, output, "TF_RECORD",
+        batchSize="1", splitBytes="20000", maxWorkerCount="1",
+    )  # fmt: skip
     return NewJob("p", job_id, {**document, "jobId": job_id})
 
 
@@ -130,14 +133,14 @@ class TestAJobUnderWay:
         assert state_of(store, "j") == State.RUNNING
         return worker
 
-    def test_shows_how_far_it_is(self, running, store, out):
+    def test_shows_how_far_it_is(self, running, store, long_input, out):
         job = store.job("p", "j")
         assert job.output is not None
         assert job.progress is not None
-        assert 0 < int(job.output["predictionCount"]) < 40 * 599
+        assert 0 < int(job.output["predictionCount"]) < LONG_ROWS
         assert job.output["outputPath"] == out
         assert job.output["nodeHours"] >= 0
-        assert job.progress["total"] == 40 * os.path.getsize(support.digits("text", "part-0.json"))
+        assert job.progress["total"] == os.path.getsize(long_input)
         store.cancel("p", "j", Cancel("enough"))
 
     def test_knows_no_secret_of_the_service(self, store, tmp_path, long_input, out, monkeypatch):
@@ -182,8 +185,8 @@ class TestAJobUnderWay:
         eventually(lambda: not support.alive(everything), 10)
         done = ended(store, "j", 240)
         assert done.standing.state == State.SUCCEEDED
-        assert support.counts(dict(done.output or {})) == (40 * 599, 0)
-        assert len(support.lines(out)) == 40 * 599
+        assert support.counts(dict(done.output or {})) == (LONG_ROWS, 0)
+        assert len(support.lines(out)) == LONG_ROWS
         assert states(store, "j") == [
             State.QUEUED,
             *(State.PREPARING, State.RUNNING, State.QUEUED),
@@ -212,7 +215,7 @@ def test_a_shutdown_gives_jobs_back_and_the_next_worker_goes_on(store, tmp_path,
     with working(store, tmp_path / "state"):
         done = ended(store, "j", 240)
     assert done.standing.state == State.SUCCEEDED
-    assert support.counts(dict(done.output or {})) == (40 * 599, 0)
+    assert support.counts(dict(done.output or {})) == (LONG_ROWS, 0)
     assert done.standing.generation == 2
     assert done.standing.losses == 0
 
