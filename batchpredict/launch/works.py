@@ -21,7 +21,13 @@ def knows(job: Job) -> bool:
     return any(getattr(job, name) is not None for name in _INPUTS)
 
 
-def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None) -> Work[Any, Any]:
+def work_of(
+    job: Job,
+    *,
+    workers: int | None = None,
+    pinned: Mapping[str, Any] | None = None,
+    meeting: tuple[str, str] | None = None,
+) -> Work[Any, Any]:
     """The work of a job of any kind, to be given to a runner.
 
     Args:
@@ -30,12 +36,14 @@ def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] |
       pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
         folder, "inputPaths", "outputPath"; "packageUris", "jobDir", and "resumedFrom" for the jobDir of the job
         that a search resumes. What is not there means what the job says.
+      meeting: URL and token of the rendezvous of a training job in the service that runs it; None where its
+        replicas meet in its jobDir.
 
     Raises:
       InvalidJob: as `prediction_work` or `training_work`.
     """
     if job.training_input is not None:
-        return training_work(job, pinned=pinned)
+        return training_work(job, pinned=pinned, meeting=meeting)
     return prediction_work(job, workers=workers, pinned=pinned)
 
 
@@ -66,12 +74,18 @@ def prediction_work(
     return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
 
 
-def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | None = None) -> TrainingWork:
+def training_work(
+    job: Job,
+    *,
+    fresh: bool = False,
+    pinned: Mapping[str, Any] | None = None,
+    meeting: tuple[str, str] | None = None,
+) -> TrainingWork:
     """The work of a training job.
 
     Args:
       fresh: train again, whatever earlier runs of this job have finished.
-      pinned: see `work_of`.
+      pinned, meeting: see `work_of`.
 
     Raises:
       InvalidJob: it is none, or asks for a cluster that there cannot be.
@@ -80,7 +94,7 @@ def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | 
 
     placed = {name: pinned[name] for name in ("packageUris", "jobDir") if name in pinned} if pinned else {}
     resumed = str((pinned or {}).get("resumedFrom", ""))
-    return TrainingWork.of(job, fresh=fresh, placed=placed, resumed_from=resumed)
+    return TrainingWork.of(job, fresh=fresh, placed=placed, resumed_from=resumed, meeting=meeting)
 
 
 def _meant(pinned: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from batchpredict.errors import JobFailed
 from batchpredict.training.cluster import Role
 from batchpredict.training.folder import TrainingFolder
-from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Rules
+from batchpredict.training.gang import Ending, Gang, Outcome, Rules
 from batchpredict.training.launcher import ReplicaLauncher, Workplace
 from batchpredict.training.logs import LogWriter
+from batchpredict.training.meeting import meeting_of
 from batchpredict.training.outcome import job_output, search_output
 from batchpredict.training.prepare import earlier_trials
 from batchpredict.training.search import Known, Trials, counted
@@ -32,7 +33,13 @@ from batchpredict.training.watching import TrialWatch, why_failed
 Wanted = Callable[[], bool]
 
 _HERE, _AWAY = Rules(), Rules(deadline=300.0)
+_LOOK_SECONDS = 0.5
 _TOO_LONG = "The job has run longer than scheduling.maxRunningTime allows: {:g} seconds."
+
+
+class _Unheard(JobFailed):
+    """The service does not answer this host, or refuses it: it may be one that others count as lost, or of a lease
+    that is over, and has no say in what came of the job."""
 
 
 def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bool) -> None:
@@ -49,7 +56,10 @@ def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bo
         with _workplace(folder) as workplace:
             slot = _Slot(spec, folder, wanted, workplace, away=away)
             try:
+                slot.let_others_end()
                 done = slot.search() if spec.tuning is not None else slot.train()
+            except _Unheard:
+                raise
             except JobFailed as error:
                 done = folder.finish({"error": str(error)})
     if done is not None and "error" in done:
@@ -79,8 +89,18 @@ class _Slot:
         self._away = away
         self._asked = wanted
         self._stopped = self._failed = False
-        began = folder.begin(time.time())
-        self._until = None if spec.max_seconds is None else began + spec.max_seconds
+        self._begun = folder.begin(time.time(), spec.meeting_place)
+        self._until = None if spec.max_seconds is None else self._begun.time + spec.max_seconds
+
+    def let_others_end(self) -> None:
+        """Wait for replicas that meet elsewhere, so that nobody here hears of them: those of a job that has begun
+        this attempt, was lost, and is gone on with under another id or by another way in."""
+        if self._begun.meeting_place == self._spec.meeting_place:
+            return
+        self._workplace.logs.add("service", "", "Waiting until nothing of an earlier run can be left.")
+        until = time.monotonic() + _HERE.quiet
+        while time.monotonic() < until and self._wanted():
+            time.sleep(_LOOK_SECONDS)
 
     def train(self) -> dict[str, object] | None:
         """Host roles of the one gang; what came of the job, None if it is not wanted any more."""
@@ -167,7 +187,7 @@ class _Slot:
         self, url: str, launcher: ReplicaLauncher, also: Wanted = lambda: True, *, stay: bool = True
     ) -> Outcome | None:
         gang = Gang(
-            FolderRendezvous(url),
+            meeting_of(self._spec)(url),
             self._spec.cluster,
             host_id=socket.gethostname(),
             room=1 if self._away else None,
@@ -179,6 +199,8 @@ class _Slot:
         try:
             return gang.run(lambda: self._wanted() and also())
         except OSError as error:
+            if self._spec.service is not None:
+                raise _Unheard(str(error)) from error
             raise JobFailed(f"jobDir: '{url}' does not answer: {error}") from error
         finally:
             launcher.close()

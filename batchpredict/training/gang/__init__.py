@@ -2,7 +2,8 @@
 
 outcome = Gang(FolderRendezvous(url), cluster, "worker-7", room=4, launcher=launcher).run(wanted)
 
-`machine` decides and is pure; `gang` is the shell around it; `facts` names the documents by which hosts agree.
+`machine` decides and is pure; `gang` is the shell around it; `facts` names the documents by which hosts agree;
+`rendezvous` is the contract of the place where those are, and `folder` and `service` are such places.
 """
 
 from batchpredict.training.gang.accounts import outcome_of, seconds_of, states_of
@@ -15,11 +16,12 @@ from batchpredict.training.gang.interface import (
     Launcher,
     Members,
     Outcome,
-    Rendezvous,
     ReplicaState,
     Stage,
 )
+from batchpredict.training.gang.rendezvous import Rendezvous
 from batchpredict.training.gang.rules import Rules
+from batchpredict.training.gang.service import ServiceAddress, ServiceRendezvous
 
 __all__ = [
     "Ending",
@@ -33,6 +35,8 @@ __all__ = [
     "Rendezvous",
     "ReplicaState",
     "Rules",
+    "ServiceAddress",
+    "ServiceRendezvous",
     "Stage",
     "cancel",
     "outcome_of",
