@@ -7,21 +7,18 @@ and its roles are free again then.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from batchpredict.errors import JobFailed
-from batchpredict.training.cluster import Role
+from batchpredict.training.cluster import Replica, Role
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, Gang, Outcome, Rules
-from batchpredict.training.launcher import ReplicaLauncher, Workplace
-from batchpredict.training.logs import LogWriter
+from batchpredict.training.launcher import ReplicaLauncher
 from batchpredict.training.meeting import meeting_of
 from batchpredict.training.outcome import job_output, search_output
 from batchpredict.training.prepare import earlier_trials
@@ -29,6 +26,7 @@ from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
 from batchpredict.training.watching import TrialWatch, why_failed
+from batchpredict.training.workplace import Workplace
 
 Wanted = Callable[[], bool]
 
@@ -51,30 +49,29 @@ def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bo
     Raises:
       JobFailed: why the job has failed, whoever found that.
     """
-    done = folder.done()
-    if done is None:
-        with _workplace(folder) as workplace:
-            slot = _Slot(spec, folder, wanted, workplace, away=away)
-            try:
-                slot.let_others_end()
-                done = slot.search() if spec.tuning is not None else slot.train()
-            except _Unheard:
-                raise
-            except JobFailed as error:
-                done = folder.finish({"error": str(error)})
+    try:
+        done = folder.done() or _hosted(spec, folder, wanted, away=away)
+    except OSError as error:
+        raise JobFailed(f"jobDir: '{spec.job_dir or folder.url}' cannot be used: {error}") from error
     if done is not None and "error" in done:
         raise JobFailed(str(done["error"]))
 
 
-@contextlib.contextmanager
-def _workplace(folder: TrainingFolder) -> Iterator[Workplace]:
-    """What the slots of one process share while they host a job: its packages, its log."""
-    logs = LogWriter(folder.logs)
-    try:
-        with tempfile.TemporaryDirectory(prefix="batchpredict-train-", ignore_cleanup_errors=True) as place:
-            yield Workplace(place, logs)
-    finally:
-        logs.close()
+def _hosted(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bool) -> dict[str, object] | None:
+    """What came of the job; None if it is not wanted any more."""
+    with Workplace.of(folder, shared=away) as workplace:
+        slot = _Slot(spec, folder, wanted, workplace, away=away)
+        try:
+            slot.let_others_end()
+            return slot.search() if spec.tuning is not None else slot.train()
+        except _Unheard:
+            raise
+        except JobFailed as error:
+            try:
+                return folder.finish({"error": str(error)})
+            except OSError:
+                # A disk that is full takes no reason either.
+                raise error from None
 
 
 class _Slot:
@@ -104,10 +101,11 @@ class _Slot:
 
     def train(self) -> dict[str, object] | None:
         """Host roles of the one gang; what came of the job, None if it is not wanted any more."""
-        outcome = self._gang(self._folder.gang, self._launcher())
+        launcher = self._launcher()
+        outcome = self._gang(self._folder.gang, launcher)
         if outcome is not None and outcome.ending is Ending.SUCCEEDED:
             return self._folder.finish({"output": job_output(self._spec, self._folder).to_wire()})
-        return self._ended(why_failed(outcome) if outcome is not None else "")
+        return self._ended(why_failed(outcome) if outcome is not None else "", launcher.silent())
 
     def search(self) -> dict[str, object] | None:
         """Host roles of trials; what came of the job, None if it is not wanted any more."""
@@ -201,7 +199,7 @@ class _Slot:
         except OSError as error:
             if self._spec.service is not None:
                 raise _Unheard(str(error)) from error
-            raise JobFailed(f"jobDir: '{url}' does not answer: {error}") from error
+            raise JobFailed(f"jobDir: '{url}' cannot be used: {error}") from error
         finally:
             launcher.close()
 
@@ -215,9 +213,11 @@ class _Slot:
     def _too_long(self) -> bool:
         return self._until is not None and time.time() > self._until
 
-    def _ended(self, reason: str) -> dict[str, object] | None:
+    def _ended(self, reason: str, silent: Sequence[Replica] = ()) -> dict[str, object] | None:
         if not reason and self._too_long():
-            reason = _TOO_LONG.format(self._spec.max_seconds)
+            words = ", ".join(replica.words for replica in silent)
+            silence = f" Since the start nothing was written by {words}." if words else ""
+            reason = _TOO_LONG.format(self._spec.max_seconds) + silence
         return self._folder.finish({"error": reason}) if reason else self._folder.done()
 
 

@@ -12,11 +12,11 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, Outcome
-from batchpredict.training.launcher import Workplace
 from batchpredict.training.replica import failure_sentence
 from batchpredict.training.search import Known, Trials
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Metric, MetricTail, Trial, TrialState, is_hopeless
+from batchpredict.training.workplace import Workplace
 
 _LOOK_SECONDS = 2.0
 # Values of a trial that are kept: evenly chosen of more, the last one always.
