@@ -69,7 +69,7 @@ class Training:
             "runner_flags": [*flags, "--parallelism=4"],
         }
         self._came: list[object] = []
-        self._thread = threading.Thread(target=self._train)
+        self._thread = threading.Thread(target=self._train, daemon=True)
         self._thread.start()
 
     def _train(self) -> None:
