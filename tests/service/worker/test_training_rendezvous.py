@@ -90,6 +90,19 @@ def test_a_cancel_ends_every_replica(store, url, jobs):
         assert not any(alive(run["pid"]) for run in jobs.runs())
 
 
+@pytest.mark.flink
+def test_machines_of_a_cluster_meet_in_the_service(store, url, jobs, flink_cluster):
+    create(store, jobs, "--steps", "20", "--pause", "0.1", **custom(workers=1))
+    name, *flags = flink_cluster.flags
+    runner = {"runner": name.partition("=")[2], "runner_flags": (*flags, "--parallelism=2")}
+    with working(store, jobs.folder, rendezvous=url, **runner):
+        job = ended(store, "j", 240)
+    assert job.standing.state is State.SUCCEEDED, job.standing.message
+    assert sorted(run["config"]["task"]["type"] for run in jobs.runs()) == ["chief", "worker"]
+    assert len({str(run["config"]["cluster"]) for run in jobs.runs()}) == 1
+    assert gangs(jobs) == []
+
+
 def test_an_address_where_there_is_no_service_is_said(store, url, jobs):
     create(store, jobs, "--steps", "2")
     with working(store, jobs.folder, rendezvous=f"{url}/nosuch"):
@@ -98,6 +111,8 @@ def test_an_address_where_there_is_no_service_is_said(store, url, jobs):
     assert f"The service at {url}/nosuch/internal/v1/projects/p/jobs/j/rendezvous refuses with status 404" in (
         job.standing.message
     )
+    # A host that is refused has no say in what came of the job: the jobDir knows nothing of it.
+    assert glob.glob(os.path.join(jobs.job_dir, "_batchpredict", "training", "*", "done-*")) == []
 
 
 def test_an_order_has_a_token_that_admits(store):
