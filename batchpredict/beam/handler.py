@@ -26,14 +26,14 @@ _LARGEST_BATCH = 10_000
 class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedModel"]):  # type: ignore[misc]
     """Scores elements with a SavedModel in `RunInference`.
 
-    The model is any that a job takes: of TensorFlow 2 or 1, of Keras 2 or 3. What an element may be is told by
-    `batchpredict.beam.elements`. A result is a `PredictionResult`: `example` is the element as it came, `inference`
-    a dict of numpy values by output name (bytes for strings), `model_id` the URL of the model that gave them.
+    The model is any that a job takes: of TensorFlow 2 or 1, of Keras 2 or 3. `batchpredict.beam.elements` says
+    what an element may be. A result is a `PredictionResult`: `example` is the element as it came, `inference` a
+    dict of numpy values by output name (bytes for strings), `model_id` the URL of the model that gave them.
 
     A record that cannot be decoded or that the model refuses does not touch the others of its batch. With exception
     handling it is a dead letter of its own, `([element], error)` among the `failed_inferences`; without, the call
-    raises `RecordRefused`, as Beam's handlers raise. Under Beam's `KeyedModelHandler`, which lets only results pass,
-    it is a result whose `inference` is the `RecordRefused`; with `keyed=True` it is a dead letter there too.
+    raises `RecordRefused`, as Beam's handlers raise. Under Beam's `KeyedModelHandler`, which lets only results
+    pass, it is a result whose `inference` is the `RecordRefused`; with `keyed=True` it is a dead letter there too.
 
     Args:
       uri: URL of the SavedModel, any that fsspec knows.
@@ -116,8 +116,8 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedModel"]):  # 
         if inference_args:
             names = ", ".join(map(str, inference_args))
             raise ValueError(
-                f"inference_args: a signature takes its inputs and nothing else, so not {names}. A value that is the "
-                "same for all records is a field of each."
+                f"inference_args: a signature takes its inputs and nothing else, so not {names}. A value that is "
+                "the same for all records is a field of each."
             )
 
     def run_inference(

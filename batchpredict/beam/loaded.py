@@ -35,8 +35,8 @@ class Scored:
 class LoadedModel:
     """A signature of a SavedModel, ready to score batches of elements. Any thread may call it.
 
-    Beam may keep it in another process than the caller's: what goes in and out is pickled then, so both are few large
-    pieces, and there is nothing here to read but by a call.
+    Beam may keep it in another process than the caller's: what goes in and out is pickled then, so both are few
+    large pieces, and there is nothing here to read but by a call.
 
     Args:
       uri: URL of the SavedModel, any that fsspec knows.
@@ -104,8 +104,8 @@ class LoadedModel:
 
     def _too_large(self, rows: int, fitting: int, message: str) -> None:
         _LOGGER.warning(
-            "%s: the device's memory does not hold a call of %d records, %d fit; a max_batch_size of that saves the "
-            "calls that fail. %s",
+            "%s: the device's memory does not hold a call of %d records, %d fit; a max_batch_size of that saves "
+            "the calls that fail. %s",
             self._uri, rows, fitting, message,
         )  # fmt: skip
 

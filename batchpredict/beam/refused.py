@@ -1,11 +1,11 @@
 """Where a refused record goes.
 
-Beam's `RunInference(...).with_exception_handling()` wraps a DoFn that catches what the handler raises, and puts the
-whole batch among the dead letters (https://github.com/apache/beam/issues/23835). A handler can do better: what it
-gives as a `TaggedOutput` goes to the output of that name, so a record can be sent there while its batch goes on. But
-without the wrapper nobody reads that output, and Beam drops in silence what is sent there; a handler is not told
-which of the two it is. So the calls that led here are asked, once a batch that has a refused record, and only where
-all of them down to the wrapper are Beam's own is a record sent.
+Beam's `RunInference(...).with_exception_handling()` wraps its DoFn in one that catches what a handler raises, and
+puts the whole batch among the dead letters (https://github.com/apache/beam/issues/23835). A handler can do better:
+what it gives as a `TaggedOutput` goes to the output of that name, so a record can be sent there while its batch
+goes on. But without the wrapper nobody reads that output, and Beam drops in silence what is sent there; and a
+handler is not told which of the two it is. So the calls that led here are asked, once a batch that has a refused
+record, and only where all of them down to the wrapper are Beam's own is a record sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import sys
 import traceback
+from types import FrameType
 from typing import Any
 
 from apache_beam.ml.inference.base import KeyedModelHandler, MaybeKeyedModelHandler
@@ -40,7 +41,7 @@ class Way(enum.Enum):
 def way() -> Way:
     """The way for a refused record of the handler whose `run_inference` calls this."""
     found = Way.DEAD_LETTER
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") == _INFERENCE:
         if isinstance(frame.f_locals.get("self"), KeyedModelHandler | MaybeKeyedModelHandler):
             found = Way.RESULT

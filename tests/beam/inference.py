@@ -1,7 +1,7 @@
 """`RunInference` in pipelines of tests, and what came out of them.
 
-Workers are threads of this process, so what a step collects is here when the pipeline has ended. Results are compared
-as plain values: an array as a list.
+Workers are threads of this process, so what a step collects is here when the pipeline has ended. Results are
+compared as plain values: an array as a list.
 """
 
 from __future__ import annotations

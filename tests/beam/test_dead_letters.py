@@ -56,7 +56,9 @@ def test_a_record_that_kills_the_process_costs_its_batch_where_there_is_a_proces
 
 
 def test_without_exception_handling_the_call_raises_what_the_first_refused_record_lacks():
-    with pytest.raises(Exception, match="INVALID_INPUTS: Input mismatch: input x takes one float32, got null") as found:
+    with pytest.raises(
+        Exception, match="INVALID_INPUTS: Input mismatch: input x takes one float32, got null"
+    ) as found:
         infer(sqrt(), [4.0, None, -1.0])
     assert (
         "(record 2 of a batch of 3, 2 of which are refused; "
@@ -114,10 +116,12 @@ def test_without_exception_handling_beams_handler_of_keys_fails_too():
 
 
 def test_each_key_may_have_a_model_of_its_own():
-    handler = KeyedModelHandler([
-        KeyModelMapping(["sqrt"], SavedModelHandler(SQRT)),
-        KeyModelMapping(["double", "twice"], SavedModelHandler(DOUBLE)),
-    ])
+    handler = KeyedModelHandler(
+        [
+            KeyModelMapping(["sqrt"], SavedModelHandler(SQRT)),
+            KeyModelMapping(["double", "twice"], SavedModelHandler(DOUBLE)),
+        ]
+    )
     found, failed = infer_apart(handler, [("sqrt", 4.0), ("double", 4.0), ("twice", 1.0), ("sqrt", -1.0)])
     assert failed == []
     refused = [pair for pair in found if isinstance(pair[1].inference, RecordRefused)]

@@ -112,7 +112,9 @@ _ = beam.Pipeline() | beam.Create([1.0]) | RunInference(batchpredict.beam.SavedM
 assert not [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]
 """
     environment = {**os.environ, "PYTHONPATH": support.ROOT}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr
 
 
@@ -159,7 +161,9 @@ def test_environment_variables_are_set_before_the_model_is_loaded(monkeypatch):
 
 
 def test_arguments_of_a_call_are_refused_when_the_pipeline_is_built():
-    with pytest.raises(ValueError, match="inference_args: a signature takes its inputs and nothing else, so not training"):
+    with pytest.raises(
+        ValueError, match="inference_args: a signature takes its inputs and nothing else, so not training"
+    ):
         infer(SavedModelHandler(DOUBLE), [1.0], inference_args={"training": False})
 
 
@@ -249,7 +253,9 @@ def test_a_model_that_cannot_be_used_is_said_to_be_so(uri, signature, reason):
 
 
 def test_the_failure_of_a_pipeline_says_what_is_wrong_with_the_model():
-    with pytest.raises(Exception, match=r"No signature found for signature key other. The model has: serving_default"):
+    with pytest.raises(
+        Exception, match=r"No signature found for signature key other. The model has: serving_default"
+    ):
         infer(SavedModelHandler(DOUBLE, "other"), [1.0])
 
 
@@ -269,7 +275,7 @@ def test_threads_score_with_one_model_at_the_same_time():
 
     handler, model = SavedModelHandler(support.model("refuses_negative")), held("refuses_negative")
 
-    def score(first: int) -> list[Any]:
+    def score(first: int) -> Any:
         return plain(list(handler.run_inference([(first + row) ** 2 for row in range(20)], model)))
 
     with ThreadPoolExecutor(4) as pool:

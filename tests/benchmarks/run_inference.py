@@ -2,8 +2,8 @@
 
     python tests/benchmarks/run_inference.py [--batch 64] [--repeats 3] [--forms rows,dicts,examples] [--scale 1]
 
-Each figure is the slope between a small run and a large one, which leaves the start out. The promise is for the DoFn
-that calls the signature for each element; the one behind `BatchElements` is for information.
+Each figure is the slope between a small run and a large one, which leaves the start out. The promise is for the
+DoFn that calls the signature for each element; the one behind `BatchElements` is for information.
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ def scored(way: str, model: str, form: str, batch: int) -> beam.PTransform:
         return batches | beam.ParDo(ByBatch(model, form))
     from batchpredict.beam import SavedModelHandler
 
-    sizes = {"min_batch_size": batch, "max_batch_size": batch}
-    return RunInference(SavedModelHandler(model, signature_of(form), **sizes))
+    handler = SavedModelHandler(model, signature_of(form), min_batch_size=batch, max_batch_size=batch)
+    return RunInference(handler)
 
 
 def main() -> None:
