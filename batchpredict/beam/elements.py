@@ -25,6 +25,8 @@ from batchpredict.scoring import columnarize, json_values
 
 _PLAIN = frozenset((float, int, bool, bytes, type(None)))
 _NUMBERS = frozenset((float, int))
+# The kinds of numpy's types that are numbers to a model's inputs.
+_NUMERIC = frozenset("biuf")
 
 
 class ElementDecoder:
@@ -41,6 +43,11 @@ class ElementDecoder:
         What stands in the row of a refused element does not matter; if all were refused, nor do the columns.
         """
         refusals: Refusals = {}
+        kinds = set(map(type, elements))
+        if self._string is not None and kinds == {bytes}:
+            return {self._string.alias: list(elements)}, refusals
+        if kinds == {np.ndarray} and not self._several and {one.dtype.kind for one in elements} <= _NUMERIC:
+            return columnarize(elements, self._signature, refusals), refusals
         values = [self._value(row, element, refusals) for row, element in enumerate(elements)]
         if self._string is None:
             self._parse(values, elements, refusals)
@@ -125,14 +132,18 @@ def _plain(value: Any) -> Any:
         return value if value and type(value[0]) in _NUMBERS else [_plain(inner) for inner in value]
     if kind is np.ndarray:
         return _plain_array(value)
-    return _uncommon(value)
+    return _plain_fields(value) if kind is dict else _uncommon(value)
+
+
+def _plain_fields(fields: Mapping[str, Any]) -> Any:
+    if len(fields) == 1 and "b64" in fields:
+        return _decoded(fields["b64"])
+    return {name: _plain(inner) for name, inner in fields.items()}
 
 
 def _uncommon(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if len(value) == 1 and "b64" in value:
-            return _decoded(value["b64"])
-        return {name: _plain(inner) for name, inner in value.items()}
+        return _plain_fields(value)
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, str):

@@ -170,13 +170,15 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedModel"]):  # 
 def _results(elements: Sequence[Any], scored: Scored) -> list[Any]:
     """A `PredictionResult` for each element; None where it was refused."""
     results: list[Any] = [None] * len(elements)
-    model_id = scored.model_id
+    # Half of the time of its constructor, which is written in Python.
+    make = PredictionResult._make
     for rows, outputs in scored.pieces:
         names = tuple(outputs)
-        for row, *values in zip(rows, *map(list, outputs.values()), strict=True):
-            if row not in scored.refused:
-                inference = dict(zip(names, values, strict=True))
-                results[row] = PredictionResult(elements[row], inference, model_id)
+        columns = zip(*map(list, outputs.values()), strict=True)
+        for row, values in zip(rows, columns, strict=True):
+            results[row] = make((elements[row], dict(zip(names, values, strict=True)), scored.model_id))
+    for row in scored.refused:
+        results[row] = None
     return results
 
 
@@ -196,16 +198,16 @@ def _unpaired(pairs: Sequence[Any]) -> tuple[list[Any], dict[int, RecordRefused]
 
 def _bytes_of(value: Any) -> int:
     """About the bytes of an element: those of its numbers and texts, and none for what holds them together."""
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
     if isinstance(value, str | bytes):
         return len(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return sum(map(_bytes_of, value.values()))
     if isinstance(value, list | tuple):
         # To look at every number of every list would cost more than the model does.
         return 8 * len(value) if value and type(value[0]) in (float, int) else sum(map(_bytes_of, value))
-    if hasattr(value, "ByteSize"):
-        return int(value.ByteSize())
-    return int(getattr(value, "nbytes", 8))
+    return int(value.ByteSize()) if hasattr(value, "ByteSize") else 8
 
 
 def _folder_of(path: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import apache_beam as beam
@@ -49,10 +52,25 @@ def test_however_exceptions_are_handled_a_dead_letter_is_the_record(handling):
 
 @pytest.mark.long
 def test_a_record_that_kills_the_process_costs_its_batch_where_there_is_a_process_for_it():
-    handler = SavedModelHandler(support.model("crashes"), min_batch_size=2, max_batch_size=2)
-    found, failed = infer_apart(handler, [1.0, 2.0, 3.0, 666.0, 4.0, "what"], use_subprocess=True)
-    assert plain(found) == [{"y": 1.0}, {"y": 2.0}, {"y": 4.0}]
-    assert [batch for batch, _ in failed] == [[3.0, 666.0], ["what"]]
+    code = f"""
+from inference import infer_apart, plain
+from batchpredict.beam import SavedModelHandler
+handler = SavedModelHandler({support.model("crashes")!r}, min_batch_size=2, max_batch_size=2)
+found, failed = infer_apart(handler, [1.0, 2.0, 3.0, 666.0, 4.0, "what"], use_subprocess=True)
+print(plain(found), [batch for batch, _ in failed])
+"""
+    # Beam forks, which a process that has used TensorFlow does not survive.
+    tests = os.path.join(support.ROOT, "tests")
+    path = os.pathsep.join((support.ROOT, tests, os.path.join(tests, "beam")))
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.stdout == "[{'y': 1.0}, {'y': 2.0}, {'y': 4.0}] [[3.0, 666.0], ['what']]\n", found.stderr
 
 
 def test_without_exception_handling_the_call_raises_what_the_first_refused_record_lacks():
