@@ -212,3 +212,26 @@ def test_a_string_keeps_its_shape_whatever_else_is_in_the_batch():
     columns, refusals = decode(["a", {"text": b"b"}, ["c"], 5])
     assert np.array(columns["text"])[:3].tolist() == [[b"a"], [b"b"], [b"c"]]
     assert list(refusals) == [3]
+
+
+def test_inputs_without_a_batch_dimension_are_called_as_they_need_it():
+    assert scored("without_batch", [{"a": 2, "b": 3}, {"a": 4, "b": 5}], "records") == [
+        {"product": 6.0, "pair": [2.0, 3.0]},
+        {"product": 20.0, "pair": [4.0, 5.0]},
+    ]
+    elements = [{"x": 1, "threshold": 0}, {"x": 1, "threshold": 2}, {"x": 3, "threshold": 2}]
+    assert scored("without_batch", elements, "threshold") == [{"y": 1.0}, {"y": 0.0}, {"y": 1.0}]
+    assert scored("without_batch", [1], "labels") == [{"y": 2.0, "labels": [b"a", b"b", b"c"], "version": 7}]
+
+
+def test_sparse_inputs_are_lists():
+    element = {"values": [1.0, 2.0], "words": ["a", "b"], "x": 3.0}
+    expected = {"total": 3.0, "count": 2, "first": b"a", "scaled": 1.5}
+    assert scored("transform_sparse", [element], "transform_signature") == [expected]
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "qint8", "uint64"])
+def test_types_that_few_models_have_are_scored(kind):
+    row = np.array(3, "int8" if kind == "qint8" else kind)
+    first, second = scored("odd_types", [row, 3], kind)
+    assert first == second
