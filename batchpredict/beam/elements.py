@@ -75,6 +75,10 @@ class ElementDecoder:
             refusals[row] = RecordRefused(INVALID_INPUTS, "A b64 value is not valid base64.")
         except RecursionError:
             refusals[row] = RecordRefused(INVALID_INPUTS, "The element is nested too deeply.")
+        except Exception as error:
+            # Of an object that says it is an array, for one.
+            text = f"The element cannot be read: {type(error).__name__}: {error}"
+            refusals[row] = RecordRefused(INVALID_INPUTS, text)
         return None
 
     def _no_example(self) -> str:
@@ -138,7 +142,7 @@ def _plain(value: Any) -> Any:
 def _plain_fields(fields: Mapping[str, Any]) -> Any:
     if len(fields) == 1 and "b64" in fields:
         return _decoded(fields["b64"])
-    return {name: _plain(inner) for name, inner in fields.items()}
+    return {str(name): _plain(inner) for name, inner in fields.items()}
 
 
 def _uncommon(value: Any) -> Any:

@@ -23,6 +23,13 @@ def example(**features: float) -> Any:
     return example_pb2.Example(features=feature_pb2.Features(feature=values))
 
 
+class Unreadable:
+    """Says that it is an array, and is none."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise OSError("gone")
+
+
 @pytest.mark.parametrize(
     "element",
     [
@@ -134,6 +141,9 @@ def test_a_tf_example_may_come_as_itself_or_serialized():
     [
         ("double", {"z": 1}, "Expected tensor name: x, got tensor name: z."),
         ("double", {}, "Expected tensor name: x, got tensor name: none."),
+        ("double", {1: 2}, "Expected tensor name: x, got tensor name: 1."),
+        ("double", Unreadable(), "The element cannot be read: OSError: gone"),
+        ("double", {"x": Unreadable()}, "The element cannot be read: OSError: gone"),
         ("double", {"x": "one"}, "Input mismatch: input x takes one float32, got a string."),
         ("double", {"x": None}, "Input mismatch: input x takes one float32, got null."),
         ("double", None, "Input mismatch: input x takes one float32, got null."),
