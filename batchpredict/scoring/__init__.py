@@ -9,13 +9,14 @@ from batchpredict._lazy import lazily
 if TYPE_CHECKING:
     from batchpredict.scoring.hotpath import SplitPredictor
     from batchpredict.scoring.place import Place, Range
-    from batchpredict.scoring.task import Task
+    from batchpredict.scoring.task import Task, Watch
 
 __all__ = [
     "Place",
     "Range",
     "SplitPredictor",
     "Task",
+    "Watch",
 ]
 
 if not TYPE_CHECKING:
@@ -26,5 +27,6 @@ if not TYPE_CHECKING:
             "Range": "place",
             "SplitPredictor": "hotpath",
             "Task": "task",
+            "Watch": "task",
         },
     )
