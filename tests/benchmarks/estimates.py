@@ -2,10 +2,9 @@
 
     python tests/benchmarks/estimates.py [--only text,slow] [--scale 1.0] [--json out.json]
 
-Each job is planned and run by the command, one after the other, on all cores. Prints a Markdown table; the target
-is a time within a factor of 1.3. The load is that of the machine while both ran, of which this is about the number
-of
-cores: what is more comes from others, and then neither figure means much.
+Each job is planned and run by the command, one after the other, on all cores. Prints a Markdown table; the target is
+a time within a factor of 1.3. The load beside it is the average of the last minute of the plan, and of the job: two
+workers make two of it, and what is more comes from others, which take their share of the cores.
 """
 
 from __future__ import annotations
@@ -83,26 +82,6 @@ class Compared:
     job_load: float
 
 
-class Machine:
-    """The load average over the time between two looks, by the jiffies that its processors were busy."""
-
-    def __init__(self) -> None:
-        self._busy, self._at = _busy_seconds(), time.monotonic()
-
-    def load(self) -> float:
-        busy, at = _busy_seconds(), time.monotonic()
-        found = (busy - self._busy) / max(at - self._at, 1e-9)
-        self._busy, self._at = busy, at
-        return found
-
-
-def _busy_seconds() -> float:
-    """Seconds of all processors since the start, those of this machine's other users too."""
-    with open("/proc/stat") as file:
-        fields = list(map(int, file.readline().split()[1:9]))
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
-
-
 def main() -> int:
     """Returns 1 if a job could not be compared."""
     options = _options()
@@ -172,13 +151,12 @@ def compare(case: Case, folder: str, scale: float) -> Compared:
         "--quiet",
     ]  # fmt: skip
     try:
-        watched = Machine()
         said, _ = run("plan", *flags, "--format=json")
-        plan_load = watched.load()
+        plan_load = os.getloadavg()[0]
         if os.path.exists(output):
             raise BenchmarkFailed("the plan has made the output folder")
         done, seconds = run("predict", *flags)
-        job_load = watched.load()
+        job_load = os.getloadavg()[0]
         names = [name for name in os.listdir(output) if name.startswith("prediction.results")]
         size = sum(os.path.getsize(os.path.join(output, name)) for name in names)
     finally:
