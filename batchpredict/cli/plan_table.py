@@ -9,6 +9,8 @@ from batchpredict.cli.observers import duration
 
 _LABEL = 12
 _SHOWN = 160
+# A share of waiting that a machine has also when it does nothing else.
+_BUSY = 0.05
 _STAGES = {"read": "reading", "decode": "decoding", "model": "model", "write": "writing", "other": "the rest"}
 
 Lines = Iterator[str]
@@ -90,6 +92,11 @@ def _speed(document: dict[str, Any]) -> Lines:
         yield "unknown: there are no records"
         return
     speed = document["speed"][0]
+    if speed["waitedShare"] > _BUSY:
+        yield (
+            f"{_percent(speed['waitedShare'])} of its time a worker waited for a core: others use this machine, "
+            "and all times are as it is now"
+        )
     for name, stage in speed["stages"].items():
         rate = stage["recordsPerSecondPerWorker"]
         slowest = "  < takes most" if name == speed["bottleneck"] else ""

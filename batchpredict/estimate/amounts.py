@@ -18,6 +18,8 @@ from batchpredict.formats import InputFormat, Segment
 
 # Compressed bytes whose expansion stands for that of what follows them.
 _PREFIX_BYTES = 4 << 20
+# What follows expands to a little more or less, in all files alike.
+_EXPANSION_ERROR = 0.02
 # Footers are read for so long; a local one takes about a millisecond, one on a store about 100.
 _FOOTER_SECONDS = 3.0
 
@@ -80,10 +82,11 @@ class Amounts:
         if not self._input.streamed:
             return _by_footers(files(), total, self._rows)
         known = [one for one in read if one[1]]
-        found = ratio(known) if known else Range(0, 0, 1)
+        packed = any(self.codec(span.segment) for span in spans)
+        found = ratio(known, floor=_EXPANSION_ERROR if packed else 0.0) if known else Range(0, 0, 1)
         records, places = sum(count for count, _ in read), len(read)
         how = f"by the mean size of {records:,} records at {places:,} place{'' if places == 1 else 's'}"
-        if any(self.codec(span.segment) for span in spans):
+        if packed:
             how += ", and by what the beginnings of compressed files expand to"
         return Records(found.times(total), how)
 

@@ -21,6 +21,7 @@ LARGEST = 4096
 # A doubling that gains less has not been worth its memory.
 _GAIN = 1.05
 _ATTEMPT_SECONDS = 0.12
+_MOST_WAITED = 0.95
 # The first time makes TensorFlow and the allocator ready for a size, and says how much memory it takes.
 _ROUNDS = 3
 
@@ -31,7 +32,7 @@ class BatchSize:
 
     Attributes:
       rows: records of a model call.
-      rate: records per second of the whole way from file to results.
+      rate: records per second of the whole way from file to results; what others of the machine take is left out.
       model_rate: records per second of the model calls alone.
       peak_bytes: peak of the process's resident memory.
     """
@@ -175,8 +176,10 @@ class _Trial:
         if found is None or not found.records or not found.stages.loop:
             self.failure = "there are no records to try it with"
             return None
-        model = found.batch_rows / max(found.stages.model, 1e-9)
-        return BatchSize(rows, found.records / found.stages.loop, model, found.peak_bytes)
+        # Where others take a core away, sizes could not be told apart.
+        alone = 1 - min(found.waited_seconds / found.stages.loop, _MOST_WAITED)
+        model = found.batch_rows / max(found.stages.model * alone, 1e-9)
+        return BatchSize(rows, found.records / (found.stages.loop * alone), model, found.peak_bytes)
 
     def _split(self) -> Split:
         self._number += 1

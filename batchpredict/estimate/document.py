@@ -119,6 +119,7 @@ def _speed(speed: Speed, found: Estimate) -> dict[str, Any]:
             }
             for name, one in seconds.items()
         },
+        "waitedShare": round(speed.waited, 4),
         "bottleneck": max(seconds, key=lambda name: seconds[name]),
         "commitSecondsPerSplit": round(speed.commit_seconds, 5),
         "modelLoadSeconds": _seconds(speed.load_seconds),

@@ -90,12 +90,14 @@ class Measured(Manifest):
     Attributes:
       spans: what was read, in order; empty where it was read again and again.
       stages: where its time went.
+      waited_seconds: of these, how long it waited for a core that others had; 0 where the system does not tell.
       peak_bytes: peak of the resident memory of its process, as far as the system tells.
       signature: of the model.
     """
 
     spans: tuple[Span, ...] = ()
     stages: Stages = field(default_factory=Stages)
+    waited_seconds: float = 0.0
     peak_bytes: int = 0
     signature: Signature | None = None
 

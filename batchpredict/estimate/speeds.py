@@ -60,15 +60,18 @@ def speed_of(
     if not read:
         return None
     stages = sum((one.stages for one, _ in read), Stages())
+    waited = min(sum(one.waited_seconds for one, _ in read) / stages.loop, 1.0)
+    per_byte = ratio([(one.stages.loop, size) for one, size in read], floor=max(_SCATTER, waited))
     return Speed(
         processes=processes,
         threads=max(1, cores() // processes),
         records=sum(one.records for one, _ in read),
         bytes=sum(size for _, size in read),
-        seconds_per_byte=ratio([(one.stages.loop, size) for one, size in read], floor=_SCATTER),
+        seconds_per_byte=per_byte,
         output_ratio=ratio([(float(one.results.bytes), size) for one, size in read]),
         stages=stages,
         commit_seconds=stages.commit / len(read),
+        waited=waited,
         load_seconds=sum(one.load_seconds + one.stages.loop for one in warm_up) / max(len(warm_up), 1),
         peak_bytes=max(one.peak_bytes for one, _ in read),
     )

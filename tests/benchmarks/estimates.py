@@ -2,14 +2,15 @@
 
     python tests/benchmarks/estimates.py [--only text,slow] [--scale 1.0] [--json out.json]
 
-Each job is planned and run by the command, one after the other, on all cores. Prints a Markdown table; the target is
-a time within a factor of 1.3. The load beside it is the average of the last minute of the plan, and of the job: two
-workers make two of it, and what is more comes from others, which take their share of the cores.
+Each job is planned and run by the command, one after the other, on all cores. Prints a Markdown table; the target
+is a time within a factor of 1.3. The load beside it is the average of the last minute of the plan, and of the job:
+two workers make two of it, and what is more comes from others, which take their share of the cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from bench import MODELS
 from data import Store
 from measure import BenchmarkFailed, environment
@@ -33,6 +35,7 @@ from batchpredict.workers import cores
 _RIGHT = Target(1.3, at_least=False)
 _UNIT = 1_000_000
 _SMALL_UNIT = 20_000
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Compared:
-    """What was said of a job, and what it came to."""
+    """What was said of a job, and what it came to; `waited`: the share of its workers' time without a core."""
 
     said: dict[str, Any]
     output: dict[str, Any]
@@ -80,6 +83,7 @@ class Compared:
     output_bytes: int
     plan_load: float
     job_load: float
+    waited: float
 
 
 def main() -> int:
@@ -132,8 +136,22 @@ def notes(compared: Compared) -> str:
         f"{name} {one['estimate']:,.6g} ({one['low']:,.6g} to {one['high']:,.6g}), in fact {fact:,.6g}"
         for name, one, fact in pairs
     )
+    spared = net(compared)
+    told += f"; without the waiting of workers for a core {spared[0]:.0f} s, in fact {spared[1]:.0f} s"
     loads = f"load {compared.plan_load:.1f} while it was planned, {compared.job_load:.1f} while it ran"
     return f"{told}; planned in {said['estimateSeconds']:.0f} s; {loads}"
+
+
+def net(compared: Compared) -> tuple[float, float]:
+    """The seconds that were said and that it took, without those that workers waited for a core that others had.
+
+    Not what an idle machine would take: caches and memory are shared too.
+    """
+    start = compared.said["fixedSeconds"]["start"]
+    (forecast,) = compared.said["forecasts"]
+    said = forecast["elapsedSeconds"]["estimate"] - start
+    fact = max(compared.seconds - start, 0.0)
+    return start + said * (1 - compared.said["speed"][0]["waitedShare"]), start + fact * (1 - compared.waited)
 
 
 def compare(case: Case, folder: str, scale: float) -> Compared:
@@ -151,31 +169,56 @@ def compare(case: Case, folder: str, scale: float) -> Compared:
         "--quiet",
     ]  # fmt: skip
     try:
-        said, _ = run("plan", *flags, "--format=json")
+        said, _, _ = run("plan", *flags, "--format=json")
         plan_load = os.getloadavg()[0]
         if os.path.exists(output):
             raise BenchmarkFailed("the plan has made the output folder")
-        done, seconds = run("predict", *flags)
+        done, seconds, waited = run("predict", *flags)
         job_load = os.getloadavg()[0]
         names = [name for name in os.listdir(output) if name.startswith("prediction.results")]
         size = sum(os.path.getsize(os.path.join(output, name)) for name in names)
     finally:
         shutil.rmtree(output, ignore_errors=True)
-    return Compared(said, done, seconds, size, plan_load, job_load)
+    return Compared(said, done, seconds, size, plan_load, job_load, waited)
 
 
-def run(*arguments: str) -> tuple[dict[str, Any], float]:
-    """The JSON document that a command prints, and the seconds that it takes."""
+def run(*arguments: str) -> tuple[dict[str, Any], float, float]:
+    """The JSON document that a command prints, the seconds that it takes, and the share of `Waits`."""
     started = time.monotonic()
-    found = subprocess.run(
-        [sys.executable, "-m", "batchpredict", *arguments],
-        capture_output=True, text=True, check=False, env=environment(),
-    )  # fmt: skip
-    seconds = time.monotonic() - started
-    if found.returncode:
-        raise BenchmarkFailed(f"{arguments[0]} ended with {found.returncode}: {found.stderr[-500:]}")
-    document: dict[str, Any] = json.loads(found.stdout)
-    return document, seconds
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batchpredict", *arguments], stdout=out, stderr=err, env=environment()
+        )
+        waits = Waits(process.pid)
+        while process.poll() is None:
+            waits.look()
+            time.sleep(_LOOK_SECONDS)
+        seconds = time.monotonic() - started
+        for file in (out, err):
+            file.seek(0)
+        if process.returncode:
+            raise BenchmarkFailed(f"{arguments[0]} ended with {process.returncode}: {err.read()[-500:]!r}")
+        document: dict[str, Any] = json.load(out)
+        return document, seconds, waits.share()
+
+
+class Waits:
+    """How long the worker processes of a command have waited for a core, and how long they had one (Linux)."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._last: dict[int, tuple[int, int]] = {}
+
+    def look(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self._pid).children():
+                with contextlib.suppress(OSError, ValueError), open(f"/proc/{child.pid}/schedstat") as file:
+                    had, waited, _ = map(int, file.read().split())
+                    self._last[child.pid] = had, waited
+
+    def share(self) -> float:
+        had, waited = (sum(one[at] for one in self._last.values()) for at in (0, 1))
+        return waited / max(had + waited, 1)
 
 
 def inputs(case: Case, folder: str, files: int) -> str:
