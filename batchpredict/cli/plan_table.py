@@ -47,12 +47,12 @@ def _errors(document: dict[str, Any]) -> Lines:
         return
     short = "; there was no time for more" if sample["cutShort"] else ""
     yield (
-        f"{errors['sampled']:,} of {sample['records']:,} sampled records fail: "
+        f"{errors['failed']:,} of {errors['scored']:,} records that were scored fail: "
         f"{_ranged(errors['share'], _percent)}, or {_ranged(errors['records'], _number)} of all{short}"
     )
     for kind in errors["kinds"]:
         example = kind["example"]
-        yield f"{kind['sampled']:>6,} x {kind['code']}: {_cut(kind['message'])}"
+        yield f"{kind['failed']:>6,} x {kind['code']}: {_cut(kind['message'])}"
         instance = _cut(example.get("instance", ""))
         yield f"         such as {example['source']} at byte {example['offset']}: {instance}"
     if errors["budget"]:

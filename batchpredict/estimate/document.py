@@ -73,11 +73,12 @@ def _errors(found: Estimate, sample: Sample) -> dict[str, Any]:
         sample.share.estimate * records.estimate, sample.share.low * records.low, sample.share.high * records.high
     )
     return {
-        "sampled": sample.errors,
+        "scored": sample.scored,
+        "failed": sample.errors,
         "share": _range(sample.share),
         "records": _range(expected, whole=True),
         "kinds": [
-            {"code": kind.code, "message": kind.message, "sampled": kind.count, "example": dict(kind.example)}
+            {"code": kind.code, "message": kind.message, "failed": kind.count, "example": dict(kind.example)}
             for kind in sample.kinds
         ],
         "maxErrors": found.spec.max_errors,

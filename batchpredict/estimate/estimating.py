@@ -19,7 +19,7 @@ from batchpredict.estimate.ranges import Range, share
 from batchpredict.estimate.report import Estimate, Sample, Speed, Wishes
 from batchpredict.estimate.sampled import Measured, Span
 from batchpredict.estimate.speeds import DRIVER_SECONDS, forecast, pools, speed_of
-from batchpredict.formats import Segment, Split
+from batchpredict.formats import Split
 from batchpredict.ledger import Plan, PredictionSpec, make_plan, parse_budget, spooling
 from batchpredict.models import Signature, TensorSpec, model_digest
 
@@ -140,12 +140,16 @@ def _files(splits: Iterator[Split]) -> dict[str, int]:
 
 @dataclass
 class _Found:
-    """What measuring has found so far."""
+    """What measuring has found so far.
+
+    Attributes:
+      sampled: attempts at places, the same number of records of each.
+      scored: attempts at splits for the speed; no split twice.
+    """
 
     start_seconds: float = 0.0
-    publish_seconds: float = 0.0
     sampled: list[Measured] = field(default_factory=list)
-    lines: list[list[dict[str, object]]] = field(default_factory=list)
+    scored: list[Measured] = field(default_factory=list)
     cut_short: bool = False
     speeds: list[Speed] = field(default_factory=list)
     batch_sizes: BatchSizes | None = None
@@ -157,23 +161,32 @@ class _Found:
         return [span for one in self.sampled for span in one.spans]
 
     @property
+    def publish_seconds(self) -> float:
+        """For each split."""
+        return sum(one.publish_seconds for one in self.sampled) / max(len(self.sampled), 1)
+
+    @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         return () if self.signature is None else self.signature.outputs
 
     def sample(self, spec: PredictionSpec, records: Range) -> Sample | None:
         if not self.sampled:
             return None
-        counts = [(one.error_count, one.records) for one in self.sampled]
+        sampled = sum(one.records for one in self.sampled)
+        whole = records.exact and records.estimate == sampled
+        # What was scored for the speed has errors too, of far more records at fewer places.
+        attempts = self.sampled if whole else [*self.sampled, *self.scored]
+        counts = [(one.error_count, one.records) for one in attempts]
         read, failed = sum(count for _, count in counts), sum(count for count, _ in counts)
-        whole = records.exact and records.estimate == read
         found = Range.exactly(failed / read) if whole and read else share(counts)
         budget = parse_budget(spec.max_errors)
         return Sample(
-            records=read,
+            records=sampled,
             places=len(self.sampled),
+            scored=read,
             errors=failed,
             share=found,
-            kinds=tuple(kinds(list(zip(self.sampled, self.lines, strict=True)))),
+            kinds=tuple(kinds(attempts)),
             verdict="" if budget is None else verdict(budget, found, records),
             cut_short=self.cut_short,
         )
@@ -212,13 +225,12 @@ class _Measuring:
         began = monotonic()
         with self._job.pool(processes) as pool:
             self._engine()
-            place = self._places[0] if self._places else Segment("", 0, 0, 0)
             if not self._places:
                 # Nothing can be read, but whether the model loads is to be known.
-                found.signature = pool.submit([]).result().signature
+                found.signature = pool.warm_up([], 1)[0].signature
                 found.start_seconds = monotonic() - began
                 return
-            warm_up = pool.warm_up(place, self._job.spec.batch_size)
+            warm_up = pool.warm_up(self._places[:1], self._job.spec.batch_size)
             found.start_seconds = monotonic() - began
             found.signature = warm_up[0].signature
             telling.progress(f"sampling {self._wishes.sample:,} records at {len(self._places):,} places")
@@ -229,22 +241,18 @@ class _Measuring:
     def _sample(self, pool: SamplePool) -> None:
         found = self._found
         rows = -(-self._wishes.sample // len(self._places))
-        publishing = 0.0
-        for _, measured in pool.sample(spread(self._places), rows, _SAMPLE_SECONDS):
-            found.sampled.append(measured)
-            found.lines.append(pool.errors_of(measured))
-            publishing += pool.discard(measured)
+        found.sampled = pool.sample(spread(self._places), rows, _SAMPLE_SECONDS)
         found.cut_short = len(found.sampled) < len(self._places)
-        found.publish_seconds = publishing / len(found.sampled)
 
     def _measure_speed(self, pool: SamplePool, seconds: float, warm_up: Sequence[Measured] = ()) -> None:
-        warm_up = warm_up or pool.warm_up(self._places[0], self._job.spec.batch_size)
+        warm_up = warm_up or pool.warm_up(self._places[:1], self._job.spec.batch_size)
         # The first attempts are slower: calls are put together only when it is known how long they take.
         pool.keep_busy(self._splits, seconds / 8, self._run_rows())
         measured = pool.keep_busy(self._splits, seconds, self._run_rows())
         speed = speed_of(self._job.amounts, pool.processes, warm_up, measured)
         if speed is not None:
             self._found.speeds.append(speed)
+        self._found.scored = self._found.scored or measured[: len(self._splits)]
 
     def _run_rows(self) -> int:
         """Records that a reader hands over at a time, whole batches."""

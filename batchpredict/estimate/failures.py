@@ -14,6 +14,8 @@ from batchpredict.job import ErrorBudget
 # What differs between two messages of one kind: numbers and what is quoted.
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|-?\d[\d.eE+-]*")
 MOST_KINDS = 20
+# Characters of a message; the statistics of a manifest have 300.
+_COMPARED = 200
 
 HOLDS = "holds"
 MAY_BE_SPENT = "may be spent"
@@ -27,8 +29,10 @@ class Kind:
     Attributes:
       code: the service's name of what is wrong.
       message: that of the example.
-      count: records of the sample that failed so.
-      example: of the first: "source", "offset", "message", and where it has one its "instance", as an error file.
+      count: records that failed so.
+      example: the first that was found: "source", "offset", "message", and "instance", as an error file has it,
+        where
+        it has one.
     """
 
     code: str
@@ -37,24 +41,32 @@ class Kind:
     example: Mapping[str, Any]
 
 
-def kinds(found: Sequence[tuple[Measured, Sequence[Mapping[str, Any]]]]) -> list[Kind]:
-    """The errors of a sample by kind, the most frequent first, at most `MOST_KINDS`.
+def kinds(attempts: Sequence[Measured]) -> list[Kind]:
+    """The errors of some attempts by kind, the most frequent first, at most `MOST_KINDS`."""
+    examples: dict[str, Mapping[str, Any]] = {}
+    counts: dict[str, int] = {}
+    for attempt in attempts:
+        for message, count in attempt.error_stats:
+            counts[_kind(message)] = counts.get(_kind(message), 0) + count
+        for line in attempt.failed:
+            source = attempt.segments[line["segment"]].path
+            examples.setdefault(_kind(line["message"]), {"source": source, **line})
+    ordered = sorted(counts.keys() & examples.keys(), key=lambda kind: (-counts[kind], kind))
+    names = ("source", "offset", "message", "instance")
+    return [
+        Kind(
+            str(examples[kind]["code"]),
+            str(examples[kind]["message"]),
+            counts[kind],
+            {name: examples[kind][name] for name in names if name in examples[kind]},
+        )
+        for kind in ordered[:MOST_KINDS]
+    ]
 
-    Args:
-      found: attempts, with the lines of the error part of each.
-    """
-    examples: dict[tuple[str, str], Mapping[str, Any]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    for measured, lines in found:
-        for line in lines:
-            kind = (str(line["code"]), _PARTICULARS.sub("…", str(line["message"])))
-            counts[kind] = counts.get(kind, 0) + int(line.get("records", 1))
-            if kind not in examples:
-                source = measured.segments[line["segment"]].path
-                names = ("offset", "message", "instance")
-                examples[kind] = {"source": source, **{name: line[name] for name in names if name in line}}
-    ordered = sorted(counts, key=lambda kind: (-counts[kind], kind))[:MOST_KINDS]
-    return [Kind(kind[0], str(examples[kind]["message"]), counts[kind], examples[kind]) for kind in ordered]
+
+def _kind(message: str) -> str:
+    """What messages of one kind have in common, by as much of them as a manifest's statistics have."""
+    return _PARTICULARS.sub("…", message[:_COMPARED])
 
 
 def verdict(budget: ErrorBudget, share: Range, records: Range) -> str:

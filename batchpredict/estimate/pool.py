@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,8 @@ FINGERPRINT = "sample"
 # One attempt of a measurement: long enough for a steady rate, short enough that several places get their turn.
 _ATTEMPT_SECONDS = 1.5
 _ENOUGH_SECONDS = 1.0
+# Of the errors of an attempt, these are looked at for examples.
+_ERROR_BYTES = 1 << 20
 # What is left of the time that is not worth another attempt.
 _LEAST_SECONDS = 0.2
 
@@ -79,18 +81,17 @@ class SamplePool:
         self._pool.cancel()
         self._pool.close()
 
-    def submit(self, segments: Sequence[Segment], **limits: Any) -> Future[Measured]:
-        """Have segments scored as a split; `limits` are fields of `SampleTask`. Its files stay until `discard`."""
-        task = SampleTask(Split(next(self._numbers), tuple(segments)), **limits)
-        return cast("Future[Measured]", self._pool.submit(task))
+    def warm_up(self, segments: Sequence[Segment], rows: int) -> list[Measured]:
+        """Have every process score its first batch, and wait for it; gives what each of them has measured.
 
-    def warm_up(self, segment: Segment, rows: int) -> list[Measured]:
-        """Have every process score its first batch, and wait for it; gives what each of them has measured."""
-        waiting = [self.submit([segment], rows=rows) for _ in range(self.processes)]
-        return [self._discarded(one) for one in waiting]
+        Raises:
+          JobFailed, InvalidJob: what would end the job, here as from the other methods.
+        """
+        waiting = [self._submit(segments, rows=rows) for _ in range(self.processes)]
+        return [self._taken(one) for one in waiting]
 
-    def sample(self, places: Sequence[Segment], rows: int, seconds: float) -> Iterator[tuple[Segment, Measured]]:
-        """Score the first records of places, as they come, until all are done or the time is over.
+    def sample(self, places: Sequence[Segment], rows: int, seconds: float) -> list[Measured]:
+        """Score the first records of places until all are done, or the time is over; gives what came of each.
 
         Args:
           places: in the order in which they are done.
@@ -98,22 +99,20 @@ class SamplePool:
           seconds: at the end of which no place is begun any more.
         """
         end = monotonic() + seconds
-        waiting: dict[Future[Measured], Segment] = {}
+        measured: list[Measured] = []
+        waiting: set[Future[Measured]] = set()
         left = iter(places)
-        begun = 0
         while True:
-            # One is begun whatever the time, or nothing would be known.
-            while len(waiting) < self.processes and (monotonic() < end or not begun):
+            # One is done whatever the time, or nothing would be known.
+            while len(waiting) < self.processes and (monotonic() < end or not (waiting or measured)):
                 place = next(left, None)
                 if place is None:
                     break
-                waiting[self.submit([place], rows=rows)] = place
-                begun += 1
+                waiting.add(self._submit([place], rows=rows))
             if not waiting:
-                return
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), _result(future)
+                return measured
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            measured += [self._taken(one, publish=True) for one in done]
 
     def keep_busy(self, splits: Sequence[Split], seconds: float, run_rows: int) -> list[Measured]:
         """Have all processes score splits for some time, as a job does; gives what came of each attempt.
@@ -137,37 +136,40 @@ class SamplePool:
                 left = 0.0
             while len(waiting) < self.processes and left > _LEAST_SECONDS:
                 limit = min(left, _ATTEMPT_SECONDS)
-                waiting.add(self.submit(next(source).segments, seconds=limit, run_rows=run_rows))
+                waiting.add(self._submit(next(source).segments, seconds=limit, run_rows=run_rows))
             if not waiting:
                 return measured
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            measured += [self._discarded(one) for one in done]
+            measured += [self._taken(one) for one in done]
 
-    def errors_of(self, measured: Measured) -> list[dict[str, Any]]:
-        """The lines of an attempt's error part."""
-        if measured.errors is None:
-            return []
-        data = storage.read_bytes(self._staging.part(measured.errors.name))
-        return [orjson.loads(line) for line in data.splitlines()]
+    def _submit(self, segments: Sequence[Segment], **limits: Any) -> Future[Measured]:
+        """Have segments scored as a split; `limits` are fields of `SampleTask`."""
+        task = SampleTask(Split(next(self._numbers), tuple(segments)), **limits)
+        return cast("Future[Measured]", self._pool.submit(task))
 
-    def discard(self, measured: Measured) -> float:
-        """Delete the files of an attempt; gives the seconds that it took to sync and to move its results before."""
-        part = self._staging.part(measured.results.name)
+    def _taken(self, future: Future[Measured], *, publish: bool = False) -> Measured:
+        """What an attempt came to, with its first errors; its files are deleted, or published before."""
+        measured = _result(future)
+        failed: tuple[dict[str, Any], ...] = ()
+        if measured.errors is not None:
+            url = self._staging.part(measured.errors.name)
+            data = storage.read_range(url, 0, min(measured.errors.bytes, _ERROR_BYTES))
+            # The last piece is empty, or a line that is cut.
+            failed = tuple(map(orjson.loads, data.split(b"\n")[:-1]))
+            self._staging.discard(measured.errors.name)
+        seconds = self._published(measured.results.name) if publish else 0.0
+        self._staging.discard(measured.results.name)
+        return replace(measured, failed=failed, publish_seconds=seconds)
+
+    def _published(self, name: str) -> float:
+        """Have a part on the disk and under another name and back, as publishing does once; the seconds it took."""
+        part = self._staging.part(name)
         started = monotonic()
         with contextlib.suppress(OSError):
             storage.sync(part)
-            storage.move(part, f"{part}.moved")
-        seconds = monotonic() - started
-        self._staging.discard(f"{measured.results.name}.moved")
-        if measured.errors is not None:
-            self._staging.discard(measured.errors.name)
-        return seconds
-
-    def _discarded(self, future: Future[Measured]) -> Measured:
-        measured = _result(future)
-        names = [one.name for one in (measured.results, measured.errors) if one is not None]
-        self._staging.discard(*names)
-        return measured
+            storage.move(part, f"{part}.published")
+            storage.move(f"{part}.published", part)
+        return monotonic() - started
 
 
 def _result(future: Future[Measured]) -> Measured:

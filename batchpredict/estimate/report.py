@@ -40,7 +40,8 @@ class Sample:
 
     Attributes:
       records, places: how many, and at how many places.
-      errors: of them that failed.
+      scored: these, and what was scored to measure the speed.
+      errors: of all that was scored, what failed.
       share: of the job's records that fail.
       kinds: what fails, and why.
       verdict: on the job's error budget; "" if it has none.
@@ -49,6 +50,7 @@ class Sample:
 
     records: int
     places: int
+    scored: int
     errors: int
     share: Range
     kinds: tuple[Kind, ...]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from batchpredict.formats import Segment
 from batchpredict.ledger import Manifest
@@ -93,6 +95,8 @@ class Measured(Manifest):
       waited_seconds: of these, how long it waited for a core that others had; 0 where the system does not tell.
       peak_bytes: peak of the resident memory of its process, as far as the system tells.
       signature: of the model.
+      failed: lines of its error part, the first megabyte of them.
+      publish_seconds: what it took to publish its results; 0 if that was not tried.
     """
 
     spans: tuple[Span, ...] = ()
@@ -100,6 +104,8 @@ class Measured(Manifest):
     waited_seconds: float = 0.0
     peak_bytes: int = 0
     signature: Signature | None = None
+    failed: tuple[Mapping[str, Any], ...] = ()
+    publish_seconds: float = 0.0
 
     @property
     def records(self) -> int:

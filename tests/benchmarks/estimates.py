@@ -14,6 +14,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Case:
       unit: records of one file.
       files: how many of them; one file under as many names.
       packed: they are compressed.
-      bad: every so manyth record is one that fails; 0 for none.
+      bad: one record in so many fails; 0 for none.
     """
 
     data_format: str
@@ -232,7 +233,7 @@ def inputs(case: Case, folder: str, files: int) -> str:
     # Not beside the source: there the next run would take it for inputs.
     derived = os.path.join(folder, f"derived-{case.data_format}-{case.unit}")
     if case.bad:
-        source = _made(f"{derived}-bad-{case.bad}", lambda path: _spoil(plain, path, case.bad))
+        source = _made(f"{derived}-one-bad-of-{case.bad}", lambda path: _spoil(plain, path, case.bad))
     if case.packed:
         source = _made(f"{derived}.gz", lambda path: _pack(plain, path))
     for number in range(files):
@@ -254,8 +255,9 @@ def _pack(source: str, path: str) -> None:
 
 def _spoil(source: str, path: str, every: int) -> None:
     with open(source, "rb") as file, open(path, "wb") as target:
-        for number, line in enumerate(file):
-            target.write(b"spoilt\n" if number % every == every // 2 else line)
+        source_of_chance = random.Random(every)
+        for line in file:
+            target.write(line if source_of_chance.random() * every >= 1 else b"spoilt\n")
 
 
 def _options() -> argparse.Namespace:

@@ -83,7 +83,7 @@ def test_errors_by_kind_with_an_example_and_the_verdict_on_the_budget(planned, f
     assert errors["records"]["estimate"] == pytest.approx(LINES / 10, rel=0.5)
     (kind,) = errors["kinds"]
     assert kind["code"] == "INVALID_INPUTS"
-    assert kind["sampled"] == errors["sampled"]
+    assert kind["failed"] == errors["failed"]
     example = kind["example"]
     assert example["instance"] == "bad"
     with open(example["source"], "rb") as file:
@@ -230,7 +230,7 @@ def test_a_record_that_kills_the_process_is_one_of_the_errors(tmp_path, out):
     assert found.returncode == 0, found.stderr
     said = json.loads(found.stdout)
     (kind,) = said["errors"]["kinds"]
-    assert (kind["sampled"], kind["example"]["instance"]) == (1, "666")
+    assert (kind["failed"], kind["example"]["instance"]) == (1, "666")
     assert said["batchSizes"]["stopped"].startswith("a batch of ")
 
 
