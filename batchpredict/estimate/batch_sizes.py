@@ -21,7 +21,8 @@ LARGEST = 4096
 # A doubling that gains less has not been worth its memory.
 _GAIN = 1.05
 _ATTEMPT_SECONDS = 0.12
-_MOST_WAITED = 0.95
+# Records per second of a model of which nothing is known yet.
+_FIRST_RATE = 500.0
 # The first time makes TensorFlow and the allocator ready for a size, and says how much memory it takes.
 _ROUNDS = 3
 
@@ -114,7 +115,7 @@ def _ascend(trial: _Trial, largest: int, seconds: float) -> BatchSizes:
         stopped = _unlikely_to_fit(tried)
         if tried and _seconds_of(tried[-1], rows) > end - monotonic():
             stopped = f"there was no time for larger batches than {tried[-1].rows:,}"
-        found = None if stopped else trial.measure(rows)
+        found = None if stopped else trial.measure(rows, tried[-1].rate if tried else _FIRST_RATE)
         if found is not None:
             tried.append(found)
         stopped = stopped or trial.failure
@@ -122,7 +123,7 @@ def _ascend(trial: _Trial, largest: int, seconds: float) -> BatchSizes:
     # Again from the smallest, so that a slow moment of the machine does not meet all attempts of one size.
     for _ in range(0 if trial.failure else _ROUNDS - 1):
         for at, one in enumerate(tried):
-            again = trial.measure(one.rows) if _seconds_of(one, one.rows) < end - monotonic() else None
+            again = trial.measure(one.rows, one.rate) if _seconds_of(one, one.rows) < end - monotonic() else None
             tried[at] = one if again is None else one.better(again)
     return BatchSizes(tuple(tried), stopped)
 
@@ -159,9 +160,18 @@ class _Trial:
         with contextlib.suppress(BatchPredictError, Died):
             self._run(SampleTask(self._split(), rows=1))
 
-    def measure(self, rows: int) -> BatchSize | None:
-        """One attempt; None if the size does not fit."""
-        task = SampleTask(self._split(), seconds=_ATTEMPT_SECONDS, at_least=2 * rows, batch_size=rows, repeat=True)
+    def measure(self, rows: int, rate: float) -> BatchSize | None:
+        """One attempt at a size, of which some `rate` is expected; None if it does not fit."""
+        # Whether the time is over is asked after a run of records.
+        run_rows = max(int(rate * _ATTEMPT_SECONDS / 4) // rows, 1) * rows
+        task = SampleTask(
+            self._split(),
+            seconds=_ATTEMPT_SECONDS,
+            at_least=2 * rows,
+            run_rows=run_rows,
+            batch_size=rows,
+            repeat=True,
+        )
         try:
             found = self._run(task)
         except Died as death:
@@ -176,10 +186,9 @@ class _Trial:
         if found is None or not found.records or not found.stages.loop:
             self.failure = "there are no records to try it with"
             return None
-        # Where others take a core away, sizes could not be told apart.
-        alone = 1 - min(found.waited_seconds / found.stages.loop, _MOST_WAITED)
-        model = found.batch_rows / max(found.stages.model * alone, 1e-9)
-        return BatchSize(rows, found.records / (found.stages.loop * alone), model, found.peak_bytes)
+        # Without the waiting for a core that others have, by which sizes could not be told apart.
+        model = found.batch_rows / max(found.stages.model, 1e-9)
+        return BatchSize(rows, found.records / max(found.stages.own, 1e-9), model, found.peak_bytes)
 
     def _split(self) -> Split:
         self._number += 1

@@ -115,12 +115,12 @@ def _speed(speed: Speed, found: Estimate) -> dict[str, Any]:
         "inputBytesPerSecondPerWorker": round(speed.bytes / stages.loop),
         "stages": {
             name: {
-                "share": round(one / stages.loop, 4),
+                "share": round(one / max(stages.own, 1e-9), 4),
                 "recordsPerSecondPerWorker": round(speed.records / one, 1) if one else None,
             }
             for name, one in seconds.items()
         },
-        "waitedShare": round(speed.waited, 4),
+        "waitedShare": round(stages.waited / stages.loop, 4),
         "bottleneck": max(seconds, key=lambda name: seconds[name]),
         "commitSecondsPerSplit": round(speed.commit_seconds, 5),
         "modelLoadSeconds": _seconds(speed.load_seconds),

@@ -61,7 +61,7 @@ class LimitedReader:
         first: int | None = None
         last = segment.start
         while True:
-            started = self._stopwatch.clock()
+            started = self._stopwatch.moment()
             event = next(events)
             self._stopwatch.add("read", started)
             if isinstance(event, Border):

@@ -70,7 +70,6 @@ class Speed:
       output_ratio: bytes of results for each byte of input.
       stages: where the time of all of them went.
       commit_seconds: of a worker, for each split.
-      waited: the share of its time that a worker waited for a core, because others use this machine.
       load_seconds: of a worker, to load the model and to call it for the first time.
       peak_bytes: peak of the resident memory of the largest of them.
     """
@@ -83,7 +82,6 @@ class Speed:
     output_ratio: Range
     stages: Stages
     commit_seconds: float
-    waited: float
     load_seconds: float
     peak_bytes: int
 

@@ -59,6 +59,7 @@ class Stages:
     Attributes:
       read, decode, model, write: in these four parts of the hot path.
       other: between them: grouping, errors, progress.
+      waited: for a core, as others had it, which is not in the five before; 0 where the system does not tell.
       commit: outside of the loop over records: opening and closing the part, and its manifest.
     """
 
@@ -67,11 +68,17 @@ class Stages:
     model: float = 0.0
     write: float = 0.0
     other: float = 0.0
+    waited: float = 0.0
     commit: float = 0.0
 
     @property
     def loop(self) -> float:
         """All but the commit."""
+        return self.own + self.waited
+
+    @property
+    def own(self) -> float:
+        """What the loop took, or would take where nobody else uses the machine."""
         return self.read + self.decode + self.model + self.write + self.other
 
     def __add__(self, more: Stages) -> Stages:
@@ -81,6 +88,7 @@ class Stages:
             self.model + more.model,
             self.write + more.write,
             self.other + more.other,
+            self.waited + more.waited,
             self.commit + more.commit,
         )
 
@@ -92,7 +100,6 @@ class Measured(Manifest):
     Attributes:
       spans: what was read, in order; empty where it was read again and again.
       stages: where its time went.
-      waited_seconds: of these, how long it waited for a core that others had; 0 where the system does not tell.
       peak_bytes: peak of the resident memory of its process, as far as the system tells.
       signature: of the model.
       failed: lines of its error part, the first megabyte of them.
@@ -101,7 +108,6 @@ class Measured(Manifest):
 
     spans: tuple[Span, ...] = ()
     stages: Stages = field(default_factory=Stages)
-    waited_seconds: float = 0.0
     peak_bytes: int = 0
     signature: Signature | None = None
     failed: tuple[Mapping[str, Any], ...] = ()

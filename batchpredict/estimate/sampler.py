@@ -51,7 +51,6 @@ class Sampler(SplitPredictor):
         if batch_size is not None and batch_size != self._spec.batch_size:
             return self._other(batch_size)(task)
         _forget_peak()
-        waited = _waited_seconds()
         self._stopwatch.begin()
         self._limited.begin(task)
         manifest = super().__call__(task)
@@ -61,7 +60,6 @@ class Sampler(SplitPredictor):
             **{one.name: getattr(manifest, one.name) for one in fields(Manifest)},
             spans=tuple(self._limited.spans),
             stages=self._stopwatch.stages(manifest.node_seconds - manifest.load_seconds),
-            waited_seconds=_waited_seconds() - waited,
             peak_bytes=_peak_bytes(),
             signature=self._signature,
         )
@@ -74,13 +72,6 @@ class Sampler(SplitPredictor):
                 replace(self._spec, batch_size=batch_size), staging, model, watch=watch
             )
         return self._others[batch_size]
-
-
-def _waited_seconds() -> float:
-    """How long this thread has waited for a core so far: the second number of Linux's schedstat."""
-    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/thread-self/schedstat") as file:
-        return int(file.read().split()[1]) / 1e9
-    return 0.0
 
 
 def _forget_peak() -> None:

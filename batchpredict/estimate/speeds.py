@@ -60,7 +60,7 @@ def speed_of(
     if not read:
         return None
     stages = sum((one.stages for one, _ in read), Stages())
-    waited = min(sum(one.waited_seconds for one, _ in read) / stages.loop, 1.0)
+    waited = stages.waited / stages.loop
     per_byte = ratio([(one.stages.loop, size) for one, size in read], floor=max(_SCATTER, waited))
     return Speed(
         processes=processes,
@@ -71,7 +71,6 @@ def speed_of(
         output_ratio=ratio([(float(one.results.bytes), size) for one, size in read]),
         stages=stages,
         commit_seconds=stages.commit / len(read),
-        waited=waited,
         load_seconds=sum(one.load_seconds + one.stages.loop for one in warm_up) / max(len(warm_up), 1),
         peak_bytes=max(one.peak_bytes for one, _ in read),
     )

@@ -55,7 +55,7 @@ def test_a_batch_that_does_not_fit_ends_the_search(tmp_path):
     found = trial(tmp_path, "memory_hungry", [str(number) for number in range(100)])
     assert [one.rows for one in found.tried] == [1, 2, 4, 8]
     assert found.stopped == "a batch of 16 records does not fit into the device's memory"
-    assert all(one.rate > 0 and one.model_rate >= one.rate for one in found.tried)
+    assert all(0 < one.rate <= one.model_rate * 1.1 for one in found.tried)
     assert all(one.peak_bytes > 100 << 20 for one in found.tried)
     assert not os.path.exists(tmp_path / "none")
 
