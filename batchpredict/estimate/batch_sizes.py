@@ -187,7 +187,7 @@ class _Trial:
             self.failure = "there are no records to try it with"
             return None
         # Without the waiting for a core that others have, by which sizes could not be told apart.
-        model = found.batch_rows / max(found.stages.model, 1e-9)
+        model = found.batch_rows / max(found.stages.model, 0.01 * found.stages.own, 1e-9)
         return BatchSize(rows, found.records / max(found.stages.own, 1e-9), model, found.peak_bytes)
 
     def _split(self) -> Split:

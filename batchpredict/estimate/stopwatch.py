@@ -16,6 +16,9 @@ from batchpredict.estimate.sampled import Stages
 from batchpredict.models import Column, Model, Outputs, Signature
 from batchpredict.scoring import Place, Watch
 
+# A thread that loses its core in each of so many looks at the clock gets a moment that is off by a little.
+_READINGS = 5
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -59,7 +62,14 @@ class Stopwatch:
         self._last = self.moment()
 
     def moment(self) -> Moment:
-        return Moment(self.clock(), self._waited())
+        """Now. The two numbers belong together: neither was read before this thread lost its core, the other after."""
+        before = self._waited()
+        for _ in range(_READINGS):
+            wall, after = self.clock(), self._waited()
+            if after == before:
+                break
+            before = after
+        return Moment(wall, before)
 
     def add(self, stage: str, started: Moment) -> None:
         """Book the time since `started`, and take this moment for the end of the loop so far."""
