@@ -114,7 +114,10 @@ def _batches(document: dict[str, Any]) -> Lines:
     if sizes["stopped"]:
         yield sizes["stopped"]
     enough, model = sizes["enough"], sizes["modelEnough"]
-    if enough and model:
+    if enough and enough == sizes["tried"][-1]:
+        memory = size(enough["peakMemoryBytes"])
+        yield f"{enough['batchSize']:,} is the fastest of those that were tried, with {memory} of memory"
+    elif enough and model:
         yield (
             f"beyond {enough['batchSize']:,} a doubling gains less than 5 %, with "
             f"{size(enough['peakMemoryBytes'])} of memory; for the model alone beyond {model['batchSize']:,}"

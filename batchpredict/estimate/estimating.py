@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from batchpredict.estimate.amounts import Amounts
@@ -19,13 +19,16 @@ from batchpredict.estimate.ranges import Range, share
 from batchpredict.estimate.report import Estimate, Sample, Speed, Wishes
 from batchpredict.estimate.sampled import Measured, Span
 from batchpredict.estimate.speeds import DRIVER_SECONDS, forecast, pools, speed_of
-from batchpredict.formats import Split
+from batchpredict.formats import Segment, Split
 from batchpredict.ledger import Plan, PredictionSpec, make_plan, parse_budget, spooling
 from batchpredict.models import Signature, TensorSpec, model_digest
 
 # Records of a place: enough for a batch or so, and the fewer they are the more places there are.
 _ROWS_OF_PLACE = 50
 _MOST_PLACES = 200
+# A place is as long as its records would be if they were so many times as long as the first ones, and this.
+_PLACE_FACTOR = 4
+_PLACE_BYTES = 64 << 10
 # Splits that a speed is measured with, as far as there is time for them.
 _SPLITS = 256
 _SAMPLE_SECONDS = 8.0
@@ -234,15 +237,33 @@ class _Measuring:
             found.start_seconds = monotonic() - began
             found.signature = warm_up[0].signature
             telling.progress(f"sampling {self._wishes.sample:,} records at {len(self._places):,} places")
-            self._sample(pool)
+            self._sample(pool, warm_up)
             telling.progress(f"measuring {_workers(processes)}")
             self._measure_speed(pool, _SPEED_SECONDS, warm_up)
 
-    def _sample(self, pool: SamplePool) -> None:
+    def _sample(self, pool: SamplePool, warm_up: Sequence[Measured]) -> None:
         found = self._found
         rows = -(-self._wishes.sample // len(self._places))
-        found.sampled = pool.sample(spread(self._places), rows, _SAMPLE_SECONDS)
+        places = self._shortened(rows, [span for one in warm_up for span in one.spans])
+        found.sampled = pool.sample(spread(places), rows, _SAMPLE_SECONDS)
         found.cut_short = len(found.sampled) < len(self._places)
+
+    def _shortened(self, rows: int, first: Sequence[Span]) -> list[Segment]:
+        """The places, none much longer than it takes: a reader fetches from a store what it may need, in megabytes.
+
+        Args:
+          rows: records of each.
+          first: what was read of the job so far.
+        """
+        amounts = self._job.amounts
+        records = sum(span.records for span in first)
+        if not records:
+            return self._places
+        longest = _PLACE_BYTES + int(_PLACE_FACTOR * rows * sum(map(amounts.bytes_of, first)) / records)
+        return [
+            replace(place, end=min(place.end, place.start + longest)) if amounts.anywhere(place) else place
+            for place in self._places
+        ]
 
     def _measure_speed(self, pool: SamplePool, seconds: float, warm_up: Sequence[Measured] = ()) -> None:
         warm_up = warm_up or pool.warm_up(self._places[:1], self._job.spec.batch_size)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import resource
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 from batchpredict.estimate.limited import LimitedReader
 from batchpredict.estimate.sampled import Measured, SampleTask
 from batchpredict.estimate.stopwatch import Stopwatch, TimedModel, TimedResults, TimedWatch
+from batchpredict.formats import InputFormat, Reader
 from batchpredict.ledger import Manifest, PredictionSpec, Staging
 from batchpredict.models import Model
 from batchpredict.scoring import SplitPredictor, Task, Watch
@@ -27,6 +28,17 @@ def main() -> None:
     serve(Sampler)
 
 
+@dataclass(frozen=True)
+class _ReadOtherwise(PredictionSpec):
+    """A job whose files are read by a reader of one's own."""
+
+    reader: Reader | None = None
+
+    @property
+    def input(self) -> InputFormat:
+        return replace(super().input, load_reader=lambda: cast(Reader, self.reader))
+
+
 class Sampler(SplitPredictor):
     """A `SplitPredictor` whose parts are timed and whose reader may end early; gives `Measured` manifests.
 
@@ -35,14 +47,17 @@ class Sampler(SplitPredictor):
 
     def __init__(self, spec: PredictionSpec, staging: Staging, model: Model, *, watch: Watch, **more: Any) -> None:
         self._stopwatch = Stopwatch()
+        self._limited = LimitedReader(spec.input.load_reader(), self._stopwatch)
         super().__init__(
-            spec, staging, TimedModel(model, self._stopwatch), watch=TimedWatch(watch, self._stopwatch), **more
+            _ReadOtherwise(**_fields(spec), reader=self._limited),
+            staging,
+            TimedModel(model, self._stopwatch),
+            watch=TimedWatch(watch, self._stopwatch),
+            **more,
         )
-        self._limited = LimitedReader(self._read, self._stopwatch)
-        self._read = self._limited
         self._decoder = self._stopwatch.timed("decode", self._decoder)
         self._results = cast(Any, TimedResults(self._results, self._stopwatch))
-        self._given = (staging, model, watch)
+        self._given = (spec, staging, model, watch)
         self._signature = model.signature
         self._others: dict[int, Sampler] = {}
 
@@ -57,7 +72,7 @@ class Sampler(SplitPredictor):
         if manifest is None:
             return None
         return Measured(
-            **{one.name: getattr(manifest, one.name) for one in fields(Manifest)},
+            **_fields(manifest),
             spans=tuple(self._limited.spans),
             stages=self._stopwatch.stages(manifest.node_seconds - manifest.load_seconds),
             peak_bytes=_peak_bytes(),
@@ -67,11 +82,14 @@ class Sampler(SplitPredictor):
     def _other(self, batch_size: int) -> Sampler:
         """The same for another batch size; its scorer begins anew, as in a job."""
         if batch_size not in self._others:
-            staging, model, watch = self._given
-            self._others[batch_size] = Sampler(
-                replace(self._spec, batch_size=batch_size), staging, model, watch=watch
-            )
+            spec, staging, model, watch = self._given
+            self._others[batch_size] = Sampler(replace(spec, batch_size=batch_size), staging, model, watch=watch)
         return self._others[batch_size]
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, as they are."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def _forget_peak() -> None:

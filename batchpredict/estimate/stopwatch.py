@@ -62,7 +62,7 @@ class Stopwatch:
         self._last = self.moment()
 
     def moment(self) -> Moment:
-        """Now. The two numbers belong together: neither was read before this thread lost its core, the other after."""
+        """Now. The two numbers belong together: this thread has not lost its core between reading them."""
         before = self._waited()
         for _ in range(_READINGS):
             wall, after = self.clock(), self._waited()
@@ -151,9 +151,11 @@ class TimedResults:
     """The results of a split, whose writing is timed."""
 
     def __init__(self, results: Any, stopwatch: Stopwatch) -> None:
-        self.names = results.names
-        self.writer = results.writer
+        self._results = results
         self.write = stopwatch.timed("write", results.write)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._results, name)
 
 
 class TimedWatch:

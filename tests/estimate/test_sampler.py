@@ -25,8 +25,8 @@ LINES = [f"{100_000 + number}.5" for number in range(10_000)]
 class Sampling:
     """A sampler of a job over one file, in this process."""
 
-    def __init__(self, folder: Any, path: str, data_format: str = "TEXT", model: str = "double") -> None:
-        document = support.job(support.model(model), path, str(folder / "scratch"), data_format)
+    def __init__(self, folder: Any, path: str, data_format: str = "TEXT", **fields: Any) -> None:
+        document = support.job(support.model("double"), path, str(folder / "scratch"), data_format, **fields)
         self.spec = support.spec_of(document)
         self.staging = Staging(self.spec.output_path, "sample")
         loaded = support.loaded(self.spec.model_uri)
@@ -115,8 +115,7 @@ def test_failed_records_count_and_are_named(tmp_path):
 
 def test_damage_takes_the_place_of_a_record(tmp_path):
     path = support.write(tmp_path / "in.json", ["1", "2" * 2000, "3", "4"])
-    sampling = Sampling(tmp_path, path)
-    sampling.sampler._spec = replace(sampling.spec, max_record_bytes=1000)
+    sampling = Sampling(tmp_path, path, maxRecordBytes="1000")
     found = sampling(rows=3)
     assert (found.predictions, found.error_count) == (2, 1)
     assert found.errors is not None
