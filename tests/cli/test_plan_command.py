@@ -230,7 +230,9 @@ def test_a_record_that_kills_the_process_is_one_of_the_errors(tmp_path, out):
     assert found.returncode == 0, found.stderr
     said = json.loads(found.stdout)
     (kind,) = said["errors"]["kinds"]
-    assert (kind["failed"], kind["example"]["instance"]) == (1, "666")
+    # Once in the sample, and where the speed is measured whenever its split is scored.
+    assert kind["failed"] >= 1
+    assert kind["example"]["instance"] == "666"
     assert said["batchSizes"]["stopped"].startswith("a batch of ")
 
 
