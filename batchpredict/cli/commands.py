@@ -9,6 +9,7 @@ from typing import cast
 
 COMMANDS = {
     "predict": "predict.predict",
+    "plan": "plan.plan",
     "train": "train.train",
     "inspect": "inspect.inspect",
     "clean": "clean.clean",

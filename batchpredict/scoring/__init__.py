@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from batchpredict.scoring.decode import columnarize, json_values
     from batchpredict.scoring.hotpath import SplitPredictor
     from batchpredict.scoring.place import Place, Range
-    from batchpredict.scoring.task import Task
+    from batchpredict.scoring.task import Task, Watch
 
 __all__ = [
     "Piece",
@@ -22,6 +22,7 @@ __all__ = [
     "Task",
     "columnarize",
     "json_values",
+    "Watch",
 ]
 
 if not TYPE_CHECKING:
@@ -36,5 +37,6 @@ if not TYPE_CHECKING:
             "Task": "task",
             "columnarize": "decode",
             "json_values": "decode",
+            "Watch": "task",
         },
     )
