@@ -9,6 +9,7 @@ from typing import cast
 
 COMMANDS = {
     "predict": "predict.predict",
+    "watch": "watch.watch",
     "train": "train.train",
     "inspect": "inspect.inspect",
     "clean": "clean.clean",

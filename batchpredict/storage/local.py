@@ -222,7 +222,7 @@ def _walk(root: str) -> Iterator[AgedFile]:
 
 
 def _input(path: str, found: os.stat_result) -> Input:
-    return Input(path, found.st_size, f"mtime={found.st_mtime}")
+    return Input(path, found.st_size, f"mtime={found.st_mtime}", changed=found.st_mtime)
 
 
 def _regular(paths: Iterator[str] | list[str]) -> Iterator[Input]:
