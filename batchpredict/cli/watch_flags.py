@@ -11,9 +11,9 @@ from batchpredict.cli.flags import add_job, add_run
 _WATCH = """\
 Score files as they arrive, until it is stopped: in epochs, each a job over the files that no epoch has taken.
 
-The results of an epoch are in OUTPUT/epoch=NNNNNNNN/, as of any job, with its _SUCCESS; stdout gets a line of JSON for
-each. Whatever is killed, the same command goes on; several may run on one output folder. Every file is scored once.
-The first Ctrl-C ends it after what is under way, the second one at once.
+The results of an epoch are in OUTPUT/epoch=NNNNNNNN/, as of any job, with its _SUCCESS; stdout gets a line of JSON
+for each. Whatever is killed, the same command goes on; several may run on one output folder. Every file is scored
+once. The first Ctrl-C ends it after what is under way, the second one at once.
 """
 
 
@@ -25,7 +25,8 @@ def add(parser: Parser) -> None:
     group.add_argument(
         "--model-base",
         metavar="URL",
-        help="in the place of --model-dir: a folder of versions of a model, of which each epoch takes the highest number",
+        help="in the place of --model-dir: a folder of versions of a model, of which each epoch takes "
+        "the one with the highest number",
     )
     group.add_argument(
         "--every", metavar="TIME", type=_pause, default="30s", help="pause between two listings (default: 30s)"
@@ -37,14 +38,18 @@ def add(parser: Parser) -> None:
         default="10s",
         help="take a file that has not changed for so long (default: 10s)",
     )
-    group.add_argument("--max-files", metavar="N", type=count, help="files of an epoch (default: all that are there)")
-    group.add_argument("--max-bytes", metavar="N", type=_bytes, help="bytes of an epoch (default: all that are there)")
+    group.add_argument(
+        "--max-files", metavar="N", type=count, help="files of an epoch (default: all that are there)"
+    )
+    group.add_argument(
+        "--max-bytes", metavar="N", type=_bytes, help="bytes of an epoch (default: all that are there)"
+    )
     group.add_argument(
         "--changed",
         choices=("rescore", "ignore", "fail"),
         default="rescore",
-        help="what to do with a file that has changed since it was scored: score it again in a new epoch (default), "
-        "leave it, or end the watch",
+        help="what to do with a file that has changed since it was scored: score it again in a new epoch "
+        "(default), leave it, or end the watch",
     )
     group.add_argument(
         "--tries", metavar="N", type=count, default=5, help="tries of an epoch before it is set aside (default: 5)"

@@ -52,8 +52,8 @@ class Execution:
       runner: takes the jobs.
       job_id: what their names begin with.
       workers: worker processes of a job on this machine; None for as many as there are cores.
-      early: a worker process is started for each epoch before it is there, as TensorFlow's import takes seconds; for
-        jobs that run in this process.
+      early: a worker process is started for each epoch before it is there, as TensorFlow's import takes seconds;
+        for jobs that run in this process.
     """
 
     def __init__(

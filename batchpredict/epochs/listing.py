@@ -56,7 +56,7 @@ class Look:
     """What came of a look.
 
     Attributes:
-      list: the files that are to be taken, stored; None for none.
+      chosen: the files that are to be taken, stored; None for none.
       full: there are more of them than one epoch takes.
       waiting: files that may still be written.
       rescored, ignored: files that have changed since they were taken, of which the second are told of once.
@@ -65,7 +65,7 @@ class Look:
       empty: no pattern matches anything.
     """
 
-    list: FileList | None = None
+    chosen: FileList | None = None
     full: bool = False
     waiting: int = 0
     rescored: int = 0
@@ -171,7 +171,7 @@ def look(
             if verdict is Verdict.IGNORE and first:
                 found.ignored += 1
                 found.name(file.url)
-        found.list = writer.finish()
+        found.chosen = writer.finish()
     observed.turn()
     return found
 
@@ -302,13 +302,11 @@ def refuse_inputs_in_output(output_path: str, patterns: Iterable[str]) -> None:
         at = next((at for at, part in enumerate(parts) if storage.is_magic(part)), len(parts))
         if left_out("/".join([*parts[:at], "any"])):
             raise WrongFlag(
-                f"--input-paths: '{pattern}' lies in the folder of --output-path, '{output_path}', of which no file "
-                "is taken. Choose an output folder that holds no inputs."
+                f"--input-paths: '{pattern}' lies in the folder of --output-path, '{output_path}', of which no "
+                "file is taken. Choose an output folder that holds no inputs."
             )
 
 
 def _spool() -> IO[bytes]:
     spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
     return spool  # type: ignore[no-any-return]
-
-

@@ -3,9 +3,9 @@
 An event gets its place by create-if-absent: of two watchers that write at the same place one loses, reads what the
 other has written, and decides anew. Nothing is ever changed.
 
-Of a log that grows for years only the end is kept. A `Compacted` event holds the state, and what lies before the one
-before the last is deleted, the oldest first. So whoever finds the event at their own place deleted has slept through
-a lot and begins anew, and whoever finds it there knows that none behind it is missing.
+Of a log that grows for years only the end is kept. A `Compacted` event holds the state, and what lies before the
+one before the last is deleted, the oldest first. So whoever finds the event at their own place deleted has slept
+through a lot and begins anew, and whoever finds it there knows that none behind it is missing.
 """
 
 from __future__ import annotations

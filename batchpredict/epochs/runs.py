@@ -1,8 +1,8 @@
 """The ledger: which files were taken, as what, by which epoch. It is read in order, never held.
 
 It consists of sorted files: the lists of epochs, and runs, into which the lists of epochs that are done are merged
-from time to time. A run swallows those before it that are not much larger, so that there are few, and a large one is
-rarely written again. The new run is there before the event that names it, and what it has replaced is deleted
+from time to time. A run swallows those before it that are not much larger, so that there are few, and a large one
+is rarely written again. The new run is there before the event that names it, and what it has replaced is deleted
 after that: whoever finds a file gone that the state names has an old state.
 """
 

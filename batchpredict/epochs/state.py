@@ -80,7 +80,7 @@ class Epoch(msgspec.Struct, frozen=True):
 
     @property
     def is_shared(self) -> bool:
-        """Whether it has failed for what would meet every other epoch alike, as far as one can tell by the error."""
+        """Whether it has failed for what would meet every other epoch alike, as far as the error tells."""
         return bool(self.error) and self.error not in _OF_EPOCH
 
     @property
@@ -173,8 +173,8 @@ class State(msgspec.Struct, frozen=True):
         """The state when an event has followed. One that comes too late, of an epoch that is over, changes nothing.
 
         A failure counts against an epoch if the error is of a kind that its files or records bring about, or if
-        another epoch has succeeded since it failed first: what meets every epoch alike is an outage, and no epoch is
-        set aside for that.
+        another epoch has succeeded since it failed first: what meets every epoch alike is an outage, and no epoch
+        is set aside for that.
         """
         if isinstance(event, Compacted):
             return event.state

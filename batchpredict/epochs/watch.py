@@ -132,7 +132,7 @@ class Watch:
         execute: Callable[[Epoch, Observer[Snapshot]], PredictionOutput],
         observer: WatchObserver,
         *,
-        pace: Pace = Pace(),  # noqa: B008 - is frozen
+        pace: Pace = Pace(),
         once: bool = False,
         retry: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -179,7 +179,8 @@ class Watch:
 
         Raises:
           BatchPredictError: the watch cannot go on: an input has changed and must not; in a single pass, or before
-            the first look has succeeded, also what may pass: a folder that cannot be listed, a model that is not there.
+            the first look has succeeded, also what may pass: a folder that cannot be listed, a model that is not
+            there.
         """
         troubles = 0
         while not stop.is_set():
@@ -234,8 +235,8 @@ class Watch:
         self._log.refresh()
         if self.state.source and (other := compare(self.state.source, self._source)):
             self._observer.message(
-                f"{', '.join(other)} differ{'s' if len(other) == 1 else ''} from the last epoch in this output folder; "
-                "epochs that are begun from now on have what is said now"
+                f"{', '.join(other)} differ{'s' if len(other) == 1 else ''} from the last epoch in this output "
+                "folder; epochs that are begun from now on have what is said now"
             )
         sweep(self._folder, self.state, self._wall())
         if self._retry:
@@ -260,8 +261,8 @@ class Watch:
         found = self._found()
         now = self._clock()
         self._tell(found)
-        if found.list is not None:
-            begun = self._begin(found.list)
+        if found.chosen is not None:
+            begun = self._begin(found.chosen)
             self._unsettled = 0
             self._next_look = now if found.full or self._once or not begun else now + self._pace.every
         elif self._once:
@@ -277,9 +278,7 @@ class Watch:
         for _ in range(_GONE):
             try:
                 taken = self._shelf.taken(self.state)
-                return look(
-                    self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall()
-                )
+                return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
             except Gone:
                 self._refresh()
         raise NoInput("The ledger of the watch is merged faster than it is read; run the command again.")
@@ -292,9 +291,12 @@ class Watch:
         names = ", ".join(found.names)
         for count, what in ((found.rescored, "scored again"), (found.ignored, "left as they were scored")):
             if count:
-                self._observer.warning(f"{count:,} changed {_files(count)}, {what}: {names}{_more(count, found.names)}")
-        if self._once and not found.list and found.waiting and self._unsettled + 1 >= _UNSETTLED:
-            self._observer.warning(f"{found.waiting:,} {_files(found.waiting)} may still be written, and are left")
+                self._observer.warning(
+                    f"{count:,} changed {_files(count)}, {what}: {names}{_more(count, found.names)}"
+                )
+        if self._once and not found.chosen and found.waiting and self._unsettled + 1 >= _UNSETTLED:
+            left = "is left" if found.waiting == 1 else "are left"
+            self._observer.warning(f"{found.waiting:,} {_files(found.waiting)} may still be written, and {left}")
 
     def _begin(self, files: FileList) -> bool:
         """Claim files for the next epoch; False if another watcher has claimed any meanwhile."""
@@ -382,17 +384,17 @@ class Watch:
         if left.let_go:
             names = f"{', '.join(left.names)}{_more(left.let_go, left.names)}"
             self._observer.warning(
-                f"epoch {epoch.number} goes on without {left.let_go:,} {_files(left.let_go)} that are gone, or have "
-                f"changed and are taken when they have settled: {names}"
+                f"epoch {epoch.number} goes on without {left.let_go:,} {_files(left.let_go)} that are gone, or "
+                f"have changed and are taken when they have settled: {names}"
             )
 
     def _put_aside(self, epoch: Epoch) -> None:
         if self._append(epoch, SetAside(epoch.number)):
             self._set_aside = True
             self._observer.warning(
-                f"epoch {epoch.number} is set aside after {epoch.failures} tries ({epoch.reason}); its "
-                f"{epoch.list.files:,} {_files(epoch.list.files)} are named in {self._folder.set_aside}, and "
-                "`batchpredict watch --retry` takes them up"
+                f"epoch {epoch.number} is set aside after {epoch.failures} tries ({epoch.reason}); "
+                f"{self._folder.set_aside} names its {epoch.list.files:,} {_files(epoch.list.files)}, and "
+                "--retry takes it up"
             )
             self._write_set_aside()
 
