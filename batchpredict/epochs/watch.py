@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ from batchpredict.epochs.state import (
 )
 from batchpredict.errors import BatchPredictError, NoInput
 from batchpredict.job import PredictionOutput
-from batchpredict.ledger import Snapshot, occupancy, worker_name, writing
+from batchpredict.ledger import Snapshot, occupancy, worker_name
 from batchpredict.runners import Observer
 
 # Looks in a row that find nothing but files that are still written, after which a single pass leaves them.
@@ -303,19 +304,25 @@ class Watch:
         number = self.state.last + 1
         try:
             model = self._model.choose()
-            # Where another watcher has begun one, some of these files may be taken, and are to be looked for anew.
-            while self.state.last + 1 == number:
-                if self._log.append(Begun(number, files, model, self._source)):
-                    size = f"{files.files:,} {_files(files.files)}, {files.bytes:,} bytes"
-                    self._observer.message(f"epoch {number}: {size}, model {model}")
-                else:
-                    self._refresh()
-        finally:
-            claimed = files in self.state.claimed.values()
-            if not claimed:
-                with writing(self._folder.output_path):
-                    storage.delete(self._folder.list(files.name))
+        except BaseException:
+            self._delete(files)
+            raise
+        # Where another watcher has begun one, some of these files may be taken, and are to be looked for anew.
+        while self.state.last + 1 == number:
+            if self._log.append(Begun(number, files, model, self._source)):
+                size = f"{files.files:,} {_files(files.files)}, {files.bytes:,} bytes"
+                self._observer.message(f"epoch {number}: {size}, model {model}")
+            else:
+                self._refresh()
+        # If an error has been raised, the event may be there all the same: the list stays then.
+        claimed = files in self.state.claimed.values()
+        if not claimed:
+            self._delete(files)
         return claimed
+
+    def _delete(self, files: FileList) -> None:
+        with contextlib.suppress(OSError):
+            storage.delete(self._folder.list(files.name))
 
     # Doing epochs
 

@@ -229,9 +229,9 @@ class Epochs(RuleBasedStateMachine):
         if watcher.claim is None or not may_begin(watcher.state, 2):
             return
         last, name = watcher.claim
-        if watcher.state.last != last:
-            watcher.claim = None
-        elif self.append(watcher, Begun(last + 1, FileList(name, len(self.lists[name]), 0), "m", {})):
+        if watcher.state.last != last or self.append(
+            watcher, Begun(last + 1, FileList(name, len(self.lists[name]), 0), "m", {})
+        ):
             watcher.claim = None
 
     @rule(target=jobs, number=WATCHERS, pick=st.integers(0, 9))
@@ -293,7 +293,9 @@ class Epochs(RuleBasedStateMachine):
             merged |= self.lists[one.list.name]
         name = f"list-{len(self.lists)}"
         self.lists[name] = merged
-        kept = {field: getattr(state, field) for field in ("last", "open", "aside", "succeeded", "outage", "source")}
+        kept = {
+            field: getattr(state, field) for field in ("last", "open", "aside", "succeeded", "outage", "source")
+        }
         self.append(watcher, Compacted(State(**kept, runs=(Run(name, len(merged)),), compacted=watcher.known)))
 
     # What must hold
@@ -330,7 +332,6 @@ class Epochs(RuleBasedStateMachine):
         self.no_file_is_in_two_epochs()
         scored = {file for files in self.results.values() for file in files.items()}
         assert set(self.files.items()) <= scored
-
 
 
 TestEpochs = Epochs.TestCase

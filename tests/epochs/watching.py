@@ -11,10 +11,10 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.listing import Wanted
-from batchpredict.epochs.runs import Shelf
+from batchpredict.epochs.runs import Gone, Shelf
 from batchpredict.epochs.state import Epoch
 from batchpredict.epochs.watch import Ending, Finished, Pace, Watch
-from batchpredict.errors import BatchPredictError, ModelUnusable, NoInput
+from batchpredict.errors import BatchPredictError, ModelUnusable, NoInput, StagingDamaged
 from batchpredict.job import PredictionOutput
 
 SOURCE = {"dataFormat": "TEXT", "inputPaths": ["in/*"]}
@@ -133,7 +133,11 @@ class World:
             for trouble in (self.trouble.get(0), self.trouble.get(epoch.number)):
                 if trouble is not None:
                     raise trouble
-            files = list(Shelf(self.folder).entries(epoch.list.name))
+            try:
+                files = list(Shelf(self.folder).entries(epoch.list.name))
+            except Gone as error:
+                # As the planner of a job says it.
+                raise StagingDamaged(f"The list of input files {error} cannot be read.") from error
             there = self.inputs()
             for file in files:
                 if there.get(file.url) != file.version:
