@@ -5,7 +5,8 @@ other has written, and decides anew. Nothing is ever changed.
 
 Of a log that grows for years only the end is kept. A `Compacted` event holds the state, and what lies before the
 one before the last is deleted, the oldest first. So whoever finds the event at their own place deleted has slept
-through a lot and begins anew, and whoever finds it there knows that none behind it is missing.
+through a lot and begins anew, and whoever finds it there knows that none behind it is missing. What such a sleeper
+has written at a place that was deleted is of no account: nobody reads from there.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Log:
         self._author = author
         self.number = 0
         self.state = State()
+        self._nonce = ""
 
     def refresh(self) -> list[Event]:
         """Read what others have written; gives the events that are new, or none where the log is begun anew.
@@ -69,19 +71,11 @@ class Log:
           OutputRefused: the folder cannot be read.
           StagingDamaged: events are missing, or cannot be read.
         """
-        if self.number == 0:
-            return self._load()
-        events: list[Event] = []
-        while True:
-            entry = self._read(self.number + 1)
-            if entry is not None:
-                events.append(entry.event)
-                self._apply(entry.event)
-            elif self._is_there(self.number):
+        if self.number:
+            events = self._read_on()
+            if self._is_last():
                 return events
-            else:
-                self.number, self.state = 0, State()
-                return self._load()
+        return self._load()
 
     def append(self, event: Event) -> bool:
         """Write an event at the next place.
@@ -96,9 +90,13 @@ class Log:
         entry = Entry(number, self._author, uuid.uuid4().hex, event)
         with writing(self._folder.output_path):
             created = storage.create_if_absent(self._folder.event(number), msgspec.json.encode(entry))
-        if not created or not self._follows(number):
+        if not created:
             return False
-        self._apply(event)
+        if not self._is_last(number):
+            with writing(self._folder.output_path):
+                storage.delete(self._folder.event(number))
+            return False
+        self._apply(entry)
         return True
 
     def shorten(self, before: int) -> None:
@@ -108,27 +106,45 @@ class Log:
                 if number < before:
                     storage.delete(self._folder.event(number))
 
-    def _follows(self, number: int) -> bool:
-        """Whether an event that was just written follows another, and does not stand where one was deleted."""
-        if number > 1:
-            return self._is_there(number - 1)
-        return all(other in (1, 2) for other in self._numbers()[:2])
+    def _is_last(self, written: int = 0) -> bool:
+        """Whether the event at the own place is there, and so none behind it was deleted.
 
-    def _apply(self, event: Event) -> None:
-        self.number += 1
-        self.state = self.state.after(event)
+        Args:
+          written: place of an event that this watcher has written since.
+        """
+        if self.number:
+            entry = self._read(self.number)
+            return entry is not None and entry.nonce == self._nonce
+        numbers = self._numbers()
+        # At the beginning: what follows without a gap has come since.
+        return not numbers or (bool(written) and numbers == list(range(1, len(numbers) + 1)))
+
+    def _apply(self, entry: Entry) -> None:
+        self.number = entry.number
+        self.state = self.state.after(entry.event)
+        self._nonce = entry.nonce
+
+    def _read_on(self) -> list[Event]:
+        """Read what follows, as far as it goes."""
+        events = []
+        while (entry := self._read(self.number + 1)) is not None:
+            events.append(entry.event)
+            self._apply(entry)
+        return events
 
     def _load(self) -> list[Event]:
+        """Begin anew; gives the events if that is from the first one on."""
         for _ in range(_ATTEMPTS):
+            self.number, self.state, self._nonce = 0, State(), ""
             numbers = self._numbers()
             entries = self._back_from(numbers[-1]) if numbers else []
-            if entries is None:
-                continue
-            for entry in reversed(entries):
-                self.number = entry.number - 1
-                self._apply(entry.event)
-            # And what has come since the folder was listed.
-            return self.refresh() if entries else []
+            if entries is not None:
+                for entry in reversed(entries):
+                    self._apply(entry)
+                # And what has come since the folder was listed.
+                more = self._read_on() if entries else []
+                first = entries[-1].number if entries else 1
+                return [*(entry.event for entry in reversed(entries)), *more] if first == 1 else []
         raise StagingDamaged(
             f"The log of the watch, {self._folder.log}, is not whole: events are missing. Choose another output "
             "folder, or bring them back."
@@ -161,6 +177,3 @@ class Log:
         if entry.number != number:
             raise StagingDamaged(f"The event {url} of the watch belongs to another place.")
         return entry
-
-    def _is_there(self, number: int) -> bool:
-        return reading(self._folder.output_path, storage.exists, self._folder.event(number))

@@ -57,8 +57,7 @@ class LocalStore(Store):
 
     def find(self, folder: str, pattern: Pattern) -> Iterator[Input]:
         path = self.local_path(folder)
-        # Of a million files only the names are held.
-        return _regular(sorted(_below(path.rstrip("/"), "", pattern.enters, pattern.takes)))
+        return _regular(_below(path.rstrip("/"), "", pattern.enters, pattern.takes))
 
     def open_read(self, url: str) -> IO[bytes]:
         return open(self.local_path(url), "rb")
@@ -257,17 +256,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable[[str], bool]) -> Iterator[str]:
-    """Paths below a folder that are taken. `folder`, and what the two are asked about, is relative to `top`."""
-    inner = []
-    for name, is_folder in _entries(f"{top}/{folder}" if folder else top):
+    """Paths below a folder that are taken, sorted. `folder`, and what both are asked about, is relative to `top`.
+
+    Of a million files only the names in one folder, and in those on the way to it, are held: a folder whose name is
+    sorted as if it ended in a slash stands where the paths of all that lies in it stand.
+    """
+    names = [
+        f"{name}/" if is_folder else name for name, is_folder in _entries(f"{top}/{folder}" if folder else top)
+    ]
+    names.sort()
+    for name in names:
         path = f"{folder}/{name}" if folder else name
-        if not is_folder:
+        if not name.endswith("/"):
             if takes(path):
                 yield f"{top}/{path}"
-        elif enters(path) and not _leads_up(top, path):
-            inner.append(path)
-    for path in inner:
-        yield from _below(top, path, enters, takes)
+        elif enters(path[:-1]) and not _leads_up(top, path[:-1]):
+            yield from _below(top, path[:-1], enters, takes)
 
 
 def _leads_up(top: str, path: str) -> bool:

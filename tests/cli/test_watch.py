@@ -13,6 +13,7 @@ import support
 from support import command, run_cli
 
 from batchpredict.cli import main
+from batchpredict.cli.parser import build
 
 
 def flags(tmp_path, *more: str) -> list[str]:
@@ -166,3 +167,11 @@ def test_a_model_that_is_not_there_is_said_at_once(tmp_path, capsys):
     assert f"--model-base: '{tmp_path}' holds no version" in capsys.readouterr().err
     assert main(["watch", "--input-paths=in/*", "--output-path=out"]) == 2
     assert "--model-dir: This field is required." in capsys.readouterr().err
+
+
+def test_the_page_has_every_flag_that_is_its_own():
+    _, commands = build()
+    flags = set(commands["watch"].flags()) - set(commands["predict"].flags())
+    with open(os.path.join(support.ROOT, "docs", "watching.md")) as file:
+        text = file.read()
+    assert [flag for flag in sorted(flags) if f"`{flag}`" not in text] == []

@@ -212,7 +212,7 @@ class Epochs(RuleBasedStateMachine):
             taken |= self.lists[one.name]
         for run in watcher.state.runs:
             taken = self.lists[run.name] | taken
-        found = {}
+        found: dict[str, int] = {}
         for name, version in sorted(self.files.items()):
             known = taken[name] == version if name in taken else None
             verdict = judge(Sighting(known, 0.0, 100.0), settle=1.0, changed=Changed.RESCORE)
