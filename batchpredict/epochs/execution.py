@@ -88,7 +88,9 @@ class Execution:
         """
         results = self._folder.results(epoch.number)
         found = occupancy(results)
-        if found.complete and found.owner is not None:
+        # What was committed is gone in part, and has to be done again.
+        fresh = epoch.error == "StagingDamaged"
+        if found.complete and found.owner is not None and not fresh:
             # Whatever became of its model since: an epoch is scored once.
             done = finished_output(Staging(results, found.owner))
             if done is not None:
@@ -97,8 +99,8 @@ class Execution:
             self._job(epoch, results),
             workers=self._workers,
             # What a try with another list or another model has published in part.
-            overwrite=not found.complete,
-            fresh=epoch.error == "StagingDamaged",
+            overwrite=fresh or not found.complete,
+            fresh=fresh,
             input_list=self._folder.list(epoch.list.name),
         )
         try:

@@ -32,7 +32,7 @@ from batchpredict.epochs.state import (
     State,
     Succeeded,
 )
-from batchpredict.errors import BatchPredictError, NoInput
+from batchpredict.errors import BatchPredictError, NoInput, OutputRefused
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import Snapshot, occupancy, worker_name
 from batchpredict.runners import Observer
@@ -189,7 +189,9 @@ class Watch:
                 if (ending := self._ending()) is not None:
                     return ending
                 step = self.step()
-                troubles = 0
+                if troubles:
+                    troubles = 0
+                    self._said.clear()
             except BatchPredictError as error:
                 if self._once or not self._looked or isinstance(error, _Refused):
                     raise
@@ -304,6 +306,7 @@ class Watch:
         number = self.state.last + 1
         try:
             model = self._model.choose()
+            self._refuse_unknown_results(number)
         except BaseException:
             self._delete(files)
             raise
@@ -319,6 +322,24 @@ class Watch:
         if not claimed:
             self._delete(files)
         return claimed
+
+    def _refuse_unknown_results(self, number: int) -> None:
+        """Refuse to begin an epoch in whose folder there is something: that would be taken for its results.
+
+        Raises:
+          OutputRefused: there is.
+        """
+        results = self._folder.results(number)
+        found = occupancy(results)
+        if found.owner is None and not found.used:
+            return
+        # Unless another watcher has begun it meanwhile.
+        self._refresh()
+        if self.state.last < number:
+            raise OutputRefused(
+                f"outputPath: '{results}' holds results, but this watch knows of no such epoch: its ledger, "
+                f"'{self._folder.root}', was deleted, perhaps. Choose another folder."
+            )
 
     def _delete(self, files: FileList) -> None:
         with contextlib.suppress(OSError):

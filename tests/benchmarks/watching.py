@@ -126,10 +126,9 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measured(options.measure)))
         return
-    print(
-        "| files | listing, s | all of them claimed, s | merged, s | epoch of ten more, s | beside listing, s | peak, MiB |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    columns = ("listing, s", "all claimed, s", "merged, s", "ten more, s", "beside listing, s", "peak, MiB")
+    print(f"| files | {' | '.join(columns)} |")
+    print(f"|---{'|---' * len(columns)}|")
     for files in map(int, options.files.split(",")):
         with tempfile.TemporaryDirectory() as base:
             fill(f"{base}/in", files)

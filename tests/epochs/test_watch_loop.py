@@ -330,6 +330,14 @@ def test_an_output_that_is_a_file_is_refused(world: World):
         world.once()
 
 
+def test_results_of_which_the_ledger_knows_nothing_are_refused(world: World):
+    world.write("a")
+    world.store.put(world.folder.results(1) + "/prediction.results-00000-of-00001", b"")
+    with pytest.raises(OutputRefused, match="holds results, but this watch knows of no such epoch"):
+        world.once()
+    assert storage.list_names(world.folder.lists) == []
+
+
 def test_two_watchers_share_the_work(world: World):
     """The second waits for the epoch that the first one does, and takes what arrives meanwhile."""
     world.write("a")

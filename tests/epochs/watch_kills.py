@@ -115,7 +115,8 @@ def play(base: str, *, files: int, kills: int, seed: int, log: str, watchers: in
     chance = random.Random(seed)
     source, out = storage.join(base, "in"), storage.join(base, "out")
     arguments = [
-        "watch", f"--model-dir={support.model('double')}", f"--input-paths={source}/**/*.json", "--data-format=TEXT",
+        "watch", f"--model-dir={support.model('double')}", f"--input-paths={source}/**/*.json",
+        "--data-format=TEXT",
         f"--output-path={out}", "--key-field=id", "--every=1s", "--settle=1s", "--max-files=150",
         "--max-worker-count=1",
     ]  # fmt: skip
