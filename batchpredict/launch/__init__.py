@@ -27,7 +27,7 @@ from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATE
 
 if TYPE_CHECKING:
     from batchpredict.launch.document import load_job, read_document
-    from batchpredict.launch.works import knows, make_ready, prediction_work, training_work, work_of
+    from batchpredict.launch.works import make_ready, prediction_work, training_work, work_of
 
 __all__ = [
     "FAILED",
@@ -41,7 +41,6 @@ __all__ = [
     "Terminated",
     "by_task",
     "carry",
-    "knows",
     "load_job",
     "make_ready",
     "prediction_work",
@@ -59,7 +58,6 @@ if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
         {
-            "knows": "works",
             "load_job": "document",
             "make_ready": "works",
             "prediction_work": "works",
