@@ -23,7 +23,7 @@ from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.runs import TakenFile
 from batchpredict.epochs.state import FileList
 from batchpredict.errors import NoInput, NoMatch, WrongFlag
-from batchpredict.ledger import writing
+from batchpredict.ledger import spooling, writing
 
 # Bytes of what waits that stay in memory before they go to a temporary file.
 _SPOOLED = 1 << 20
@@ -133,10 +133,11 @@ def look(
     Raises:
       NoInput: a pattern cannot be listed.
       OutputRefused: the output folder cannot be written.
+      JobFailed: there is no room for temporary files.
       Gone: of `taken`.
     """
     found = Look()
-    with list_writer(folder) as writer:
+    with spooling(), list_writer(folder) as writer:
         observed.begin()
         sorted_taken, sorted_seen = Cursor(taken), Cursor(observed.read())
         for file in listed(folder.output_path, wanted.patterns):
@@ -172,7 +173,7 @@ def look(
                 found.ignored += 1
                 found.name(file.url)
         found.chosen = writer.finish()
-    observed.turn()
+        observed.turn()
     return found
 
 

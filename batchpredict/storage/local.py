@@ -18,6 +18,7 @@ from typing import IO, cast
 from fsspec.implementations.local import LocalFileSystem
 
 from batchpredict.storage.interface import AgedFile, Input, Store
+from batchpredict.storage.order import in_order
 from batchpredict.storage.pattern import Pattern, is_magic
 
 
@@ -258,14 +259,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable[[str], bool]) -> Iterator[str]:
     """Paths below a folder that are taken, sorted. `folder`, and what both are asked about, is relative to `top`.
 
-    Of a million files only the names in one folder, and in those on the way to it, are held: a folder whose name is
-    sorted as if it ended in a slash stands where the paths of all that lies in it stand.
+    Of a million files at most so many names are held as one folder has, and those on the way to it: a folder whose
+    name is sorted as if it ended in a slash stands where the paths of all that lies in it stand.
     """
-    names = [
-        f"{name}/" if is_folder else name for name, is_folder in _entries(f"{top}/{folder}" if folder else top)
-    ]
-    names.sort()
-    for name in names:
+    entries = _entries(f"{top}/{folder}" if folder else top)
+    for name in in_order(f"{name}/" if is_folder else name for name, is_folder in entries):
         path = f"{folder}/{name}" if folder else name
         if not name.endswith("/"):
             if takes(path):

@@ -17,6 +17,7 @@ from batchpredict.epochs.log import Log
 from batchpredict.epochs.runs import Shelf, compact, newest, sweep
 from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
+from batchpredict.ledger import find_leftovers
 
 ENTRIES = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 9), st.integers(0, 3), st.just("v")))
 
@@ -140,3 +141,10 @@ def test_a_look_that_fails_forgets_nothing_and_leaves_nothing(world: World):
     assert found.chosen is not None
     assert storage.list_names(world.folder.lists) == [found.chosen.name]
     observed.close()
+
+
+def test_clean_takes_nothing_of_a_watch_for_a_leftover(tmp_path):
+    folder = Folder(str(tmp_path / "out"))
+    for url in (folder.event(1), folder.list("l.jsonl"), folder.run("r.jsonl"), f"{folder.watchers}/1@h@1@a.json"):
+        support.write(url, b"{}")
+    assert find_leftovers(folder.output_path, float("inf")) == []
