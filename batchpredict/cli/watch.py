@@ -96,6 +96,7 @@ def _watch(options: argparse.Namespace, console: _Console) -> tuple[Watch, Any]:
         folder,
         runner,
         job_id=job.job_id if options.job else "watch",
+        labels=job.labels,
         workers=None if options.max_worker_count is None else spec.max_workers,
         early=in_this_process(options.runner) and not options.once,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.epochs.folder import Folder
@@ -51,6 +52,7 @@ class Execution:
       folder: of the watch.
       runner: takes the jobs.
       job_id: what their names begin with.
+      labels: of the jobs.
       workers: worker processes of a job on this machine; None for as many as there are cores.
       early: a worker process is started for each epoch before it is there, as TensorFlow's import takes seconds;
         for jobs that run in this process.
@@ -62,12 +64,14 @@ class Execution:
         runner: Runner,
         *,
         job_id: str = "watch",
+        labels: Mapping[str, str] | None = None,
         workers: int | None = None,
         early: bool = False,
     ) -> None:
         self._folder = folder
         self._runner = runner
         self._job_id = job_id
+        self._labels = {"labels": dict(labels)} if labels else {}
         self._workers = workers
         self._early = early
         self.get_ready()
@@ -113,5 +117,6 @@ class Execution:
         document = {
             "jobId": f"{self._job_id}_epoch_{epoch.number:08d}",
             "predictionInput": {**epoch.source, "uri": epoch.model, "outputPath": results},
+            **self._labels,
         }
         return Job.submitted(document)

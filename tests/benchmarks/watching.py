@@ -16,7 +16,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,7 @@ import support
 
 from batchpredict.epochs import Epoch, Execution, Finished, FixedModel, Folder, Pace, Wanted, Watch
 from batchpredict.epochs.listing import listed
+from batchpredict.epochs.machine import Rest
 from batchpredict.job import PredictionOutput
 from batchpredict.runners import choose
 
@@ -97,23 +97,27 @@ def measured(base: str) -> dict[str, float]:
     merged = time.monotonic() - began - claimed
     # Of the numbers of Python and its libraries, which are the same for any number of files.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    time.sleep(_WAITING)
-    for number in range(_ARRIVING):
-        support.write(f"{base}/in/000000/late-{number}.json", "1\n")
+    seconds = 0.0
+    # The first of them imports Beam, as the first of any watch does.
+    for epoch in (2, 3):
+        time.sleep(_WAITING)
+        for number in range(_ARRIVING):
+            support.write(f"{base}/in/000000/late-{epoch}-{number}.json", "1\n")
+        began = time.monotonic()
+        while len(observer.done) < epoch:
+            step = watching.step()
+            if isinstance(step, Rest):
+                time.sleep(max(step.until - time.monotonic(), 0.0))
+        seconds = time.monotonic() - began
     alone = min(first, listing())
-    began = time.monotonic()
-    stop = threading.Event()
-    while len(observer.done) < 2 and not stop.wait(0.01):
-        watching.step()
-    epoch = time.monotonic() - began
     watching.close()
     execution.close()
     return {
         "listing": alone,
         "first": claimed,
         "merged": merged,
-        "epoch": epoch,
-        "beside": epoch - alone,
+        "epoch": seconds,
+        "beside": seconds - alone,
         "peak": peak / 1024,
     }
 
