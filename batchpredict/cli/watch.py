@@ -33,11 +33,13 @@ from batchpredict.launch import (
 )
 
 if TYPE_CHECKING:
-    from batchpredict.epochs import Epoch, Finished, FixedModel, NewestVersion, Watch
+    from batchpredict.epochs import Epoch, Finished, FixedModel, NewestVersion, State, Watch
     from batchpredict.ledger import Snapshot
     from batchpredict.runners import Observer
 
 _PROGRAM = "batchpredict watch"
+# Epochs whose failures are told at the end.
+_NAMED = 3
 _STOPPING = "ends when what is under way is done; Ctrl-C again ends it at once"
 
 
@@ -165,7 +167,10 @@ def _run(watching: Watch, console: _Console) -> int:
     if ending is Ending.STOPPED:
         console.error(f"{_PROGRAM}: stopped. Run the same command again to go on.")
         return INTERRUPTED
-    return SUCCEEDED if ending is Ending.DONE else FAILED
+    if ending is Ending.LEFT:
+        console.left(watching.state)
+        return FAILED
+    return SUCCEEDED
 
 
 class _Console:
@@ -194,6 +199,13 @@ class _Console:
         """Say why the watch has ended; the exit status."""
         self.error(f"{_PROGRAM}: {in_flags(str(error), self._options)}")
         return status_of(error)
+
+    def left(self, state: State) -> None:
+        """Say which epochs a single pass has not done."""
+        left = [*state.open, *state.aside]
+        reasons = "; ".join(f"epoch {epoch.number}: {epoch.reason}" for epoch in left[:_NAMED])
+        more = f"; and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+        self.error(f"{_PROGRAM}: not everything is scored: {in_flags(reasons, self._options)}{more}")
 
     def interrupted(self) -> None:
         """Say that it ends; from a signal's handler, which may have interrupted whoever writes to stderr."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchpredict.epochs.folder import Folder
     from batchpredict.epochs.listing import Wanted, refuse_inputs_in_output
     from batchpredict.epochs.models import FixedModel, NewestVersion
-    from batchpredict.epochs.state import Epoch
+    from batchpredict.epochs.state import Epoch, State
     from batchpredict.epochs.watch import Ending, Finished, Pace, Watch
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Folder",
     "NewestVersion",
     "Pace",
+    "State",
     "Wanted",
     "Watch",
     "refuse_inputs_in_output",
@@ -53,6 +54,7 @@ if not TYPE_CHECKING:
             "Folder": "folder",
             "NewestVersion": "models",
             "Pace": "watch",
+            "State": "state",
             "Wanted": "listing",
             "Watch": "watch",
             "refuse_inputs_in_output": "listing",

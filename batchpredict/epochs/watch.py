@@ -419,8 +419,9 @@ class Watch:
     def _put_aside(self, epoch: Epoch) -> None:
         if self._append(epoch, SetAside(epoch.number)):
             self._set_aside = True
+            tries = "1 try" if epoch.failures == 1 else f"{epoch.failures:,} tries"
             self._observer.warning(
-                f"epoch {epoch.number} is set aside after {epoch.failures} tries ({epoch.reason}); "
+                f"epoch {epoch.number} is set aside after {tries} ({epoch.reason}); "
                 f"{self._folder.set_aside} names its {epoch.list.files:,} {_files(epoch.list.files)}, and "
                 "--retry takes it up"
             )

@@ -115,7 +115,8 @@ def test_a_spent_budget_sets_files_aside_and_retry_takes_them_up_with_another(tm
     found = run_cli(*flags(tmp_path, "--once", "--tries=1", "--max-errors=1"))
     assert found.returncode == 1
     assert found.stdout == ""
-    assert "epoch 1 is set aside after 1 tries" in found.stderr
+    assert "epoch 1 is set aside after 1 try (" in found.stderr
+    assert "batchpredict watch: not everything is scored: epoch 1: " in found.stderr
     with open(tmp_path / "out" / "_set-aside.jsonl") as file:
         (line,) = map(json.loads, file)
     assert (line["file"], line["epoch"], line["tries"]) == (bad, 1, 1)
