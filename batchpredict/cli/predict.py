@@ -30,7 +30,14 @@ def predict(options: argparse.Namespace) -> int:
         if options.max_worker_count is not None and job.prediction_input is not None:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
             workers = job.prediction_input.max_worker_count
-        work = prediction_work(job, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+        work = prediction_work(
+            job,
+            workers=workers,
+            overwrite=options.overwrite,
+            fresh=options.fresh,
+            only_errors_of=options.only_errors_of or "",
+            merge=options.merge,
+        )
         from batchpredict.runners import choose
 
         runner = choose(options.runner, options.beam_flags)

@@ -45,6 +45,8 @@ def prediction_work(
     workers: int | None = None,
     overwrite: bool = False,
     fresh: bool = False,
+    only_errors_of: str = "",
+    merge: bool = False,
     pinned: Mapping[str, Any] | None = None,
 ) -> PredictionWork:
     """The work of a prediction job.
@@ -53,6 +55,8 @@ def prediction_work(
       workers, pinned: see `work_of`.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
+      only_errors_of: output folder of a finished job, whose failed records alone are scored; "" for all records.
+      merge: the results complete those of that job.
 
     Raises:
       InvalidJob: it is none, or its model is named by a registry that there is none of here.
@@ -63,7 +67,9 @@ def prediction_work(
     if pinned and job.prediction_input is not None:
         meant = _meant(pinned)
         job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
-    return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+    return PredictionWork.of(
+        job, workers=workers, overwrite=overwrite, fresh=fresh, only_errors_of=only_errors_of, merge=merge
+    )
 
 
 def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | None = None) -> TrainingWork:

@@ -84,17 +84,26 @@ class Plan:
 
 
 class Draft:
-    """A plan with its splits, in a temporary file that ends with the draft. A context manager."""
+    """A plan with its splits, in temporary files that end with the draft. A context manager.
 
-    def __init__(self, plan: Plan, file: IO[bytes]) -> None:
+    Args:
+      plan: the plan.
+      file: its splits, a line each.
+      positions: the places of the records that the splits select; None if they select none.
+    """
+
+    def __init__(self, plan: Plan, file: IO[bytes], positions: IO[bytes] | None = None) -> None:
         self.plan = plan
         self._file = file
+        self._positions = positions
 
     def __enter__(self) -> Draft:
         return self
 
     def __exit__(self, *failure: object) -> None:
         self._file.close()
+        if self._positions is not None:
+            self._positions.close()
 
     def splits(self) -> Iterator[Split]:
         self._file.seek(0)
@@ -110,7 +119,12 @@ class Draft:
             name = f"splits-{uuid.uuid4().hex[:12]}.jsonl"
             plan = replace(self.plan, file=name)
             with writing(staging.output_path):
-                self._write(storage.join(staging.root, name))
+                if self._positions is not None:
+                    # Whoever plans this job writes the same bytes, so the last one may win.
+                    aside = storage.join(staging.root, f"positions-{uuid.uuid4().hex[:12]}.bin")
+                    _write_file(aside, self._positions)
+                    storage.move(aside, staging.positions)
+                _write_file(storage.join(staging.root, name), self._file)
                 document = json.dumps({"format": FORMAT_VERSION, **asdict(plan)}).encode()
                 if storage.create_if_absent(staging.plan, document):
                     storage.sync_folders(staging.root)
@@ -118,11 +132,12 @@ class Draft:
                 storage.delete(storage.join(staging.root, name))
         return load_plan(staging)
 
-    def _write(self, url: str) -> None:
-        self._file.seek(0)
-        with storage.writing_to(url) as file:
-            shutil.copyfileobj(self._file, file, 1 << 20)
-        storage.sync(url)
+
+def _write_file(url: str, written: IO[bytes]) -> None:
+    written.seek(0)
+    with storage.writing_to(url) as file:
+        shutil.copyfileobj(written, file, 1 << 20)
+    storage.sync(url)
 
 
 def make_plan(spec: PredictionSpec, model: str) -> Draft:
@@ -137,33 +152,62 @@ def make_plan(spec: PredictionSpec, model: str) -> Draft:
       OutputRefused: a pattern would match the job's own results.
       JobFailed: there is no room for temporary files.
     """
-    _refuse_unknown_places(spec)
+    refuse_unknown_places(spec)
     refuse_own_output(spec)
-    with spooling(), _spool() as listed:
-        fingerprint = hashlib.sha256()
-        for part in (FORMAT_VERSION, spec.options(), model):
-            fingerprint.update(json.dumps(part, sort_keys=True).encode())
+    with spooling(), spool() as listed:
+        fingerprint = begin_fingerprint(spec, model)
         files, total, sample = _list(spec, listed, fingerprint)
         record_bytes = _mean_record_bytes(sample, spec.input, spec.max_record_bytes)
         split_bytes = spec.split_bytes or choose_split_bytes(
             total, spec.batch_size, record_bytes, remote=not storage.is_local(spec.inputs[0])
         )
         found = cut(_listed(listed), split_bytes=split_bytes, splittable=spec.input.can_cut)
-        file = _spool()
-        offsets, splits = _write(file, found, _PAGE)
+        return draft(fingerprint, found, files=files, total=total, split_bytes=split_bytes, model=model)
+
+
+def draft(
+    fingerprint: Any,
+    splits: Iterator[Split],
+    *,
+    files: int,
+    total: int,
+    split_bytes: int,
+    model: str,
+    positions: IO[bytes] | None = None,
+) -> Draft:
+    """A plan of some splits, which are written to a temporary file.
+
+    Args:
+      fingerprint: a hash of all that the job consists of but for the cut.
+      splits: in their order; a job has at least one, of nothing if there are none.
+      files, total, split_bytes, model: as those of a `Plan`.
+      positions: as that of a `Draft`.
+    """
+    file = spool()
+    offsets, count = _write(file, splits)
     # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
-    for number in (split_bytes, splits):
+    for number in (split_bytes, count):
         fingerprint.update(json.dumps(number).encode())
-    plan = Plan(fingerprint.hexdigest()[:16], splits, files, total, split_bytes, model, "", _PAGE, tuple(offsets))
-    return Draft(plan, file)
+    name = fingerprint.hexdigest()[:16]
+    plan = Plan(name, count, files, total, split_bytes, model, "", _PAGE, tuple(offsets))
+    return Draft(plan, file, positions)
 
 
-def _spool() -> IO[bytes]:
-    spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
-    return spool  # type: ignore[no-any-return]
+def begin_fingerprint(spec: PredictionSpec, model: str) -> Any:
+    """The hash of whatever makes a job this job; what it reads is still to be added."""
+    fingerprint = hashlib.sha256()
+    for part in (FORMAT_VERSION, spec.options(), model):
+        fingerprint.update(json.dumps(part, sort_keys=True).encode())
+    return fingerprint
 
 
-def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int, int, storage.Input | None]:
+def spool() -> IO[bytes]:
+    """A temporary file that is in memory while it is small; whoever gets it closes it."""
+    file: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115
+    return file  # type: ignore[no-any-return]
+
+
+def _list(spec: PredictionSpec, listed: IO[bytes], fingerprint: Any) -> tuple[int, int, storage.Input | None]:
     """Write the input files to a spool and into the fingerprint; their number, their bytes, and one to sample."""
     count = total = 0
     sample: storage.Input | None = None
@@ -175,7 +219,7 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
         # A version before this one did not see that files with suffixes in capitals are compressed.
         hashed = (*line, "compressed") if spec.input.by_name and suffix_in_capitals(file.url) else line
         fingerprint.update((", " if count else "").encode() + json.dumps(hashed).encode())
-        spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        listed.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         if sample is None and file.size and not file.encoding and can_cut(file.url):
             sample = file
         count += 1
@@ -198,18 +242,18 @@ def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
         raise NoInput(f"inputPaths: {error}") from error
 
 
-def _listed(spool: IO[bytes]) -> Iterator[storage.Input]:
-    spool.seek(0)
-    return (storage.Input(*orjson.loads(line)) for line in spool)
+def _listed(listed: IO[bytes]) -> Iterator[storage.Input]:
+    listed.seek(0)
+    return (storage.Input(*orjson.loads(line)) for line in listed)
 
 
-def _write(file: IO[bytes], splits: Iterator[Split], page: int) -> tuple[list[int], int]:
+def _write(file: IO[bytes], splits: Iterator[Split]) -> tuple[list[int], int]:
     """Write splits as lines; where each page of them begins, and how many there are. At least one, of nothing."""
     offsets = []
     count = 0
     first = next(splits, Split(0, ()))
     for split in itertools.chain([first], splits):
-        if count % page == 0:
+        if count % _PAGE == 0:
             offsets.append(file.tell())
         file.write(f"{split.to_json()}\n".encode())
         count += 1
@@ -247,8 +291,13 @@ def _mean_record_bytes(first: storage.Input | None, data_format: InputFormat, ma
     return sum(map(len, run.payloads)) / len(run) if run else 0.0
 
 
-def _refuse_unknown_places(spec: PredictionSpec) -> None:
-    """Refuse a URL whose protocol nobody here speaks, or whose package is not installed."""
+def refuse_unknown_places(spec: PredictionSpec) -> None:
+    """Refuse a URL whose protocol nobody here speaks, or whose package is not installed.
+
+    Raises:
+      NoInput: one of the inputs.
+      OutputRefused: that of the output folder.
+    """
     for kind, field, urls in (
         (NoInput, "inputPaths", spec.inputs),
         (OutputRefused, "outputPath", (spec.output_path,)),

@@ -29,10 +29,21 @@ class PredictionWork:
 
     @classmethod
     def of(
-        cls, job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False
+        cls,
+        job: Job,
+        *,
+        workers: int | None = None,
+        overwrite: bool = False,
+        fresh: bool = False,
+        only_errors_of: str = "",
+        merge: bool = False,
     ) -> PredictionWork:
         """The work of a Job resource. Raises InvalidJob if it is not a prediction job."""
-        return cls(Request.of(job, overwrite=overwrite, fresh=fresh), workers=workers)
+        request = Request.of(job, overwrite=overwrite, fresh=fresh)
+        if only_errors_of:
+            spec = replace(request.spec, only_errors_of=storage.absolute(only_errors_of), merge=merge)
+            request = replace(request, spec=spec)
+        return cls(request, workers=workers)
 
     @property
     def job_id(self) -> str:
@@ -60,6 +71,7 @@ class PredictionWork:
             ("prediction_input.uri", spec.model_uri),
             *(("prediction_input.input_paths", url) for url in spec.inputs),
             ("prediction_input.output_path", spec.output_path),
+            *([("only_errors_of", spec.only_errors_of)] if spec.only_errors_of else []),
         ]
 
     def here(self, channel: Channel, observer: Observer[Snapshot]) -> DriverHere:
