@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from batchpredict.formats.input_formats import INPUT_FORMATS, InputFormat, input_format
     from batchpredict.formats.interleaving import csv_columns, lines_of, parquet_columns
     from batchpredict.formats.output_formats import OutputFormat, output_format
-    from batchpredict.formats.picking import Picker
     from batchpredict.formats.positions import POSITION, POSITION_BYTES, Positions, positions_of
-    from batchpredict.formats.reader import Reader
     from batchpredict.formats.records import (
         Border,
         Damage,
@@ -45,9 +43,7 @@ __all__ = [
     "OutputFormat",
     "PickedRows",
     "PickedRun",
-    "Picker",
     "Positions",
-    "Reader",
     "ResultWriter",
     "Rows",
     "Run",
@@ -87,9 +83,7 @@ if not TYPE_CHECKING:
             "OutputFormat": "output_formats",
             "PickedRows": "records",
             "PickedRun": "records",
-            "Picker": "picking",
             "Positions": "positions",
-            "Reader": "reader",
             "ResultWriter": "results",
             "Rows": "records",
             "Run": "records",

@@ -16,6 +16,8 @@ from batchpredict.prediction.request import Request
 from batchpredict.rescoring import FinishedJob, complete
 from batchpredict.scoring.task import Task
 
+REFUSES_NEGATIVE = support.model("refuses_negative")
+
 
 def request(former: str, output: str, *, merge: bool = False, **fields: Any) -> Request:
     """What a user asks for who names a finished job, a folder, and some fields of predictionInput."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import support
 
 
 def _save(path: str, specs: dict[str, Any], run: Callable[..., Any]) -> str:
@@ -54,6 +53,3 @@ def lenient_rows(tmp_path_factory) -> str:
 
     specs = {"x": {"shape": [None], "dtype": tf.float32, "name": "x"}}
     return _save(str(tmp_path_factory.mktemp("models") / "lenient_rows"), specs, run)
-
-
-REFUSES_NEGATIVE = support.model("refuses_negative")

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import support
-from again import again
-from conftest import REFUSES_NEGATIVE
+from again import REFUSES_NEGATIVE, again
 
 NUMBERS = [-n if n % 7 == 3 else n for n in range(1000)]
 NEGATIVE = [n for n in NUMBERS if n < 0]
@@ -59,7 +58,7 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def case(request, tmp_path, strict, lenient, lenient_rows):
     """A finished job in which all negative numbers failed: its document, and the model that takes them."""
     data_format, write, fields = request.param
@@ -71,7 +70,7 @@ def case(request, tmp_path, strict, lenient, lenient_rows):
 
 
 def test_only_what_failed_is_scored_and_says_where_it_stood(case, tmp_path):
-    document, model = case
+    _, model = case
     output = again(tmp_path / "out", tmp_path / "again", uri=model)
     assert support.counts(output) == (len(NEGATIVE), 0)
     results = support.results(str(tmp_path / "again"))
@@ -89,8 +88,8 @@ def test_merged_it_is_the_output_of_one_job_over_all(case, tmp_path):
     assert support.published(str(tmp_path / "merged")) == support.published(str(tmp_path / "whole"))
 
 
-def test_what_fails_again_is_named_again(case, tmp_path):
-    document, _ = case
+@pytest.mark.usefixtures("case")
+def test_what_fails_again_is_named_again(tmp_path):
     output = again(tmp_path / "out", tmp_path / "again")
     assert support.counts(output) == (0, len(NEGATIVE))
     assert support.errors(str(tmp_path / "again")) == support.errors(str(tmp_path / "out"))
