@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from format_cases import LONGEST, PIECES, frame, memory_file, pieces_of, read_whole, tfrecords
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_parquet_reader import DATA, TABLE, parquet
 
@@ -78,9 +78,7 @@ def entries(events: Sequence[Event]) -> list[tuple[int, int, bytes | tuple[str, 
     return found
 
 
-def same_as_reading(
-    reader: Reader, pick_: Picker, data: bytes, name: str, chosen: Sequence[int], longest: int
-) -> None:
+def same_as_reading(reader: Reader, picked: Picker, data: bytes, name: str, chosen: set[int], longest: int) -> None:
     whole = read_whole(reader, data, name, longest=longest)
     kinds = [(one.code, one.message) if isinstance(one, Damage) else one for one in whole.records]
     records = list(zip(whole.offsets, range(len(kinds)), kinds, strict=True))
@@ -110,6 +108,7 @@ def test_lines(lines, chosen, near, piece, bom):
         same_as_reading(read_text, picker("TEXT"), data, "lines.txt", chosen, 15)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=30), max_size=40), CHOSEN, NEAR, PIECES, SPOILED)
 def test_tfrecords_with_corrupt_stretches(payloads, chosen, near, piece, spoiled):
     data = spoil(tfrecords(payloads), spoiled)
@@ -118,6 +117,7 @@ def test_tfrecords_with_corrupt_stretches(payloads, chosen, near, piece, spoiled
         same_as_reading(read_tfrecord, picker("TF_RECORD"), data, "f.tfrecord", chosen, 25)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.binary(max_size=30), max_size=12), min_size=1, max_size=4), CHOSEN, PIECES, SPOILED)
 def test_compressed_files_with_corrupt_stretches(members, chosen, piece, spoiled):
     with pieces_of(piece):
