@@ -17,14 +17,15 @@ from batchpredict import storage
 from batchpredict.scoring.task import Task
 
 
-@pytest.fixture
-def finished(tmp_path) -> str:
-    """The output folder of a job in which half of the records failed."""
-    rows = [json.dumps({"x": -number if number % 2 else number}) for number in range(6000)]
-    path = support.write(tmp_path / "in.json", rows)
-    document = support.job(REFUSES_NEGATIVE, path, str(tmp_path / "out"), splitBytes=5000, batchSize=4)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> str:
+    """The output folder of a job in which half of the records failed, by the hundred."""
+    folder = tmp_path_factory.mktemp("finished")
+    rows = [json.dumps({"x": -number if number % 200 >= 100 else number}) for number in range(6000)]
+    path = support.write(folder / "in.json", rows)
+    document = support.job(REFUSES_NEGATIVE, path, str(folder / "out"), splitBytes=5000, batchSize=4)
     assert support.counts(support.score_in_process(document)) == (3000, 3000)
-    return str(tmp_path / "out")
+    return str(folder / "out")
 
 
 @pytest.mark.parametrize("merge", [False, True])
@@ -76,19 +77,19 @@ def _command(finished: str, output: str, *more: str) -> list[str]:
 def test_killed_again_and_again_it_loses_nothing(finished, tmp_path, lenient_rows, more):
     output = str(tmp_path / "again")
     arguments = [*_command(finished, output, "--model-dir", lenient_rows, "--batch-size", "1"), *more]
-    committed: set[str] = set()
-    for round in range(3):
+    committed = 0
+    for number in range(3):
         process = subprocess.Popen(
             support.command(*arguments, "--quiet", "--max-worker-count", "2"),
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        done = support.wait_until(
-            lambda: (found := _manifests(output)) > committed and found, 60, f"progress in round {round}"
-        )
+        before = committed
+        support.wait_until(lambda: _committed(output) > before, 60, f"progress in round {number}")  # noqa: B023
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        committed = done
+        committed = _committed(output)
+        assert not os.path.exists(os.path.join(output, "_SUCCESS"))
     finished_run = support.run_cli(*arguments)
     assert finished_run.returncode == 0, finished_run.stderr
     assert support.counts(json.loads(finished_run.stdout)) == ((6000, 0) if more else (3000, 0))
@@ -97,13 +98,10 @@ def test_killed_again_and_again_it_loses_nothing(finished, tmp_path, lenient_row
     assert support.counts(expected) == ((6000, 0) if more else (3000, 0))
 
 
-def _manifests(output: str) -> set[str]:
-    base = os.path.join(output, "_batchpredict")
-    found = set()
-    for folder, _, names in os.walk(base):
-        if os.path.basename(folder) == "manifests":
-            found |= {name for name in names if not name.startswith(".")}
-    return found
+def _committed(output: str) -> int:
+    """How many splits are committed."""
+    folders = os.walk(os.path.join(output, "_batchpredict"))
+    return sum(len(names) for folder, _, names in folders if os.path.basename(folder) == "manifests")
 
 
 def test_the_command(finished, tmp_path, lenient_rows):
@@ -115,7 +113,7 @@ def test_the_command(finished, tmp_path, lenient_rows):
     run = support.run_cli(*_command(finished, output, "--model-dir", lenient_rows))
     assert run.returncode == 0, run.stderr
     assert support.counts(json.loads(run.stdout)) == (3000, 0)
-    assert support.results(output)[0]["source"] == str(tmp_path / "in.json")
+    assert support.results(output)[0]["source"] == support.errors(finished)[0]["source"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_the_command(finished, tmp_path, lenient_rows):
     [
         (
             ["--input-paths", "x"],
-            "--input-paths: --only-errors-of says which records are scored; give one of the two.",
+            "--input-paths: --only-errors-of says which records are scored",
         ),
         (["--job", "job.json"], "--job: --only-errors-of says which records are scored; give one of the two."),
         (["--data-format", "PARQUET"], "--data-format: The records that are scored again are those of"),
