@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         draft,
         load_plan,
         make_plan,
-        most_splits,
         read_page,
         refuse_own_output,
         refuse_unknown_places,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     )
     from batchpredict.ledger.selected import read_positions
     from batchpredict.ledger.spec import PredictionSpec
+    from batchpredict.ledger.split_size import most_splits
     from batchpredict.ledger.staging import FOLDER, Staging, worker_name
     from batchpredict.ledger.stored_spec import load_spec, store_spec
 
@@ -131,7 +131,7 @@ if not TYPE_CHECKING:
             "load_plan": "plan",
             "load_spec": "stored_spec",
             "make_plan": "plan",
-            "most_splits": "plan",
+            "most_splits": "split_size",
             "occupancy": "published",
             "owner_of": "published",
             "parse_budget": "budget",
