@@ -7,8 +7,11 @@ compressed file is read from its beginning to the last record that is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
+from itertools import chain, islice
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +22,7 @@ from batchpredict.formats.gathering import HELD_BYTES
 from batchpredict.formats.positions import Positions
 from batchpredict.formats.reader import Reader
 from batchpredict.formats.records import Border, Damage, Event, PickedRun, Run, Segment, Selection
-from batchpredict.formats.upcoming import Upcoming
+from batchpredict.formats.upcoming import Upcoming, worth_fetching
 
 # Records that lie no farther apart are read at one go: what lies between is read in less time than it takes to
 # begin anew, which is a system call or two here and a request of some 50 ms on a store.
@@ -49,6 +52,7 @@ class Picker(Protocol):
 
 
 _Read: TypeAlias = "Callable[[Segment], Iterator[Event]]"
+_Part: TypeAlias = "tuple[Segment, Positions]"
 
 
 def picker(reader: Reader, *, seekable: bool = True) -> Picker:
@@ -69,9 +73,7 @@ def picker(reader: Reader, *, seekable: bool = True) -> Picker:
     ) -> Iterator[Event]:
         selection = selection_of(segment)
 
-        def read(part: Segment) -> Iterator[Event]:
-            # Only a file's first bytes are fetched before their turn.
-            ahead = upcoming if part.start == 0 else None
+        def read(part: Segment, ahead: Upcoming | None = upcoming) -> Iterator[Event]:
             return reader(part, rows=rows, max_record_bytes=max_record_bytes, upcoming=ahead)
 
         picked = _Picked(rows, selection.base)
@@ -79,9 +81,9 @@ def picker(reader: Reader, *, seekable: bool = True) -> Picker:
             whole = Segment(segment.path, 0, segment.size, segment.size, encoding=segment.encoding)
             yield from _matched(read, whole, _Wanted(positions), picked)
         else:
-            near = _NEAR if storage.is_local(segment.path) else _NEAR_REMOTE
-            for part, wanted in _parts(segment, positions, near):
-                yield from _matched(read, part, _Wanted([wanted]), picked)
+            with closing(_ahead(_parts(segment, positions), upcoming)) as parts:
+                for part, wanted, ahead in parts:
+                    yield from _matched(partial(read, ahead=ahead), part, _Wanted([wanted]), picked)
         yield from picked.flush()
         yield selection.border
 
@@ -93,16 +95,51 @@ def selection_of(segment: Segment) -> Selection:
     return segment.selection
 
 
-def _parts(segment: Segment, positions: Iterable[Positions], near: int) -> Iterator[tuple[Segment, Positions]]:
+def _parts(segment: Segment, positions: Iterable[Positions]) -> Iterator[_Part]:
     """Ranges of a file that hold the wanted records, with those of each."""
+    local = storage.is_local(segment.path)
+    near = _NEAR if local else _NEAR_REMOTE
     for block in positions:
         cuts = np.flatnonzero(np.diff(block["offset"]) > near) + 1
         for wanted in np.split(block, cuts):
             start, last = int(wanted["offset"][0]), int(wanted["offset"][-1])
-            if start <= near and not storage.is_local(segment.path):
+            if start <= near and not local:
                 # The whole of a small file may have been fetched before its turn.
                 start = 0
             yield Segment(segment.path, start, min(last + 1, segment.size), segment.size, exact=True), wanted
+
+
+def _ahead(
+    parts: Iterator[_Part], upcoming: Upcoming | None
+) -> Generator[tuple[Segment, Positions, Upcoming | None], None, None]:
+    """Parts, each with what has fetched it before its turn.
+
+    Args:
+      parts: of a file.
+      upcoming: may have fetched the whole of a file that is a single part.
+    """
+    waiting: deque[_Part] = deque(islice(parts, 2))
+    if len(waiting) < 2 or storage.is_local(waiting[0][0].path):
+        for part, wanted in chain(waiting, parts):
+            yield part, wanted, upcoming
+        return
+    taken = list(waiting)
+    waiting.clear()
+
+    def worth() -> Iterator[Segment]:
+        for one in chain(taken, parts):
+            waiting.append(one)
+            if worth_fetching(one[0]):
+                yield one[0]
+
+    segments = worth()
+    own = Upcoming(segments)
+    try:
+        while waiting or next(segments, None) is not None or waiting:
+            part, wanted = waiting.popleft()
+            yield part, wanted, own
+    finally:
+        own.close()
 
 
 class _Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,26 @@ def test_ten_records_of_a_large_file_cost_ten_reads_and_not_the_file(name, tmp_p
     assert [payload for _, _, payload in entries(found)] == [payloads[index] for _, index, _ in wanted]
     assert sum(counted) < 10 * (100 << 10) < len(data) / 15
     assert len(counted) <= 30
+
+
+def test_records_here_and_there_in_a_file_of_a_store_are_fetched_together(monkeypatch):
+    """A request for each of them, and not for what lies between; none of them waits for the one before."""
+    double = storage.Double()
+    payloads = [b"%099d" % number for number in range(50_000)]
+    data = b"\n".join(payloads)
+    monkeypatch.setattr(picking, "_NEAR_REMOTE", 1000)
+    with double.mounted():
+        url = double.put(f"{double.folder()}/in", data)
+        double.latency = 0.05
+        wanted = [(100 * number, number, 1) for number in [*range(3, 50_000, 1000), *range(49_990, 50_000)]]
+        double.calls.clear()
+        began = time.monotonic()
+        found = pick(picker("TEXT"), url, places(wanted), block=1000)
+        took = time.monotonic() - began
+    assert [payload for _, _, payload in entries(found)] == [payloads[index] for _, index, _ in wanted]
+    assert [called for called, _ in double.calls].count("read_range") == 51
+    # Sixteen at a time; one after the other they would take two and a half seconds.
+    assert took < 1.5
 
 
 def test_a_compressed_file_is_read_to_the_last_record_that_is_wanted(tmp_path: Path, counted):
