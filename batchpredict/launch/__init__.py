@@ -16,7 +16,7 @@ from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATE
 
 if TYPE_CHECKING:
     from batchpredict.launch.document import load_job, read_document
-    from batchpredict.launch.works import knows, make_ready, prediction_work, training_work, work_of
+    from batchpredict.launch.works import make_ready, prediction_work, training_work, work_of
 
 __all__ = [
     "FAILED",
@@ -29,7 +29,6 @@ __all__ = [
     "Reporter",
     "by_task",
     "carry",
-    "knows",
     "load_job",
     "make_ready",
     "prediction_work",
@@ -46,7 +45,6 @@ if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
         {
-            "knows": "works",
             "load_job": "document",
             "make_ready": "works",
             "prediction_work": "works",

@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     from batchpredict.runners import Work
     from batchpredict.training import TrainingWork
 
-# Fields of a Job, of which it has one, that there is a work for.
-_INPUTS = ("prediction_input", "training_input")
-
-
-def knows(job: Job) -> bool:
-    """Whether there is a work for jobs of this kind: what `work_of` asks first, without importing any."""
-    return any(getattr(job, name) is not None for name in _INPUTS)
-
 
 def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None) -> Work[Any, Any]:
     """The work of a job of any kind, to be given to a runner.

@@ -53,6 +53,21 @@ def publish_errors(staging: Staging, errors: Sequence[ErrorPart], *, numbered: b
     return {one.name: size for one, (_, size) in zip(errors, written, strict=True)}
 
 
+def first_error(staging: Staging, part: PartFile, sources: Sequence[tuple[str, int]]) -> str:
+    """Where and what the first error of a part is, for a message.
+
+    Args:
+      sources: as in `ErrorPart`.
+
+    Raises:
+      OSError: the part cannot be read.
+      StagingDamaged: it holds something else than errors.
+    """
+    with storage.open_read(staging.part(part.name)) as lines:
+        error = orjson.loads(next(_located(lines, sources, numbered=False)))
+    return f"{error['source']} at byte {error['offset']}: {error['message']}"
+
+
 def _locate(staging: Staging, errors: ErrorPart, *, numbered: bool) -> tuple[str, int]:
     """Rewrite a part of errors with their places in their files; the URL of what was written, and its bytes."""
     rewritten = staging.part(staging.new_part(0, ".errors.published"))

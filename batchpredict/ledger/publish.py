@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchpredict import storage
-from batchpredict.errors import OutputRefused, StagingDamaged
+from batchpredict.errors import BudgetSpent, OutputRefused, StagingDamaged
 from batchpredict.formats import csv_lines
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger.access import each, reading, writing
 from batchpredict.ledger.budget import Tally, check, parse_budget
 from batchpredict.ledger.chain import Redo
-from batchpredict.ledger.error_parts import ErrorPart, publish_errors
+from batchpredict.ledger.error_parts import ErrorPart, first_error, publish_errors
 from batchpredict.ledger.finished import finished_output, store_output, store_sizes
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.plan import Plan
@@ -131,7 +131,11 @@ def settle(
         tally += proof.tally
         node_seconds += proof.node_seconds
         add_stats(stats, proof.stats.items())
-    check(parse_budget(spec.max_errors), tally, next(iter(stats), None))
+    try:
+        check(parse_budget(spec.max_errors), tally, None)
+    except BudgetSpent:
+        # Only now is it worth a request to see where the first of them is.
+        check(parse_budget(spec.max_errors), tally, _example(staging, pages, stats))
     found = occupancy(staging.output_path)
     refuse_others(staging, found, overwrite=overwrite)
     take_over(staging, found)
@@ -150,6 +154,18 @@ def settle(
         dict(stats),
         found.owner == staging.fingerprint,
     )
+
+
+def _example(staging: Staging, pages: Sequence[tuple[Proof, int]], stats: Counter[str]) -> str | None:
+    """The first error of a job with its place; without a place if its part is gone."""
+    try:
+        for proof, _ in pages:
+            for part in proven_parts(staging, proof.page) if proof.error_files else ():
+                if part.errors is not None:
+                    return first_error(staging, part.errors, part.sources)
+    except (OSError, StagingDamaged):
+        pass
+    return next(iter(stats), None)
 
 
 def _orders(pages: Sequence[tuple[Proof, int]], error_files: int) -> Iterator[PublishOrder]:

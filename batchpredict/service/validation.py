@@ -15,7 +15,7 @@ from typing import Any
 from batchpredict import storage
 from batchpredict.errors import InvalidJob, InvalidName, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
 from batchpredict.job import Job, PredictionInput
-from batchpredict.launch import knows, training_work
+from batchpredict.launch import training_work
 from batchpredict.ledger import (
     PredictionSpec,
     make_plan,
@@ -43,7 +43,6 @@ _FILES = 1000
 _OTHERS = (
     "holds the results of another job, or of other inputs, another model or other options. Choose another folder."
 )
-_NO_WORK = "This service knows no work for a job of this kind."
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,6 @@ class JobCheck:
           ResourceMissing, ResourceInUse: its model or version is not there, or not ready.
         """
         places = self._places(job)
-        if not knows(job):
-            raise InvalidJob([Violation("job", _NO_WORK)])
         if job.training_input is not None:
             return self._check_training(project, job, places, caller)
         pinned = (

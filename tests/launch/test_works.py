@@ -7,7 +7,7 @@ import support
 
 from batchpredict.errors import InvalidJob
 from batchpredict.job import Job
-from batchpredict.launch import knows, prediction_work, training_work, work_of
+from batchpredict.launch import prediction_work, training_work, work_of
 
 TRAINING = {
     "scaleTier": "BASIC",
@@ -39,11 +39,6 @@ def test_a_job_of_one_kind_is_no_work_of_the_other():
         prediction_work(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
     with pytest.raises(InvalidJob, match="this is not a training job"):
         training_work(Job.submitted(support.job("model", "in/*", "out")))
-
-
-def test_which_jobs_there_is_a_work_of_is_known_without_making_one():
-    assert knows(Job.submitted(support.job("model", "in/*", "out")))
-    assert knows(Job.submitted({"jobId": "train", "trainingInput": TRAINING}))
 
 
 def test_what_a_job_names_may_stand_for_something_else():

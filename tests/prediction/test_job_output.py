@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import os
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support import score_in_process
 
 from batchpredict import storage
-from batchpredict.errors import NoInput, OutputRefused, StagingDamaged
+from batchpredict.errors import BudgetSpent, NoInput, OutputRefused, StagingDamaged
 from batchpredict.ledger.plan import load_plan
 from batchpredict.prediction.prepare import prepare
 from batchpredict.prediction.request import Request
@@ -459,6 +460,15 @@ def test_a_split_whose_part_is_gone_is_scored_again(source, out):
     output = score_in_process(document)
     assert (output.prediction_count, output.error_count) == (28, 2)
     assert len(support.results(out)) == 28
+
+
+@pytest.mark.usefixtures("pages")
+def test_too_many_errors_at_the_end_are_refused_with_the_place_of_the_first(source, out):
+    with pytest.raises(BudgetSpent) as caught:
+        score_in_process(three_splits(source, out, maxErrors="5%"))
+    said = r"More errors than maxErrors \(5%\) allows: 2 of the 30 records so far failed. For example: "
+    assert re.fullmatch(f"{said}{re.escape(source)} at byte 6: .+", str(caught.value))
+    assert support.names(out) == []
 
 
 def test_counts_and_node_hours_come_from_the_manifests(source, out):

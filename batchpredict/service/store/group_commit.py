@@ -1,7 +1,8 @@
 """Several threads' work in one transaction: one sync of the disk then serves them all.
 
 Whoever comes while a transaction is being committed waits for its turn, and what has come by then goes into the
-next transaction together. Who has announced itself is waited for, a moment; a single caller waits for nobody.
+next transaction together. Of those who have announced themselves one half is waited for, a moment: while it is
+committed, the other half makes ready. A single caller waits for nobody.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Answer = TypeVar("Answer")
 MOST = 100
 """Items of one transaction: past this the sync is a small part of it, and the first one waits for the last."""
 
-MOMENT = 0.005
-"""Seconds that a transaction waits for those who are announced: about what it takes itself."""
+MOMENT = 0.02
+"""Seconds that a transaction waits for those who are announced: about two syncs of a disk."""
 
 
 class _Waiting(Generic[Item, Answer]):
@@ -54,7 +55,7 @@ class GroupCommit(Generic[Item, Answer]):
           commit: takes up to `MOST` items and gives the answer of each, or what it is to raise, once all that it
             did is on the disk. If it raises itself, each item is tried alone.
           everybodys: what it may raise that no item is to blame for: then none is tried again.
-          moment: seconds that those who are announced are waited for.
+          moment: most seconds that those who are announced are waited for.
         """
         self._commit = commit
         self._everybodys = everybodys
@@ -69,7 +70,7 @@ class GroupCommit(Generic[Item, Answer]):
 
     @contextlib.contextmanager
     def announced(self) -> Iterator[None]:
-        """This thread may be about to bring an item, while the context is open; those who have one wait for it."""
+        """This thread may be about to bring an item, while the context is open; those who have one know of it."""
         self._mine.announced = True
         with self._guard:
             self._announced += 1
@@ -84,8 +85,12 @@ class GroupCommit(Generic[Item, Answer]):
         if getattr(self._mine, "announced", False):
             self._mine.announced = False
             self._announced -= 1
-            if not self._announced:
+            if self._enough():
                 self._arrival.notify_all()
+
+    def _enough(self) -> bool:
+        """Whether what has come is worth a transaction. With the guard held."""
+        return len(self._coming) >= min(self._announced, MOST)
 
     def __call__(self, item: Item) -> Answer:
         """The answer to `item`, or what was to be raised."""
@@ -106,8 +111,7 @@ class GroupCommit(Generic[Item, Answer]):
     def _lead(self) -> None:
         """Commit what has come, of which the first is this thread's own; then the first of the next group leads."""
         with self._guard:
-            if self._announced and len(self._coming) < MOST:
-                self._arrival.wait(self._moment)
+            self._arrival.wait_for(self._enough, self._moment)
             group, self._coming = self._coming[:MOST], self._coming[MOST:]
         answers: Sequence[Answer | BaseException] = [_Interrupted()] * len(group)
         try:

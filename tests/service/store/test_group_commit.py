@@ -82,18 +82,18 @@ def go_on_with(commit: Committing, group: GroupCommit[int, int], items: int) -> 
     commit.go_on.set()
 
 
-def test_who_is_announced_is_waited_for():
+def test_of_those_who_are_announced_one_half_is_waited_for():
     commit = Committing()
     group = GroupCommit(commit, moment=60)
-    leads = threading.Event()
+    may_bring = {item: threading.Event() for item in (11, 12)}
 
     def bring(item: int) -> None:
         with group.announced():
-            leads.wait(60)
+            may_bring[item].wait(60)
             group(item)
 
-    announced = [threading.Thread(target=bring, args=(item,)) for item in (11, 12)]
-    for thread in announced:
+    announced = {item: threading.Thread(target=bring, args=(item,)) for item in may_bring}
+    for thread in announced.values():
         thread.start()
     while group._announced < 2:
         time.sleep(0.001)
@@ -101,10 +101,14 @@ def test_who_is_announced_is_waited_for():
     first.start()
     while not group._coming:
         time.sleep(0.001)
-    leads.set()
-    for thread in (first, *announced):
-        thread.join(30)
-    assert [sorted(items) for items in commit.groups] == [[1, 11, 12]]
+    assert commit.groups == []
+    may_bring[11].set()
+    first.join(30)
+    announced[11].join(30)
+    assert commit.groups == [[1, 11]]
+    may_bring[12].set()
+    announced[12].join(30)
+    assert commit.groups == [[1, 11], [12]]
 
 
 def test_who_is_announced_and_brings_nothing_holds_nobody():
