@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from functools import partial
 
 from batchpredict.cli.document import read_job
 from batchpredict.cli.fields import in_flags
@@ -51,8 +52,14 @@ def predict(options: argparse.Namespace) -> int:
         work,
         reporter,
         worded=lambda message: in_flags(message, options),
-        remark=_failed_records,
+        remark=partial(_remark, former=options.only_errors_of),
     )
+
+
+def _remark(output: PredictionOutput, former: str | None = None) -> str:
+    if former is not None and not (output.prediction_count or output.error_count):
+        return f"no record has failed in '{former}': there was nothing to score"
+    return _failed_records(output)
 
 
 def _failed_records(output: PredictionOutput) -> str:

@@ -11,7 +11,9 @@ import pytest
 import support
 from again import REFUSES_NEGATIVE, again
 
+from batchpredict import storage
 from batchpredict.errors import InvalidJob
+from batchpredict.rescoring import cutting
 
 TEXTS = ["plain", 'quoted "twice"', "two\nlines", "", 'comma, and "\n"\n', "größe 日本"]
 
@@ -117,6 +119,56 @@ def test_corrupt_stretches_stay_errors_and_all_else_is_put_in_its_place(tmp_path
     apart = again(tmp_path / "out", tmp_path / "again", uri=lenient)
     assert support.counts(apart) == (support.counts(first)[1] - len(codes), len(codes))
     assert support.errors(str(tmp_path / "again")) == support.errors(str(tmp_path / "merged"))
+
+
+def test_splits_that_were_read_again_from_another_byte(tmp_path, strict, lenient):
+    """Frames within a record make a guess at a border wrong; what was read again is what counts."""
+    inner = b"".join(support.frame(b"%d" % number) for number in range(40))
+    payloads = [inner if n % 9 == 4 else b"%d" % (-n if n % 4 == 1 else n) for n in range(150)]
+    path = support.write(tmp_path / "in.tfrecord", b"".join(map(support.frame, payloads)))
+    document = support.job(strict, path, str(tmp_path / "out"), "TF_RECORD", splitBytes=700, batchSize=8)
+    support.score_in_process(document)
+    assert any(one.forced_start for one in support.manifests(document))
+    again(tmp_path / "out", tmp_path / "merged", merge=True, uri=lenient)
+    assert support.published(str(tmp_path / "merged")) == _whole(document, lenient, tmp_path / "whole")
+    again(tmp_path / "out", tmp_path / "again", uri=lenient)
+    assert support.errors(str(tmp_path / "again")) == support.errors(str(tmp_path / "whole"))
+
+
+@pytest.mark.usefixtures("pages")
+@pytest.mark.parametrize("data_format", ["TEXT", "TF_RECORD"])
+def test_pieces_of_a_large_file_are_counted_from_its_beginning(tmp_path, strict, lenient, data_format, monkeypatch):
+    monkeypatch.setattr(cutting, "_FEWEST_RECORDS", 3)
+    numbers = ["x" if n % 10 == 5 else f"{-n if n % 3 == 1 else n}" for n in range(300)]
+    records = b"".join(support.frame(number.encode()) for number in numbers)
+    paths = [support.write(tmp_path / f"{n}.in", records if data_format == "TF_RECORD" else numbers) for n in "ab"]
+    document = support.job(strict, paths, str(tmp_path / "out"), data_format, splitBytes=900, batchSize=1)
+    support.score_in_process(document)
+    again(tmp_path / "out", tmp_path / "again", uri=lenient)
+    assert len(support.result_names(str(tmp_path / "again"))) > 40
+    wrong = [one for one in support.errors(str(tmp_path / "out")) if one["instance"] == "x"]
+    assert [one["index"] for one in support.errors(str(tmp_path / "again"))] == [one["index"] for one in wrong]
+    assert [one["offset"] for one in support.errors(str(tmp_path / "again"))] == [one["offset"] for one in wrong]
+
+
+def test_files_of_a_store_also_those_that_are_stored_compressed(strict, lenient):
+    double = storage.Double()
+    with double.mounted():
+        base = double.folder()
+        numbers = ["x" if n % 10 == 5 else f"{-n if n % 3 == 1 else n}" for n in range(100)]
+        text = "".join(f"{number}\n" for number in numbers).encode()
+        paths = [
+            double.put(f"{base}/in/a", text),
+            double.put(f"{base}/in/b", gzip.compress(text), encoding="gzip"),
+            double.put(f"{base}/in/c.gz", gzip.compress(text)),
+        ]
+        document = support.job(strict, paths, f"{base}/out", splitBytes=400, batchSize=8)
+        support.score_in_process(document)
+        again(f"{base}/out", f"{base}/merged", merge=True, uri=lenient)
+        assert support.published(f"{base}/merged") == _whole(document, lenient, f"{base}/whole")
+        again(f"{base}/out", f"{base}/again", uri=lenient)
+        assert support.errors(f"{base}/again") == support.errors(f"{base}/whole")
+        assert len(support.results(f"{base}/again")) == 3 * 30
 
 
 def test_a_compressed_file_that_breaks_in_the_middle(tmp_path, strict, lenient):
