@@ -98,6 +98,28 @@ def test_killed_again_and_again_it_loses_nothing(finished, tmp_path, lenient_row
     assert support.counts(expected) == ((6000, 0) if more else (3000, 0))
 
 
+@pytest.mark.long
+def test_a_record_that_crashes_the_model_is_named_by_its_place_in_the_file(tmp_path):
+    rows = [json.dumps({"x": 666 if n == 201 else n}) for n in range(300)]
+    path = support.write(tmp_path / "in.json", rows)
+    document = support.job(support.model("refuses_all"), path, str(tmp_path / "out"), batchSize=8)
+    assert support.counts(support.score_in_process(document)) == (0, 300)
+    output = str(tmp_path / "again")
+    run = support.run_cli(*_command(str(tmp_path / "out"), output, "--model-dir", support.model("crashes")))
+    assert run.returncode == 0, run.stderr
+    assert support.counts(json.loads(run.stdout)) == (299, 1)
+    (error,) = support.errors(output)
+    known = support.errors(str(tmp_path / "out"))[201]
+    assert (error["index"], error["line"], error["offset"]) == (201, 202, known["offset"])
+    assert "crash" in error["message"]
+
+
+def test_a_budget_is_of_what_is_scored(finished, tmp_path):
+    run = support.run_cli(*_command(finished, str(tmp_path / "again"), "--max-errors", "10", "--quiet"))
+    assert run.returncode == 1
+    assert "More errors than maxErrors (10) allows" in run.stderr
+
+
 def _committed(output: str) -> int:
     """How many splits are committed."""
     folders = os.walk(os.path.join(output, "_batchpredict"))
