@@ -44,6 +44,14 @@ def _add_predict(parser: Parser) -> None:
     add_job(parser)
     run = add_run(parser, fresh="score everything again, whatever is committed")
     run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
+    again = parser.add_argument_group("records that failed")
+    again.add_argument(
+        "--only-errors-of",
+        metavar="OUTPUT",
+        help="score only the records that failed in the finished job whose results are in this folder; what no "
+        "flag says is as it was there",
+    )
+    again.add_argument("--merge", action="store_true", help="write its results and the new ones, in order")
 
 
 def add_run(parser: Parser, *, fresh: str | None) -> argparse._ArgumentGroup:

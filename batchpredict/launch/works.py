@@ -45,6 +45,8 @@ def prediction_work(
     workers: int | None = None,
     overwrite: bool = False,
     fresh: bool = False,
+    only_errors_of: str = "",
+    merge: bool = False,
     pinned: Mapping[str, Any] | None = None,
     input_list: str = "",
 ) -> PredictionWork:
@@ -55,6 +57,8 @@ def prediction_work(
       input_list: URL of a list of its input files, in the place of what inputPaths match; see `PredictionSpec`.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
+      only_errors_of: output folder of a finished job, whose failed records alone are scored; "" for all records.
+      merge: the results complete those of that job.
 
     Raises:
       InvalidJob: it is none, or its model is named by a registry that there is none of here.
@@ -65,7 +69,15 @@ def prediction_work(
     if pinned and job.prediction_input is not None:
         meant = _meant(pinned)
         job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
-    return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh, input_list=input_list)
+    return PredictionWork.of(
+        job,
+        workers=workers,
+        overwrite=overwrite,
+        fresh=fresh,
+        input_list=input_list,
+        only_errors_of=only_errors_of,
+        merge=merge,
+    )
 
 
 def training_work(

@@ -36,10 +36,15 @@ class PredictionWork:
         overwrite: bool = False,
         fresh: bool = False,
         input_list: str = "",
+        only_errors_of: str = "",
+        merge: bool = False,
     ) -> PredictionWork:
         """The work of a Job resource. Raises InvalidJob if it is not a prediction job."""
         request = Request.of(job, overwrite=overwrite, fresh=fresh)
-        return cls(replace(request, spec=replace(request.spec, input_list=input_list)), workers=workers)
+        spec = replace(request.spec, input_list=input_list)
+        if only_errors_of:
+            spec = replace(spec, only_errors_of=storage.absolute(only_errors_of), merge=merge)
+        return cls(replace(request, spec=spec), workers=workers)
 
     @property
     def job_id(self) -> str:
@@ -67,6 +72,7 @@ class PredictionWork:
             ("prediction_input.uri", spec.model_uri),
             *(("prediction_input.input_paths", url) for url in spec.inputs),
             ("prediction_input.output_path", spec.output_path),
+            *([("only_errors_of", spec.only_errors_of)] if spec.only_errors_of else []),
         ]
 
     def here(self, channel: Channel, observer: Observer[Snapshot]) -> DriverHere:

@@ -7,7 +7,7 @@ import json
 import pytest
 import support
 
-from batchpredict.cli.predict import failed_records
+from batchpredict.cli.predict import _remark, failed_records
 from batchpredict.job import PredictionOutput
 
 
@@ -17,6 +17,12 @@ def output(folder: str, predictions: int, errors: int) -> PredictionOutput:
 
 def test_no_failed_record_is_no_news(out):
     assert failed_records(output(out, 3, 0)) == ""
+
+
+def test_nothing_that_had_failed(out):
+    said = "no record has failed in 'former': there was nothing to score"
+    assert _remark(output(out, 0, 0), former="former") == said
+    assert _remark(output(out, 0, 0)) == _remark(output(out, 3, 0), former="former") == ""
 
 
 def test_some(out):
