@@ -26,7 +26,7 @@ def predict(options: argparse.Namespace) -> int:
     """Run the job that the options describe; returns the exit status."""
     silence_logs()
     try:
-        job = read_job(options)
+        job = read_job(options, over_errors=True)
         workers = None
         if options.max_worker_count is not None and job.prediction_input is not None:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
