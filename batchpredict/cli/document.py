@@ -26,5 +26,5 @@ def read_job(options: argparse.Namespace) -> Job:
     except InvalidJob as error:
         messages = [located(violation, options) for violation in error.violations]
         if len(messages) > 1 and not options.job:
-            messages.append("See batchpredict predict --help.")
+            messages.append(f"See batchpredict {options.command} --help.")
         raise WrongCall("\n".join(messages)) from error

@@ -44,11 +44,12 @@ def predict(options: argparse.Namespace) -> int:
         work,
         reporter,
         worded=lambda message: in_flags(message, options),
-        remark=_failed_records,
+        remark=failed_records,
     )
 
 
-def _failed_records(output: PredictionOutput) -> str:
+def failed_records(output: PredictionOutput) -> str:
+    """What there is to say of records that failed, and by what; "" if none did."""
     if not output.error_count:
         return ""
     records = (output.prediction_count or 0) + output.error_count

@@ -46,11 +46,13 @@ def prediction_work(
     overwrite: bool = False,
     fresh: bool = False,
     pinned: Mapping[str, Any] | None = None,
+    input_list: str = "",
 ) -> PredictionWork:
     """The work of a prediction job.
 
     Args:
       workers, pinned: see `work_of`.
+      input_list: URL of a list of its input files, in the place of what inputPaths match; see `PredictionSpec`.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
 
@@ -63,7 +65,7 @@ def prediction_work(
     if pinned and job.prediction_input is not None:
         meant = _meant(pinned)
         job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
-    return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+    return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh, input_list=input_list)
 
 
 def training_work(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.ledger.access import spooling
+    from batchpredict.ledger.access import read_lines, reading, spooling, writing
     from batchpredict.ledger.budget import Tally, check, check_early, parse_budget
     from batchpredict.ledger.chain import Redo
     from batchpredict.ledger.cleaning import find_leftovers, remove
@@ -57,13 +57,16 @@ __all__ = [
     "prove",
     "publish_all",
     "publish_page",
+    "read_lines",
     "read_page",
+    "reading",
     "refuse_others",
     "refuse_own_output",
     "remove",
     "settle",
     "spooling",
     "worker_name",
+    "writing",
 ]
 
 if not TYPE_CHECKING:
@@ -98,12 +101,15 @@ if not TYPE_CHECKING:
             "prove": "proof",
             "publish_all": "publish",
             "publish_page": "publish",
+            "read_lines": "access",
             "read_page": "plan",
+            "reading": "access",
             "refuse_others": "published",
             "refuse_own_output": "plan",
             "remove": "cleaning",
             "settle": "publish",
             "spooling": "access",
             "worker_name": "staging",
+            "writing": "access",
         },
     )

@@ -29,10 +29,17 @@ class PredictionWork:
 
     @classmethod
     def of(
-        cls, job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False
+        cls,
+        job: Job,
+        *,
+        workers: int | None = None,
+        overwrite: bool = False,
+        fresh: bool = False,
+        input_list: str = "",
     ) -> PredictionWork:
         """The work of a Job resource. Raises InvalidJob if it is not a prediction job."""
-        return cls(Request.of(job, overwrite=overwrite, fresh=fresh), workers=workers)
+        request = Request.of(job, overwrite=overwrite, fresh=fresh)
+        return cls(replace(request, spec=replace(request.spec, input_list=input_list)), workers=workers)
 
     @property
     def job_id(self) -> str:
@@ -80,5 +87,6 @@ class PredictionWork:
             inputs=tuple(map(storage.absolute, spec.inputs)),
             output_path=storage.absolute(spec.output_path),
             model_uri=storage.absolute(spec.model_uri),
+            input_list=spec.input_list and storage.absolute(spec.input_list),
         )
         return DriverElsewhere(replace(self._request, spec=spec), channel, observer)
