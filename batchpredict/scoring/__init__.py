@@ -20,9 +20,9 @@ __all__ = [
     "Scorer",
     "SplitPredictor",
     "Task",
+    "Watch",
     "columnarize",
     "json_values",
-    "Watch",
 ]
 
 if not TYPE_CHECKING:
