@@ -13,19 +13,20 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from batchpredict.errors import JobFailed
+from batchpredict.job import TrainingOutput
 from batchpredict.training.cluster import Replica, Role
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, Gang, Outcome, Rules
 from batchpredict.training.launcher import ReplicaLauncher
 from batchpredict.training.meeting import meeting_of
-from batchpredict.training.outcome import job_output, search_output
+from batchpredict.training.outcome import job_output, search_output, why_failed
 from batchpredict.training.prepare import earlier_trials
 from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
-from batchpredict.training.watching import TrialWatch, why_failed
 from batchpredict.training.workplace import Workplace
 
 Wanted = Callable[[], bool]
@@ -104,7 +105,7 @@ class _Slot:
         launcher = self._launcher()
         outcome = self._gang(self._folder.gang, launcher)
         if outcome is not None and outcome.ending is Ending.SUCCEEDED:
-            return self._folder.finish({"output": job_output(self._spec, self._folder).to_wire()})
+            return self._result(lambda: job_output(self._spec, self._folder))
         return self._ended(why_failed(outcome) if outcome is not None else "", launcher.silent())
 
     def search(self) -> dict[str, object] | None:
@@ -133,7 +134,7 @@ class _Slot:
             if outlook.failure is not None:
                 self._folder.finish({"error": _because(outlook.failure, known)})
             elif outlook.over:
-                self._folder.finish({"output": search_output(self._spec, self._folder, known).to_wire()})
+                self._result(partial(search_output, self._spec, self._folder, known))
             elif any(self._host_trial(one, stay=False) for one in known if one.live):
                 continue
             elif outlook.begin:
@@ -161,6 +162,9 @@ class _Slot:
         Args:
           stay: wait until one is free, or the trial has ended.
         """
+        # It reads event files, and imports what that takes: no need for a job without trials.
+        from batchpredict.training.watching import TrialWatch
+
         trial = self._folder.trial(one.trial.number)
         watch = TrialWatch(self._spec, self._folder, one, self._workplace)
         launcher = self._launcher(one.trial, watch.hypertune)
@@ -197,11 +201,22 @@ class _Slot:
         try:
             return gang.run(lambda: self._wanted() and also())
         except OSError as error:
-            if self._spec.service is not None:
-                raise _Unheard(str(error)) from error
-            raise JobFailed(f"jobDir: '{url}' cannot be used: {error}") from error
+            raise self._unusable(url, error) from error
         finally:
             launcher.close()
+
+    def _result(self, output: Callable[[], TrainingOutput]) -> dict[str, object]:
+        try:
+            found = output()
+        except OSError as error:
+            raise self._unusable(self._folder.url, error) from error
+        return self._folder.finish({"output": found.to_wire()})
+
+    def _unusable(self, url: str, error: OSError) -> JobFailed:
+        """Why replicas cannot meet."""
+        if self._spec.service is not None:
+            return _Unheard(str(error))
+        return JobFailed(f"jobDir: '{url}' cannot be used: {error}")
 
     def _wanted(self) -> bool:
         if not self._stopped and not self._asked():

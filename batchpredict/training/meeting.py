@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batchpredict.training.folder import place_of
-from batchpredict.training.gang import FolderRendezvous, Rendezvous, ServiceRendezvous
+from batchpredict.training.gang import FolderRendezvous, Rendezvous
 from batchpredict.training.spec import TrainingSpec
 
 Meet = Callable[[str], Rendezvous]
@@ -18,4 +18,6 @@ def meeting_of(spec: TrainingSpec) -> Meet:
     service = spec.service
     if service is None:
         return FolderRendezvous
+    from batchpredict.training.gang import ServiceRendezvous
+
     return lambda gang: ServiceRendezvous(service, place_of(gang))

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from batchpredict.job import TrainingOutput
 from batchpredict.training.cluster import Cluster, Replica
 from batchpredict.training.folder import TrainingFolder
-from batchpredict.training.gang import Rendezvous, seconds_of
+from batchpredict.training.gang import Ending, Outcome, Rendezvous, seconds_of
 from batchpredict.training.meeting import Meet, meeting_of
+from batchpredict.training.replica import failure_sentence
 from batchpredict.training.search import Known
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import to_output
@@ -43,3 +44,12 @@ def search_output(
 def _units(spec: TrainingSpec, gangs: Sequence[Rendezvous]) -> float:
     with ThreadPoolExecutor(_READERS) as pool:
         return sum(pool.map(lambda gang: ml_units(spec.cluster, seconds_of(gang)), gangs))
+
+
+def why_failed(outcome: Outcome) -> str:
+    """What a user is told of a gang that has failed; "" of any other."""
+    if outcome.ending is not Ending.FAILED:
+        return ""
+    if outcome.failed is None:
+        return outcome.reason
+    return failure_sentence(outcome.failed.replica, outcome.failed.status, outcome.failed.tail)

@@ -6,7 +6,13 @@ outcome = Gang(FolderRendezvous(url), cluster, "worker-7", room=4, launcher=laun
 `rendezvous` is the contract of the place where those are, and `folder` and `service` are such places.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchpredict._lazy import lazily
 from batchpredict.training.gang.accounts import outcome_of, seconds_of, states_of
+from batchpredict.training.gang.address import ServiceAddress
 from batchpredict.training.gang.folder import FolderRendezvous
 from batchpredict.training.gang.gang import Gang, cancel
 from batchpredict.training.gang.interface import (
@@ -21,7 +27,9 @@ from batchpredict.training.gang.interface import (
 )
 from batchpredict.training.gang.rendezvous import Rendezvous
 from batchpredict.training.gang.rules import Rules
-from batchpredict.training.gang.service import ServiceAddress, ServiceRendezvous
+
+if TYPE_CHECKING:
+    from batchpredict.training.gang.service import ServiceRendezvous
 
 __all__ = [
     "Ending",
@@ -43,3 +51,7 @@ __all__ = [
     "seconds_of",
     "states_of",
 ]
+
+if not TYPE_CHECKING:
+    # Who meets in a folder need not import what speaks HTTP.
+    __getattr__ = lazily(__name__, {"ServiceRendezvous": "service"})

@@ -12,9 +12,10 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
+
+from batchpredict.training.gang.address import ServiceAddress
 
 # Seconds, of all attempts at one call. A lease of a host is 15 seconds, and a sign of life that comes later than
 # that is of no use.
@@ -30,19 +31,6 @@ _LONGEST_ANSWER = 64 * 2**20
 
 # Answers after which the same call may succeed.
 _PASSING = frozenset((408, 429, 500, 502, 503, 504))
-
-
-@dataclass(frozen=True)
-class ServiceAddress:
-    """Where the hosts of a job find its rendezvous, and as whom they come.
-
-    Attributes:
-      url: of the rendezvous of this job in the service.
-      token: admits to it and to nothing else, for as long as the job is held under one lease.
-    """
-
-    url: str
-    token: str = field(repr=False)
 
 
 class Calls:

@@ -13,10 +13,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from batchpredict.training.gang.calls import Calls, ServiceAddress
+from batchpredict.training.gang.address import ServiceAddress
+from batchpredict.training.gang.calls import Calls
 from batchpredict.training.gang.rendezvous import Document, encoded
-
-__all__ = ["ServiceAddress", "ServiceRendezvous"]
 
 # Times that what stands there is another version than expected: once for each call whose answer was lost.
 _VERSIONS = 10

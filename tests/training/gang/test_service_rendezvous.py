@@ -235,38 +235,67 @@ def test_a_gang_of_31_comes_together(service, tmp_path):
     assert min(at for *_, at in started) - began < 5
 
 
-def test_a_host_of_an_earlier_lease_ends_its_replicas_and_a_later_one_finishes(service, tmp_path):
-    program = """
+# Ends when a test says so.
+WAITING = """
 import os, time
 while not os.path.exists(os.path.join(os.environ["HERE"], "finish")):
     time.sleep(0.02)
 """
+
+
+def started(folder: object) -> int:
+    """How often the master was started."""
+    try:
+        return len(LocalLauncher(str(folder), WAITING).started())
+    except FileNotFoundError:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("away", "restarts"),
+    [pytest.param(0.6, 0, id="shorter than a lease"), pytest.param(3.5, 1, id="longer", marks=pytest.mark.long)],
+)
+def test_a_gang_goes_on_when_the_server_is_started_again(service, tmp_path, away, restarts):
+    came: list[object] = []
+    hosting = Gang(
+        service.open(), Cluster.of({M: 1}), "here", None, LocalLauncher(str(tmp_path), WAITING), rules=FAST
+    )
+    thread = threading.Thread(target=lambda: came.append(hosting.run()))
+    thread.start()
+    until(lambda: started(tmp_path) == 1)
+    service.stop()
+    time.sleep(away)
+    service.start()
+    until(lambda: started(tmp_path) == 1 + restarts)
+    # What was said before it went away is there, and what is said now.
+    time.sleep(0.5)
+    (tmp_path / "finish").touch()
+    thread.join(20)
+    assert came == [Outcome(Ending.SUCCEEDED, restarts=restarts)]
+    assert started(tmp_path) == 1 + restarts
+
+
+def test_a_host_of_an_earlier_lease_ends_its_replicas_and_a_later_one_finishes(service, tmp_path):
     cluster = Cluster.of({M: 1})
     came: list[object] = []
 
     def host(name: str) -> None:
-        launcher = LocalLauncher(str(tmp_path), program)
+        launcher = LocalLauncher(str(tmp_path), WAITING)
         try:
             came.append(Gang(service.open(), cluster, name, None, launcher, rules=FAST).run())
         except OSError as error:
             came.append(error)
 
-    def started() -> int:
-        try:
-            return len(LocalLauncher(str(tmp_path), program).started())
-        except FileNotFoundError:
-            return 0
-
     first = threading.Thread(target=host, args=("first",))
     first.start()
-    until(lambda: started() == 1)
+    until(lambda: started(tmp_path) == 1)
     hold_again(service)
     first.join(10)
     (error,) = came
     assert isinstance(error, PermissionError)
     second = threading.Thread(target=host, args=("second",))
     second.start()
-    until(lambda: started() == 2)
+    until(lambda: started(tmp_path) == 2)
     (tmp_path / "finish").touch()
     second.join(10)
     assert came[1] == Outcome(Ending.SUCCEEDED, restarts=1)
