@@ -61,19 +61,19 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of the sizes of the runs")
     options = parser.parse_args()
     print(machine(os.cpu_count() or 1), "\n", flush=True)
-    table = Table(f"RunInference with our handler, batches of {options.batch}")
     for form in options.forms.split(","):
+        table = Table(f"RunInference with our handler, {form}, batches of {options.batch}")
         load = os.getloadavg()[0]
         speeds = measured(form, options.batch, options.repeats, options.scale)
         ours = speeds["ours"]
         for way, name in _NAMES.items():
             target = PROMISED if way == "record" else None
             compared = f"{name}: {speed(speeds[way].rate)}"
-            table.rows.append(Row(form, speed(ours.rate), compared, ours.rate / speeds[way].rate, target))
+            table.rows.append(Row("ours", speed(ours.rate), compared, ours.rate / speeds[way].rate, target))
         costs = ", ".join(f"{way} {found.cpu:.1f}" for way, found in speeds.items())
         ended = os.getloadavg()[0]
-        table.notes.append(f"{form}: microseconds of processor a record: {costs}; load {load:.1f} to {ended:.1f}")
-    print(table.markdown(), flush=True)
+        table.notes.append(f"microseconds of processor a record: {costs}; load {load:.1f} to {ended:.1f}")
+        print(table.markdown(), flush=True)
 
 
 if __name__ == "__main__":
