@@ -20,6 +20,7 @@ ROOMS = sorted(
 
 # What nobody in the tree takes, and why it is offered all the same.
 OFFERED = {
+    "beam.SavedModelHandler": "a step for pipelines of users",
     "storage.Double": "a store for tests of whatever uses one",
     "storage.Store": "the contract, for stores of others",
     "storage.mounted": "puts a store of others, or a double, under its scheme",

@@ -12,8 +12,11 @@ from batchpredict.job import Job
 from batchpredict.launch import read_document
 
 
-def read_job(options: argparse.Namespace) -> Job:
+def read_job(options: argparse.Namespace, *, over_errors: bool = False) -> Job:
     """The job that a command line describes.
+
+    Args:
+      over_errors: whether the command has the flags of a job over the errors of another one.
 
     Raises:
       WrongCall: the job file cannot be read, or a field is wrong; says which flag or field.
@@ -23,15 +26,15 @@ def read_job(options: argparse.Namespace) -> Job:
         document["jobId"] = time.strftime("predict_%Y%m%d_%H%M%S")
     override(document, options)
     try:
-        if options.only_errors_of is not None:
+        if over_errors and options.only_errors_of is not None:
             document = _over_errors(document, options)
-        elif options.merge:
+        elif over_errors and options.merge:
             raise WrongCall("--merge: only results of records that had failed are merged; name --only-errors-of.")
         return Job.submitted(document)
     except InvalidJob as error:
         messages = [located(violation, options) for violation in error.violations]
         if len(messages) > 1 and not options.job:
-            messages.append("See batchpredict predict --help.")
+            messages.append(f"See batchpredict {options.command} --help.")
         raise WrongCall("\n".join(messages)) from error
 
 

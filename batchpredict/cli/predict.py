@@ -26,7 +26,7 @@ def predict(options: argparse.Namespace) -> int:
     """Run the job that the options describe; returns the exit status."""
     silence_logs()
     try:
-        job = read_job(options)
+        job = read_job(options, over_errors=True)
         workers = None
         if options.max_worker_count is not None and job.prediction_input is not None:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
@@ -59,10 +59,11 @@ def predict(options: argparse.Namespace) -> int:
 def _remark(output: PredictionOutput, former: str | None = None) -> str:
     if former is not None and not (output.prediction_count or output.error_count):
         return f"no record has failed in '{former}': there was nothing to score"
-    return _failed_records(output)
+    return failed_records(output)
 
 
-def _failed_records(output: PredictionOutput) -> str:
+def failed_records(output: PredictionOutput) -> str:
+    """What there is to say of records that failed, and by what; "" if none did."""
     if not output.error_count:
         return ""
     records = (output.prediction_count or 0) + output.error_count

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from batchpredict.formats.interleaving import csv_columns, lines_of, parquet_columns
     from batchpredict.formats.output_formats import OutputFormat, output_format
     from batchpredict.formats.positions import POSITION, POSITION_BYTES, Positions, positions_of
+    from batchpredict.formats.reader import Reader
     from batchpredict.formats.records import (
         Border,
         Damage,
@@ -44,6 +45,7 @@ __all__ = [
     "PickedRows",
     "PickedRun",
     "Positions",
+    "Reader",
     "ResultWriter",
     "Rows",
     "Run",
@@ -84,6 +86,7 @@ if not TYPE_CHECKING:
             "PickedRows": "records",
             "PickedRun": "records",
             "Positions": "positions",
+            "Reader": "reader",
             "ResultWriter": "results",
             "Rows": "records",
             "Run": "records",

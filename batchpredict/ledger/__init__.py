@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.ledger.access import spooling
+    from batchpredict.ledger.access import read_lines, reading, spooling, writing
     from batchpredict.ledger.budget import Tally, check, check_early, parse_budget
     from batchpredict.ledger.chain import Chain, End, Link, Redo
     from batchpredict.ledger.cleaning import find_leftovers, remove
@@ -82,8 +82,10 @@ __all__ = [
     "proven_parts",
     "publish_all",
     "publish_page",
+    "read_lines",
     "read_page",
     "read_positions",
+    "reading",
     "refuse_others",
     "refuse_own_output",
     "refuse_unknown_places",
@@ -94,6 +96,7 @@ __all__ = [
     "spooling",
     "store_spec",
     "worker_name",
+    "writing",
 ]
 
 if not TYPE_CHECKING:
@@ -139,7 +142,9 @@ if not TYPE_CHECKING:
             "proven_parts": "proof",
             "publish_all": "publish",
             "publish_page": "publish",
+            "read_lines": "access",
             "read_page": "plan",
+            "reading": "access",
             "read_positions": "selected",
             "refuse_others": "published",
             "refuse_own_output": "plan",
@@ -151,5 +156,6 @@ if not TYPE_CHECKING:
             "spooling": "access",
             "store_spec": "stored_spec",
             "worker_name": "staging",
+            "writing": "access",
         },
     )

@@ -44,6 +44,8 @@ class PredictionSpec:
       worker_type: machine type of the workers; None to leave it to the runner.
       accelerator: type of the accelerators of a worker, as the job has it; None for none.
       accelerator_count: how many of them; 0 for none.
+      input_list: URL of a file that names the input files, in the place of what the patterns match now: a line for
+        each, the JSON array of its URL, size, version and, if it is stored encoded, encoding. "" for none.
       only_errors_of: output folder of a finished job, whose failed records alone are scored; "" to score all
         records of the inputs.
       merge: the results complete those of that job, and are not written by themselves.
@@ -67,6 +69,7 @@ class PredictionSpec:
     worker_type: str | None = None
     accelerator: str | None = None
     accelerator_count: int = 0
+    input_list: str = ""
     only_errors_of: str = ""
     merge: bool = False
 
@@ -136,7 +139,9 @@ class PredictionSpec:
 
     def options(self) -> dict[str, Any]:
         """Everything that shapes the results; the machines and how many errors may be do not."""
-        left_out = {"inputs", "output_path", "model_uri", "max_workers", "max_errors", *_MACHINES, *_SELECTION}
+        # Where a list of the files is kept says nothing of them; they are in the fingerprint themselves.
+        left_out = {"inputs", "input_list", "output_path", "model_uri", "max_workers", "max_errors"}
+        left_out |= {*_MACHINES, *_SELECTION}
         options = {name: value for name, value in asdict(self).items() if name not in left_out}
         if self.key_field or self.included_fields or self.excluded_fields:
             # At first these fields were decoded and encoded again. One result must not hold both.

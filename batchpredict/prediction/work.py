@@ -35,15 +35,16 @@ class PredictionWork:
         workers: int | None = None,
         overwrite: bool = False,
         fresh: bool = False,
+        input_list: str = "",
         only_errors_of: str = "",
         merge: bool = False,
     ) -> PredictionWork:
         """The work of a Job resource. Raises InvalidJob if it is not a prediction job."""
         request = Request.of(job, overwrite=overwrite, fresh=fresh)
+        spec = replace(request.spec, input_list=input_list)
         if only_errors_of:
-            spec = replace(request.spec, only_errors_of=storage.absolute(only_errors_of), merge=merge)
-            request = replace(request, spec=spec)
-        return cls(request, workers=workers)
+            spec = replace(spec, only_errors_of=storage.absolute(only_errors_of), merge=merge)
+        return cls(replace(request, spec=spec), workers=workers)
 
     @property
     def job_id(self) -> str:
@@ -92,5 +93,6 @@ class PredictionWork:
             inputs=tuple(map(storage.absolute, spec.inputs)),
             output_path=storage.absolute(spec.output_path),
             model_uri=storage.absolute(spec.model_uri),
+            input_list=spec.input_list and storage.absolute(spec.input_list),
         )
         return DriverElsewhere(replace(self._request, spec=spec), channel, observer)
