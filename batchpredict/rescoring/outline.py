@@ -149,11 +149,11 @@ class Outline:
         data = positions.tobytes()
         self._positions.write(data)
         self.digest.update(data)
-        numbers, counts = np.unique(errors[:, 0], return_counts=True)
+        numbers, firsts, counts = np.unique(errors[:, 0], return_index=True, return_counts=True)
+        sums = np.add.reduceat(errors[:, 3], firsts)
         at = self.count
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        for number, count, records in zip(numbers.tolist(), counts.tolist(), sums.tolist(), strict=True):
             part = parts[number]
-            records = int(errors[errors[:, 0] == number, 3].sum())
             first = part.first if part.count else at
             parts[number] = replace(part, first=first, count=part.count + count, records=part.records + records)
             at += count

@@ -69,7 +69,8 @@ def plan_errors(spec: PredictionSpec, model: str) -> Draft:
 def _hashed(splits: Iterator[Split], fingerprint: Any) -> Iterator[Split]:
     for split in splits:
         # Not where the kept results are, which is spelled in many ways.
-        fingerprint.update(json.dumps([asdict(segment) for segment in split.segments]).encode())
+        kept = None if split.kept is None else [split.kept.bytes, split.kept.rows]
+        fingerprint.update(json.dumps([[asdict(segment) for segment in split.segments], kept]).encode())
         yield split
 
 

@@ -128,10 +128,6 @@ def _committed(output: str) -> int:
 
 def test_the_command(finished, tmp_path, lenient_rows):
     output = str(tmp_path / "again")
-    run = support.run_cli(*_command(finished, output, "--model-dir", lenient_rows, "--key-field", "x"))
-    # The model does not get its key.
-    assert run.returncode == 2
-    assert '"x" is an input of the model' in run.stderr
     run = support.run_cli(*_command(finished, output, "--model-dir", lenient_rows))
     assert run.returncode == 0, run.stderr
     assert support.counts(json.loads(run.stdout)) == (3000, 0)
