@@ -20,7 +20,7 @@
     . WrongFlag           a flag that is missing, or whose value cannot be right
       UnknownFlag         a flag or a runner that nobody knows
   x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
-* RecordRefused           one record that cannot be scored; never leaves the hot path of a split
+* RecordRefused           one record that cannot be scored; of a job it never leaves the hot path of a split
   x BatchTooLarge         a model call that the device's memory does not hold; of one record, that record's error
   x InternalFailure       a kernel's internal error: the record's, or the device's if no record fares better
 """
@@ -160,6 +160,9 @@ class RecordRefused(Exception):
         self.code = code
         self.message = message
         super().__init__(f"{code}: {message}")
+
+    def __reduce__(self) -> tuple[type[RecordRefused], tuple[str, str]]:
+        return type(self), (self.code, self.message)
 
 
 class BatchTooLarge(RecordRefused):

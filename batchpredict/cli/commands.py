@@ -10,6 +10,7 @@ from typing import cast
 COMMANDS = {
     "predict": "predict.predict",
     "plan": "plan.plan",
+    "watch": "watch.watch",
     "train": "train.train",
     "inspect": "inspect.inspect",
     "clean": "clean.clean",

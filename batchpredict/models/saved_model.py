@@ -100,6 +100,12 @@ class SavedModel:
         self._run = self._callable(threads)
         _open_models.add(self)
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may call it at a time: sessions allow it, but values of reference variables are
+        overwritten by the next call."""
+        return not self._may_overwrite
+
     def close(self) -> None:
         """Let go of the session, before TensorFlow's own modules are taken down at the end of the process."""
         self._run = None

@@ -129,9 +129,7 @@ class Decoder:
         return {spec.alias: column}, None, refusals
 
     def _decode_json(self, payloads: list[bytes]) -> Decoded:
-        values, refusals, out_of_range = parse_json(payloads, text=self._text)
-        refuse_out_of_range(values, out_of_range, refusals)
-        decode_all_base64(values, payloads, refusals)
+        values, refusals = json_values(payloads, text=self._text)
         return columnarize(values, self._signature, refusals), None, refusals
 
     def _decode_fields(self, payloads: list[bytes]) -> Decoded:
@@ -181,6 +179,14 @@ class Decoder:
             return [decode_base64(value) for value in values] if may_hold_base64(joined) else values
         except (ValueError, RecursionError):
             return None
+
+
+def json_values(payloads: Sequence[bytes], *, text: bool) -> tuple[list[Any], Refusals]:
+    """What JSON texts say, base64 decoded, and what was refused. `text`: they are lines, which must be UTF-8."""
+    values, refusals, out_of_range = parse_json(payloads, text=text)
+    refuse_out_of_range(values, out_of_range, refusals)
+    decode_all_base64(values, payloads, refusals)
+    return values, refusals
 
 
 def divide(

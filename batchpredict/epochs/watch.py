@@ -1,0 +1,483 @@
+"""The loop of a watch: decides, does, and writes down what has happened, step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from batchpredict import storage
+from batchpredict.epochs import machine
+from batchpredict.epochs.execution import compare
+from batchpredict.epochs.folder import Folder
+from batchpredict.epochs.listing import Look, Observed, Wanted, look
+from batchpredict.epochs.log import Log
+from batchpredict.epochs.models import FixedModel, NewestVersion
+from batchpredict.epochs.revision import Kept, kept, write_set_aside
+from batchpredict.epochs.runs import MERGED, Gone, Shelf, compact, sweep
+from batchpredict.epochs.signs import BEAT, SILENCE, Signs
+from batchpredict.epochs.state import (
+    Begun,
+    Epoch,
+    Event,
+    Failed,
+    FileList,
+    Revised,
+    SetAside,
+    State,
+    Succeeded,
+)
+from batchpredict.errors import BatchPredictError, NoInput, OutputRefused
+from batchpredict.job import PredictionOutput
+from batchpredict.ledger import Snapshot, occupancy, worker_name
+from batchpredict.runners import Observer
+
+# Looks in a row that find nothing but files that are still written, after which a single pass leaves them.
+_UNSETTLED = 2
+# Times that a look is begun again because others have merged what it reads.
+_GONE = 5
+
+
+class Ending(Enum):
+    """How a watch came to its end."""
+
+    STOPPED = "stopped"
+    DONE = "done"
+    """A single pass: nothing is left to do."""
+    LEFT = "left"
+    """A single pass: an epoch was set aside, or could not be done at this time."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Times of a watch, in seconds, and bounds.
+
+    Attributes:
+      every: between two looks for files.
+      tries: of an epoch.
+      first_backoff, longest_backoff: between two tries.
+      poll: between two looks what another watcher is doing.
+      beat, silence: of signs of life.
+      merged: lists of done epochs that are merged.
+    """
+
+    every: float = 30.0
+    tries: int = 5
+    first_backoff: float = machine.BACKOFF
+    longest_backoff: float = machine.LONGEST_BACKOFF
+    poll: float = 2.0
+    beat: float = BEAT
+    silence: float = SILENCE
+    merged: int = MERGED
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An epoch whose results are published."""
+
+    epoch: Epoch
+    output: PredictionOutput
+
+
+class WatchObserver(Protocol):
+    """Whoever watches a watch. Called from the thread that runs it, but for what `job` gives."""
+
+    def message(self, text: str) -> None:
+        """Something worth knowing."""
+        ...
+
+    def warning(self, text: str) -> None:
+        """Something that is not as it should be."""
+        ...
+
+    def job(self, epoch: Epoch) -> AbstractContextManager[Observer[Snapshot]]:
+        """An epoch's job begins; gives who is to watch it."""
+        ...
+
+    def finished(self, done: Finished) -> None:
+        """This watcher has done an epoch."""
+        ...
+
+
+class Watch:
+    """Scores what arrives, an epoch after the other, until it is stopped.
+
+    Several watches may share an output folder, on any machines; each epoch is scored once. Whatever dies, another
+    watch goes on from what is in the folder.
+
+    Args:
+      folder: of the watch.
+      wanted: which files are.
+      source: the predictionInput of every epoch's job, less model and output; on the wire.
+      model: which model an epoch is scored with.
+      execute: does an epoch; raises a BatchPredictError if it has failed.
+      observer: is told what happens.
+      pace: times and bounds.
+      once: a single pass: end when everything that is there is scored.
+      retry: take up the epochs that were set aside.
+      clock: seconds, never set.
+      wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        wanted: Wanted,
+        source: dict[str, Any],
+        model: FixedModel | NewestVersion,
+        execute: Callable[[Epoch, Observer[Snapshot]], PredictionOutput],
+        observer: WatchObserver,
+        *,
+        pace: Pace = Pace(),
+        once: bool = False,
+        retry: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._wanted = wanted
+        self._source = source
+        self._model = model
+        self._execute = execute
+        self._observer = observer
+        self._pace = pace
+        self._once = once
+        self._retry = retry
+        self._clock = clock
+        self._wall = wall
+        self._log = Log(folder, worker_name())
+        self._shelf = Shelf(folder)
+        self._signs = Signs(folder, clock, beat=pace.beat, silence=pace.silence)
+        self._observed = Observed()
+        self._due: dict[int, float] = {}
+        self._next_look = clock()
+        self._started = self._looked = self._passed = False
+        self._unsettled = 0
+        self._set_aside = False
+        self._failures = 0
+        self._said: set[str] = set()
+
+    @property
+    def state(self) -> State:
+        """As far as this watch has read the log."""
+        return self._log.state
+
+    def close(self) -> None:
+        """Let go of temporary files."""
+        self._observed.close()
+        self._shelf.close()
+
+    def run(self, stop: threading.Event) -> Ending:
+        """Watch until somebody sets `stop`: what is under way then is brought to its end.
+
+        An exception from outside, a KeyboardInterrupt for instance, cancels what is under way; what is committed
+        stays.
+
+        Raises:
+          BatchPredictError: the watch cannot go on: an input has changed and must not; in a single pass, or before
+            the first look has succeeded, also what may pass: a folder that cannot be listed, a model that is not
+            there.
+        """
+        troubles = 0
+        while not stop.is_set():
+            try:
+                if (ending := self._ending()) is not None:
+                    return ending
+                step = self.step()
+                if troubles:
+                    troubles = 0
+                    self._said.clear()
+            except BatchPredictError as error:
+                if self._once or not self._looked or isinstance(error, _Refused):
+                    raise
+                troubles += 1
+                self._say_once(f"{error}; tried again")
+                stop.wait(self._backoff(troubles))
+                continue
+            if isinstance(step, machine.Rest):
+                stop.wait(max(step.until - self._clock(), 0.0))
+        return Ending.STOPPED
+
+    def step(self) -> machine.Step:
+        """Do one thing, and give what it was. A `Rest` is for the caller to take; its time is on the watch's clock.
+
+        Raises: what `run` raises.
+        """
+        if not self._started:
+            self._start()
+        self._refresh()
+        busy = self._signs.busy() if self.state.open else set()
+        now = self._clock()
+        step = machine.decide(
+            self.state, now=now, due=self._due, busy=busy, next_look=self._next_look, tries=self._pace.tries
+        )
+        if isinstance(step, machine.Look):
+            self._look()
+        elif isinstance(step, machine.Try):
+            self._try(self._epoch(step.epoch))
+        elif isinstance(step, machine.Revise):
+            self._revise(self._epoch(step.epoch))
+        elif isinstance(step, machine.PutAside):
+            self._put_aside(self._epoch(step.epoch))
+        else:
+            # Nobody says when another watcher has come to an end, or to its own.
+            longest = self._pace.poll if busy else self._pace.every
+            return machine.Rest(min(max(step.until, now), now + longest))
+        return step
+
+    # The beginning and the end
+
+    def _start(self) -> None:
+        # Says what is wrong with a folder that is none.
+        occupancy(self._folder.output_path)
+        self._log.refresh()
+        if self.state.source and (other := compare(self.state.source, self._source)):
+            self._observer.message(
+                f"{', '.join(other)} differ{'s' if len(other) == 1 else ''} from the last epoch in this output "
+                "folder; epochs that are begun from now on have what is said now"
+            )
+        sweep(self._folder, self.state, self._wall())
+        if self._retry:
+            for epoch in self.state.aside:
+                self._take_up(epoch)
+            self._write_set_aside()
+        self._started = True
+
+    def _ending(self) -> Ending | None:
+        """How a single pass has ended; None if it goes on."""
+        if not self._once or not self._started:
+            return None
+        if self.state.outage and self._failures >= self._pace.tries:
+            return Ending.LEFT
+        if not self._passed or self.state.open:
+            return None
+        return Ending.LEFT if self._set_aside else Ending.DONE
+
+    # Looking for files
+
+    def _look(self) -> None:
+        found = self._found()
+        now = self._clock()
+        self._tell(found)
+        if found.chosen is not None:
+            begun = self._begin(found.chosen)
+            self._unsettled = 0
+            self._next_look = now if found.full or self._once or not begun else now + self._pace.every
+        elif self._once:
+            # What is still being written after some looks is left to the next pass.
+            self._unsettled += 1
+            self._passed = not found.waiting or self._unsettled >= _UNSETTLED
+            self._next_look = float("inf") if self._passed else now + self._wanted.settle
+        else:
+            self._next_look = now + self._pace.every
+        self._looked = True
+
+    def _found(self) -> Look:
+        for _ in range(_GONE):
+            try:
+                taken = self._shelf.taken(self.state)
+                return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
+            except Gone:
+                self._refresh()
+        raise NoInput("The ledger of the watch is merged faster than it is read; run the command again.")
+
+    def _tell(self, found: Look) -> None:
+        if found.refused:
+            raise _Refused(f"inputPaths: '{found.refused}' has changed since it was scored (--changed fail)")
+        if found.empty:
+            self._say_once(f"no file yet matches {', '.join(self._wanted.patterns)}")
+        names = ", ".join(found.names)
+        for count, what in ((found.rescored, "scored again"), (found.ignored, "left as they were scored")):
+            if count:
+                self._observer.warning(
+                    f"{count:,} changed {_files(count)}, {what}: {names}{_more(count, found.names)}"
+                )
+        if self._once and not found.chosen and found.waiting and self._unsettled + 1 >= _UNSETTLED:
+            left = "is left" if found.waiting == 1 else "are left"
+            self._observer.warning(f"{found.waiting:,} {_files(found.waiting)} may still be written, and {left}")
+
+    def _begin(self, files: FileList) -> bool:
+        """Claim files for the next epoch; False if another watcher has claimed any meanwhile."""
+        number = self.state.last + 1
+        try:
+            model = self._model.choose()
+            self._refuse_unknown_results(number)
+        except BaseException:
+            self._delete(files)
+            raise
+        # Where another watcher has begun one, some of these files may be taken, and are to be looked for anew.
+        while self.state.last + 1 == number:
+            if self._log.append(Begun(number, files, model, self._source)):
+                size = f"{files.files:,} {_files(files.files)}, {files.bytes:,} bytes"
+                self._observer.message(f"epoch {number}: {size}, model {model}")
+            else:
+                self._refresh()
+        # If an error has been raised, the event may be there all the same: the list stays then.
+        claimed = files in self.state.claimed.values()
+        if not claimed:
+            self._delete(files)
+        return claimed
+
+    def _refuse_unknown_results(self, number: int) -> None:
+        """Refuse to begin an epoch in whose folder there is something: that would be taken for its results.
+
+        Raises:
+          OutputRefused: there is.
+        """
+        results = self._folder.results(number)
+        found = occupancy(results)
+        if found.owner is None and not found.used:
+            return
+        # Unless another watcher has begun it meanwhile.
+        self._refresh()
+        if self.state.last < number:
+            raise OutputRefused(
+                f"outputPath: '{results}' holds results, but this watch knows of no such epoch: its ledger, "
+                f"'{self._folder.root}', was deleted, perhaps. Choose another folder."
+            )
+
+    def _delete(self, files: FileList) -> None:
+        with contextlib.suppress(OSError):
+            storage.delete(self._folder.list(files.name))
+
+    # Doing epochs
+
+    def _try(self, epoch: Epoch) -> None:
+        if epoch.error == "ModelUnusable":
+            epoch = self._with_other_model(epoch)
+        try:
+            with self._signs.doing(epoch.number), self._observer.job(epoch) as observer:
+                output = self._execute(epoch, observer)
+        except BatchPredictError as error:
+            self._failed(epoch, error)
+            return
+        if self._append(epoch, Succeeded(epoch.number, output.to_wire())):
+            self._failures = 0
+            self._observer.finished(Finished(epoch, output))
+            compact(self._log, self._folder, self._shelf, merged=self._pace.merged)
+
+    def _failed(self, epoch: Epoch, error: BatchPredictError) -> None:
+        reason = " ".join(str(error).split())
+        self._refresh()
+        if not self._append(epoch, Failed(epoch.number, type(error).__name__, reason)):
+            # Another watcher has done it.
+            return
+        self._rest(epoch.number)
+        self._failures += 1
+        if reason != epoch.reason:
+            self._observer.warning(f"epoch {epoch.number} has failed and is tried again: {reason}")
+
+    def _with_other_model(self, epoch: Epoch) -> Epoch:
+        """Where the pinned model is gone, what is to be taken now is the model to try."""
+        try:
+            model = self._model.choose()
+        except BatchPredictError:
+            return epoch
+        if model == epoch.model or not self._append(epoch, Revised(epoch.number, epoch.list, model)):
+            return epoch
+        self._observer.message(f"epoch {epoch.number} is tried with {model}")
+        return self._epoch(epoch.number)
+
+    def _revise(self, epoch: Epoch) -> None:
+        left = self._kept(epoch)
+        if left is not None and self._append(epoch, Revised(epoch.number, left.list, epoch.model)):
+            self._tell_let_go(epoch, left)
+
+    def _take_up(self, epoch: Epoch) -> None:
+        left = self._kept(epoch)
+        if left is None:
+            return
+        event = Revised(epoch.number, left.list, self._model.choose(), retry=True, source=self._source)
+        while epoch in self.state.aside:
+            if self._log.append(event):
+                count = epoch.list.files
+                self._observer.message(f"epoch {epoch.number} is taken up again: {count:,} {_files(count)}")
+                self._tell_let_go(epoch, left)
+            else:
+                self._refresh()
+
+    def _kept(self, epoch: Epoch) -> Kept | None:
+        try:
+            return kept(self._folder, self._shelf, epoch.list)
+        except Gone:
+            # It was done meanwhile, or another watcher has looked after it.
+            return None
+
+    def _tell_let_go(self, epoch: Epoch, left: Kept) -> None:
+        if left.let_go:
+            names = f"{', '.join(left.names)}{_more(left.let_go, left.names)}"
+            self._observer.warning(
+                f"epoch {epoch.number} goes on without {left.let_go:,} {_files(left.let_go)} that are gone, or "
+                f"have changed and are taken when they have settled: {names}"
+            )
+
+    def _put_aside(self, epoch: Epoch) -> None:
+        if self._append(epoch, SetAside(epoch.number)):
+            self._set_aside = True
+            tries = "1 try" if epoch.failures == 1 else f"{epoch.failures:,} tries"
+            self._observer.warning(
+                f"epoch {epoch.number} is set aside after {tries} ({epoch.reason}); "
+                f"{self._folder.set_aside} names its {epoch.list.files:,} {_files(epoch.list.files)}, and "
+                "--retry takes it up"
+            )
+            self._write_set_aside()
+
+    def _write_set_aside(self) -> None:
+        try:
+            write_set_aside(self._folder, self._shelf, self.state)
+        except Gone:
+            # Whoever has changed it writes it.
+            return
+
+    # The log
+
+    def _append(self, epoch: Epoch, event: Event) -> bool:
+        """Write an event of an epoch that is open; False if it is not any more."""
+        while self.state.epoch(epoch.number) is not None:
+            if self._log.append(event):
+                return True
+            self._refresh()
+        return False
+
+    def _refresh(self) -> None:
+        for event in self._log.refresh():
+            if isinstance(event, Failed):
+                # The try of another watcher was one as well.
+                self._rest(event.epoch)
+
+    def _rest(self, number: int) -> None:
+        """Let an epoch that has failed just now rest before the next try."""
+        epoch = self.state.epoch(number)
+        if epoch is not None:
+            self._due[number] = self._clock() + self._backoff(epoch.failures)
+
+    def _epoch(self, number: int) -> Epoch:
+        found = self.state.epoch(number)
+        assert found is not None, "what is decided is decided of open epochs"
+        return found
+
+    def _backoff(self, failures: int) -> float:
+        return machine.backoff(failures, first=self._pace.first_backoff, longest=self._pace.longest_backoff)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._observer.warning(text)
+
+
+class _Refused(NoInput):
+    """An input has changed, and must not."""
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
+
+
+def _more(count: int, named: Sequence[str]) -> str:
+    left = count - len(named)
+    return f" and {left:,} more" if left > 0 else ""
