@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from batchpredict.epochs.execution import Execution, source_of
     from batchpredict.epochs.files import Changed
     from batchpredict.epochs.folder import Folder
+    from batchpredict.epochs.interface import Ending, Finished, Pace
     from batchpredict.epochs.listing import Wanted, refuse_inputs_in_output
     from batchpredict.epochs.models import FixedModel, NewestVersion
     from batchpredict.epochs.state import Epoch, State
-    from batchpredict.epochs.watch import Ending, Finished, Pace, Watch
+    from batchpredict.epochs.watch import Watch
 
 __all__ = [
     "Changed",
@@ -46,14 +47,14 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Changed": "files",
-            "Ending": "watch",
+            "Ending": "interface",
             "Epoch": "state",
             "Execution": "execution",
-            "Finished": "watch",
+            "Finished": "interface",
             "FixedModel": "models",
             "Folder": "folder",
             "NewestVersion": "models",
-            "Pace": "watch",
+            "Pace": "interface",
             "State": "state",
             "Wanted": "listing",
             "Watch": "watch",

@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from batchpredict import storage
 from batchpredict.epochs import machine
 from batchpredict.epochs.execution import compare
 from batchpredict.epochs.folder import Folder
+from batchpredict.epochs.interface import Ending, Finished, Pace, WatchObserver
 from batchpredict.epochs.listing import Look, Observed, Wanted, look
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.models import FixedModel, NewestVersion
 from batchpredict.epochs.revision import Kept, kept, write_set_aside
-from batchpredict.epochs.runs import MERGED, Gone, Shelf, compact, sweep
-from batchpredict.epochs.signs import BEAT, SILENCE, Signs
+from batchpredict.epochs.runs import Gone, Shelf, compact, sweep
+from batchpredict.epochs.signs import Signs
 from batchpredict.epochs.state import (
     Begun,
     Epoch,
@@ -32,6 +30,7 @@ from batchpredict.epochs.state import (
     State,
     Succeeded,
 )
+from batchpredict.epochs.telling import Telling
 from batchpredict.errors import BatchPredictError, NoInput, OutputRefused
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import Snapshot, occupancy, worker_name
@@ -41,67 +40,6 @@ from batchpredict.runners import Observer
 _UNSETTLED = 2
 # Times that a look is begun again because others have merged what it reads.
 _GONE = 5
-
-
-class Ending(Enum):
-    """How a watch came to its end."""
-
-    STOPPED = "stopped"
-    DONE = "done"
-    """A single pass: nothing is left to do."""
-    LEFT = "left"
-    """A single pass: an epoch was set aside, or could not be done at this time."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Times of a watch, in seconds, and bounds.
-
-    Attributes:
-      every: between two looks for files.
-      tries: of an epoch.
-      first_backoff, longest_backoff: between two tries.
-      poll: between two looks what another watcher is doing.
-      beat, silence: of signs of life.
-      merged: lists of done epochs that are merged.
-    """
-
-    every: float = 30.0
-    tries: int = 5
-    first_backoff: float = machine.BACKOFF
-    longest_backoff: float = machine.LONGEST_BACKOFF
-    poll: float = 2.0
-    beat: float = BEAT
-    silence: float = SILENCE
-    merged: int = MERGED
-
-
-@dataclass(frozen=True)
-class Finished:
-    """An epoch whose results are published."""
-
-    epoch: Epoch
-    output: PredictionOutput
-
-
-class WatchObserver(Protocol):
-    """Whoever watches a watch. Called from the thread that runs it, but for what `job` gives."""
-
-    def message(self, text: str) -> None:
-        """Something worth knowing."""
-        ...
-
-    def warning(self, text: str) -> None:
-        """Something that is not as it should be."""
-        ...
-
-    def job(self, epoch: Epoch) -> AbstractContextManager[Observer[Snapshot]]:
-        """An epoch's job begins; gives who is to watch it."""
-        ...
-
-    def finished(self, done: Finished) -> None:
-        """This watcher has done an epoch."""
-        ...
 
 
 class Watch:
@@ -133,7 +71,7 @@ class Watch:
         execute: Callable[[Epoch, Observer[Snapshot]], PredictionOutput],
         observer: WatchObserver,
         *,
-        pace: Pace = Pace(),
+        pace: Pace | None = None,
         once: bool = False,
         retry: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -145,6 +83,8 @@ class Watch:
         self._model = model
         self._execute = execute
         self._observer = observer
+        self._tell = Telling(observer)
+        pace = pace or Pace()
         self._pace = pace
         self._once = once
         self._retry = retry
@@ -160,7 +100,6 @@ class Watch:
         self._unsettled = 0
         self._set_aside = False
         self._failures = 0
-        self._said: set[str] = set()
 
     @property
     def state(self) -> State:
@@ -191,12 +130,12 @@ class Watch:
                 step = self.step()
                 if troubles:
                     troubles = 0
-                    self._said.clear()
+                    self._tell.forget()
             except BatchPredictError as error:
                 if self._once or not self._looked or isinstance(error, _Refused):
                     raise
                 troubles += 1
-                self._say_once(f"{error}; tried again")
+                self._tell.once(f"{error}; tried again")
                 stop.wait(self._backoff(troubles))
                 continue
             if isinstance(step, machine.Rest):
@@ -237,10 +176,7 @@ class Watch:
         occupancy(self._folder.output_path)
         self._log.refresh()
         if self.state.source and (other := compare(self.state.source, self._source)):
-            self._observer.message(
-                f"{', '.join(other)} differ{'s' if len(other) == 1 else ''} from the last epoch in this output "
-                "folder; epochs that are begun from now on have what is said now"
-            )
+            self._tell.differs(other)
         sweep(self._folder, self.state, self._wall())
         if self._retry:
             for epoch in self.state.aside:
@@ -263,7 +199,10 @@ class Watch:
     def _look(self) -> None:
         found = self._found()
         now = self._clock()
-        self._tell(found)
+        if found.refused:
+            raise _Refused(f"inputPaths: '{found.refused}' has changed since it was scored (--changed fail)")
+        leaves = self._once and found.chosen is None and self._unsettled + 1 >= _UNSETTLED
+        self._tell.looked(found, self._wanted.patterns, leaves=leaves)
         if found.chosen is not None:
             begun = self._begin(found.chosen)
             self._unsettled = 0
@@ -286,21 +225,6 @@ class Watch:
                 self._refresh()
         raise NoInput("The ledger of the watch is merged faster than it is read; run the command again.")
 
-    def _tell(self, found: Look) -> None:
-        if found.refused:
-            raise _Refused(f"inputPaths: '{found.refused}' has changed since it was scored (--changed fail)")
-        if found.empty:
-            self._say_once(f"no file yet matches {', '.join(self._wanted.patterns)}")
-        names = ", ".join(found.names)
-        for count, what in ((found.rescored, "scored again"), (found.ignored, "left as they were scored")):
-            if count:
-                self._observer.warning(
-                    f"{count:,} changed {_files(count)}, {what}: {names}{_more(count, found.names)}"
-                )
-        if self._once and not found.chosen and found.waiting and self._unsettled + 1 >= _UNSETTLED:
-            left = "is left" if found.waiting == 1 else "are left"
-            self._observer.warning(f"{found.waiting:,} {_files(found.waiting)} may still be written, and {left}")
-
     def _begin(self, files: FileList) -> bool:
         """Claim files for the next epoch; False if another watcher has claimed any meanwhile."""
         number = self.state.last + 1
@@ -313,8 +237,7 @@ class Watch:
         # Where another watcher has begun one, some of these files may be taken, and are to be looked for anew.
         while self.state.last + 1 == number:
             if self._log.append(Begun(number, files, model, self._source)):
-                size = f"{files.files:,} {_files(files.files)}, {files.bytes:,} bytes"
-                self._observer.message(f"epoch {number}: {size}, model {model}")
+                self._tell.begun(number, files, model)
             else:
                 self._refresh()
         # If an error has been raised, the event may be there all the same: the list stays then.
@@ -369,8 +292,7 @@ class Watch:
             return
         self._rest(epoch.number)
         self._failures += 1
-        if reason != epoch.reason:
-            self._observer.warning(f"epoch {epoch.number} has failed and is tried again: {reason}")
+        self._tell.failed(epoch, reason)
 
     def _with_other_model(self, epoch: Epoch) -> Epoch:
         """Where the pinned model is gone, what is to be taken now is the model to try."""
@@ -380,13 +302,13 @@ class Watch:
             return epoch
         if model == epoch.model or not self._append(epoch, Revised(epoch.number, epoch.list, model)):
             return epoch
-        self._observer.message(f"epoch {epoch.number} is tried with {model}")
+        self._tell.other_model(epoch, model)
         return self._epoch(epoch.number)
 
     def _revise(self, epoch: Epoch) -> None:
         left = self._kept(epoch)
         if left is not None and self._append(epoch, Revised(epoch.number, left.list, epoch.model)):
-            self._tell_let_go(epoch, left)
+            self._tell.let_go(epoch, left)
 
     def _take_up(self, epoch: Epoch) -> None:
         left = self._kept(epoch)
@@ -395,9 +317,8 @@ class Watch:
         event = Revised(epoch.number, left.list, self._model.choose(), retry=True, source=self._source)
         while epoch in self.state.aside:
             if self._log.append(event):
-                count = epoch.list.files
-                self._observer.message(f"epoch {epoch.number} is taken up again: {count:,} {_files(count)}")
-                self._tell_let_go(epoch, left)
+                self._tell.taken_up(epoch)
+                self._tell.let_go(epoch, left)
             else:
                 self._refresh()
 
@@ -408,23 +329,10 @@ class Watch:
             # It was done meanwhile, or another watcher has looked after it.
             return None
 
-    def _tell_let_go(self, epoch: Epoch, left: Kept) -> None:
-        if left.let_go:
-            names = f"{', '.join(left.names)}{_more(left.let_go, left.names)}"
-            self._observer.warning(
-                f"epoch {epoch.number} goes on without {left.let_go:,} {_files(left.let_go)} that are gone, or "
-                f"have changed and are taken when they have settled: {names}"
-            )
-
     def _put_aside(self, epoch: Epoch) -> None:
         if self._append(epoch, SetAside(epoch.number)):
             self._set_aside = True
-            tries = "1 try" if epoch.failures == 1 else f"{epoch.failures:,} tries"
-            self._observer.warning(
-                f"epoch {epoch.number} is set aside after {tries} ({epoch.reason}); "
-                f"{self._folder.set_aside} names its {epoch.list.files:,} {_files(epoch.list.files)}, and "
-                "--retry takes it up"
-            )
+            self._tell.set_aside(epoch, self._folder.set_aside)
             self._write_set_aside()
 
     def _write_set_aside(self) -> None:
@@ -464,20 +372,6 @@ class Watch:
     def _backoff(self, failures: int) -> float:
         return machine.backoff(failures, first=self._pace.first_backoff, longest=self._pace.longest_backoff)
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._observer.warning(text)
-
 
 class _Refused(NoInput):
     """An input has changed, and must not."""
-
-
-def _files(count: int) -> str:
-    return "file" if count == 1 else "files"
-
-
-def _more(count: int, named: Sequence[str]) -> str:
-    left = count - len(named)
-    return f" and {left:,} more" if left > 0 else ""

@@ -13,6 +13,9 @@ from batchpredict import storage
 from batchpredict.epochs.watch import Watch
 from batchpredict.errors import BudgetSpent, RunnerFailed
 
+# Who dies lets go of nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 # More than a step of a watch has.
 _OPERATIONS = 60
 

@@ -9,7 +9,7 @@ from epochs.watching import PACE, SOURCE, NamedModel, World, steps
 
 from batchpredict import storage
 from batchpredict.epochs.files import Changed
-from batchpredict.epochs.watch import Ending
+from batchpredict.epochs.interface import Ending
 from batchpredict.errors import BudgetSpent, ModelUnusable, NoInput, OutputRefused, RunnerFailed, WrongFlag
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.epochs.folder import Folder
+from batchpredict.epochs.interface import Ending, Finished, Pace
 from batchpredict.epochs.listing import Wanted
 from batchpredict.epochs.runs import Gone, Shelf
 from batchpredict.epochs.state import Epoch
-from batchpredict.epochs.watch import Ending, Finished, Pace, Watch
+from batchpredict.epochs.watch import Watch
 from batchpredict.errors import BatchPredictError, ModelUnusable, NoInput, StagingDamaged
 from batchpredict.job import PredictionOutput
 
