@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,8 @@ def _run(watching: Watch, console: _Console) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         console.error(f"{_PROGRAM}: stopped; what is committed is kept. Run the same command again to go on.")
+        with contextlib.suppress(OSError):
+            watching.close()
         sys.stdout.flush()
         sys.stderr.flush()
         # As for a job: Beam's thread may still hold on to something, and nothing else needs an end.
@@ -211,7 +214,8 @@ class _Console:
         """Say that it ends; from a signal's handler, which may have interrupted whoever writes to stderr."""
         text = f"{_PROGRAM}: {_STOPPING}."
         if self._options.json_logs:
-            text = json.dumps({"severity": "INFO", "message": text})
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            text = json.dumps({"time": now, "severity": "INFO", "message": text})
         if not self._options.quiet:
             with contextlib.suppress(OSError):
                 os.write(2, f"{text}\n".encode())
