@@ -14,7 +14,7 @@ from batchpredict import storage
 from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.listing import Cursor, Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.runs import Shelf, compact, newest, sweep
+from batchpredict.epochs.runs import Ledger, compact, newest, sweep
 from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
@@ -36,7 +36,7 @@ def test_rows_are_found_in_order(rows, asked):
     assert [cursor.at(url) is not None for url in sorted(asked)] == [url in rows for url in sorted(asked)]
 
 
-def epochs_done(world: World, log: Log, shelf: Shelf, sizes: list[int]) -> None:
+def epochs_done(world: World, log: Log, ledger: Ledger, sizes: list[int]) -> None:
     """Epochs of so many files each that are done."""
     for size in sizes:
         number = log.state.last + 1
@@ -46,26 +46,26 @@ def epochs_done(world: World, log: Log, shelf: Shelf, sizes: list[int]) -> None:
         )
         assert log.append(Begun(number, FileList(f"l{number}", size, 0), "m", {}))
         assert log.append(Succeeded(number, {}))
-        compact(log, world.folder, shelf, merged=4)
+        compact(log, world.folder, ledger, merged=4)
 
 
 def test_lists_are_merged_into_few_runs_and_nothing_is_lost(world: World):
-    log, shelf = Log(world.folder, "w"), Shelf(world.folder)
+    log, ledger = Log(world.folder, "w"), Ledger(world.folder)
     log.refresh()
-    epochs_done(world, log, shelf, [200, 1, 1, 1])
+    epochs_done(world, log, ledger, [200, 1, 1, 1])
     (large,) = log.state.runs
     assert large.entries == 203
-    epochs_done(world, log, shelf, [1] * 36)
+    epochs_done(world, log, ledger, [1] * 36)
     # The large one is not written again for a few more, and these are not many runs either.
     assert log.state.runs[0] == large
     assert 2 <= len(log.state.runs) <= 4
     assert sum(run.entries for run in log.state.runs) == 239
-    assert len(list(shelf.taken(log.state))) == 239
-    epochs_done(world, log, shelf, [20] * 4)
+    assert len(list(ledger.taken(log.state))) == 239
+    epochs_done(world, log, ledger, [20] * 4)
     assert [run.entries for run in log.state.runs] == [319]
     assert storage.list_names(world.folder.runs) == [log.state.runs[0].name]
     assert storage.list_names(world.folder.lists) == []
-    shelf.close()
+    ledger.close()
 
 
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):
