@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import operator
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,8 @@ import orjson
 from batchpredict import storage
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.state import Compacted, Run, State
+from batchpredict.epochs.state import Compacted, FileList, Run, State
+from batchpredict.errors import StagingDamaged
 from batchpredict.ledger import read_lines, reading, spooling, writing
 
 # Lists of done epochs that are there before they are merged: each is one more file to read beside the runs.
@@ -38,6 +40,17 @@ _RATIO = 4
 
 class Gone(Exception):
     """A file is gone that the state names: others have merged it. The log is to be read again."""
+
+
+def lost(gone: Gone) -> StagingDamaged:
+    """What is wrong where a file is gone that the newest state names."""
+    return _damaged(str(gone), "is gone")
+
+
+def _damaged(url: str, how: str) -> StagingDamaged:
+    return StagingDamaged(
+        f"The file {url} of the watch's ledger {how}. Bring it back as it was, or choose another output folder."
+    )
 
 
 TakenFile: TypeAlias = tuple[str, int, int, str]
@@ -66,13 +79,19 @@ class Ledger:
         Raises:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
+          StagingDamaged: a file of it is not what was written.
         """
-        lists = [self._of_list(epoch, one.name) for epoch, one in state.claimed.items()]
+        lists = [self._of_list(epoch, one) for epoch, one in state.claimed.items()]
         return newest([*map(self._of_run, state.runs), *lists])
 
-    def entries(self, name: str) -> Iterator[storage.Input]:
-        """The files of a list. Raises Gone: it is not there."""
-        for fields in self._lines(self._folder.list(name)):
+    def entries(self, one: FileList) -> Iterator[storage.Input]:
+        """The files of a list.
+
+        Raises:
+          Gone: it is not there.
+          StagingDamaged: it is not what was written.
+        """
+        for fields in self._lines(self._folder.list(one.name), one.files):
             yield storage.Input(*fields)
 
     def forget(self, state: State) -> None:
@@ -82,12 +101,12 @@ class Ledger:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._copies.name, name))
 
-    def _of_list(self, epoch: int, name: str) -> Iterator[TakenFile]:
-        for url, size, version, *_ in self._lines(self._folder.list(name)):
+    def _of_list(self, epoch: int, one: FileList) -> Iterator[TakenFile]:
+        for url, size, version, *_ in self._lines(self._folder.list(one.name), one.files):
             yield url, epoch, size, version
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        return map(tuple, self._lines(self._copy(run)))
+        return map(tuple, self._lines(self._copy(run), run.entries))
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -106,11 +125,18 @@ class Ledger:
             os.replace(f"{path}.part", path)
         return path
 
-    def _lines(self, url: str) -> Iterator[Any]:
+    def _lines(self, url: str, count: int) -> Iterator[Any]:
+        # They are counted by what costs nothing for a line: there may be millions.
+        counted = itertools.count()
         try:
-            yield from map(orjson.loads, read_lines(self._folder.output_path, url, 0))
+            rows = map(orjson.loads, read_lines(self._folder.output_path, url, 0))
+            yield from map(operator.itemgetter(0), zip(rows, counted, strict=False))
         except FileNotFoundError as error:
             raise Gone(url) from error
+        except orjson.JSONDecodeError as error:
+            raise _damaged(url, f"cannot be read: {error}") from error
+        if (found := next(counted)) != count:
+            raise _damaged(url, f"has {found} lines instead of {count}")
 
 
 def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
