@@ -13,7 +13,7 @@ import heapq
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, TypeAlias
 
 import msgspec
@@ -31,6 +31,11 @@ MERGED = 16
 _EVENTS = 64
 # Seconds after which a file that no event names is one that was left behind.
 _LEFT_BEHIND = 86400.0
+# Entries of the smaller files of a ledger that are held during a look, about 15 MiB: to merge them with a large one
+# would cost more than the large one.
+_HELD = 50_000
+# Lines that are read or written at once.
+_AT_ONCE = 1000
 # A run that is at most so many times as large as what is merged behind it is merged too: of n entries there are
 # runs in the order of log n, and an entry is written that often.
 _RATIO = 4
@@ -40,7 +45,7 @@ class Gone(Exception):
     """A file is gone that the state names: others have merged it. The log is to be read again."""
 
 
-TakenFile: TypeAlias = tuple[str, int, int, str]
+TakenFile: TypeAlias = "list[Any]"
 """A file as an epoch took it: URL, epoch, size, version. They sort by URL, the last epoch that took one last."""
 
 
@@ -67,8 +72,40 @@ class Ledger:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
         """
-        lists = [self._of_list(epoch, one.name) for epoch, one in state.claimed.items()]
-        return newest([*map(self._of_run, state.runs), *lists])
+        return newest([source for _, source in self._sources(state)])
+
+    def lookup(self, state: State) -> Callable[[str], TakenFile | None]:
+        """A function that gives the last epoch of a file; it is to be asked for files in the order of their URLs.
+
+        The function raises what `taken` raises.
+        """
+        held: dict[str, TakenFile] = {}
+        cursors = []
+        left = _HELD
+        for size, source in sorted(self._sources(state), key=lambda one: one[0]):
+            if size > left:
+                cursors.append(Cursor(source))
+                continue
+            left -= size
+            for entry in source:
+                held[entry[0]] = max(entry, held.get(entry[0], entry))
+
+        def last(url: str) -> TakenFile | None:
+            found = held.get(url)
+            for cursor in cursors:
+                row: TakenFile | None = cursor.at(url)
+                if row is not None and (found is None or row > found):
+                    found = row
+            return found
+
+        return last
+
+    def _sources(self, state: State) -> Iterator[tuple[int, Iterator[TakenFile]]]:
+        """The files of the ledger, and how many entries each has."""
+        for run in state.runs:
+            yield run.entries, self._of_run(run)
+        for epoch, one in state.claimed.items():
+            yield one.files, self._of_list(epoch, one.name)
 
     def entries(self, name: str) -> Iterator[storage.Input]:
         """The files of a list. Raises Gone: it is not there."""
@@ -84,10 +121,10 @@ class Ledger:
 
     def _of_list(self, epoch: int, name: str) -> Iterator[TakenFile]:
         for url, size, version, *_ in self._lines(self._folder.list(name)):
-            yield url, epoch, size, version
+            yield [url, epoch, size, version]
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        return map(tuple, self._lines(self._copy(run)))
+        return self._lines(self._copy(run))
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -107,10 +144,29 @@ class Ledger:
         return path
 
     def _lines(self, url: str) -> Iterator[Any]:
+        lines = read_lines(self._folder.output_path, url, 0)
         try:
-            yield from map(orjson.loads, read_lines(self._folder.output_path, url, 0))
+            # In pieces: a call for each line costs more than the line.
+            while some := list(itertools.islice(lines, _AT_ONCE)):
+                yield from orjson.loads(b"[" + b",".join(some) + b"]")
         except FileNotFoundError as error:
             raise Gone(url) from error
+
+
+class Cursor:
+    """Finds rows by their first field in rows that are sorted by it, asked in the same order."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self._row: Any = next(rows, None)
+
+    def at(self, url: str) -> Any:
+        """The row of a URL; None if there is none."""
+        row = self._row
+        while row is not None and row[0] < url:
+            row = next(self._rows, None)
+        self._row = row
+        return row if row is not None and row[0] == url else None
 
 
 def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
@@ -185,8 +241,7 @@ def _merge(folder: Folder, ledger: Ledger, state: State, swallowed: tuple[Run, .
 
 def _write(file: IO[bytes], entries: Iterator[TakenFile]) -> int:
     count = 0
-    # In pieces: a call for each line costs more than the line.
-    while some := list(itertools.islice(entries, 1000)):
+    while some := list(itertools.islice(entries, _AT_ONCE)):
         file.write(b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in some))
         count += len(some)
     return count
