@@ -13,13 +13,23 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from batchpredict.service.queue import Begin, Cancel, Fail, Stop, Succeed
-from batchpredict.service.store import NewJob, Operation, Store, StoredModel, StoredVersion, Worker, open_store
+from batchpredict.service.store import (
+    NewJob,
+    Operation,
+    Store,
+    StoredModel,
+    StoredVersion,
+    Visitor,
+    Worker,
+    open_store,
+)
 from batchpredict.service.store.schema import HEAD
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = "census"
 START = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 LEASE = timedelta(seconds=15)
+VISITOR = Visitor(PROJECT, "runs", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
 DOCUMENT = {
     "predictionInput": {
         "dataFormat": "JSON",
@@ -84,6 +94,9 @@ def _jobs(store: Store) -> None:
     for job_id in ("stops", "cancelled"):
         store.cancel(PROJECT, job_id, Cancel("Cancelled by user:ann@example.org."))
     store.tell(PROJECT, "cancelled", Stop(1))
+    store.admit(PROJECT, "runs", 1, VISITOR.digest)
+    store.create_document(VISITOR, "f/gang-001", "gang.1.claim.master-0", {"host": "größe"})
+    store.put_document(VISITOR, "f/gang-001", "host.a", {"beat": 1}, 0)
 
 
 if __name__ == "__main__":

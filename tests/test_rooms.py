@@ -25,7 +25,6 @@ OFFERED = {
     "storage.Store": "the contract, for stores of others",
     "storage.mounted": "puts a store of others, or a double, under its scheme",
     "storage.version": "an operation of the contract; its tests call it",
-    "formats.Event": "the type of what a reader gives",
     "runners.Driver": "the contract of what a kind of work implements",
     "runners.Execution": "the contract of what a runner implements",
     "runners.Unobserved": "an observer for whoever wants to hear only a part",

@@ -9,6 +9,8 @@ from typing import cast
 
 COMMANDS = {
     "predict": "predict.predict",
+    "plan": "plan.plan",
+    "watch": "watch.watch",
     "train": "train.train",
     "inspect": "inspect.inspect",
     "clean": "clean.clean",

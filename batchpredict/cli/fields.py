@@ -27,6 +27,8 @@ _CONFIG = {"key_field": "keyField", "include_fields": "includedFields", "exclude
 # Flags of `jobs submit prediction` only.
 _SUBMITTED = {"model": "modelName", "version": "versionName", "labels": "labels", "webhook": "webhook"}
 _MODEL = ("uri", "modelName", "versionName")
+# Of a run, and no field of a job: as errors name them.
+_RUN = {"only_errors_of": "onlyErrorsOf"}
 _DEFAULT_REGION = "local"
 _NO_MODEL = "--model-dir: This field is required."
 
@@ -75,7 +77,7 @@ def spelling(message: dict[str, Any], field: str) -> str:
 def in_flags(message: str, options: argparse.Namespace) -> str:
     """A message that begins with the name of a field, with that of the flag that set it."""
     field, colon, rest = message.partition(": ")
-    destination = next((name for name, known in _FIELDS.items() if known == field), None)
+    destination = next((name for name, known in {**_FIELDS, **_RUN}.items() if known == field), None)
     if destination is None or getattr(options, destination, None) is None:
         return message
     return f"--{destination.replace('_', '-')}{colon}{rest}"
@@ -84,7 +86,7 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
 def located(violation: Violation, options: argparse.Namespace) -> str:
     """A violation with the flag that set the field, or that could set it, or the place in the job file."""
     last = violation.field.rpartition(".")[2].partition("[")[0]
-    flags = {**_FIELDS, **_CONFIG, **_SUBMITTED}
+    flags = {**_FIELDS, **_CONFIG, **_SUBMITTED, **_RUN}
     destination = next(
         (name for name, field in flags.items() if snake(field) == last and hasattr(options, name)), None
     )

@@ -44,10 +44,18 @@ def _add_predict(parser: Parser) -> None:
     add_job(parser)
     run = add_run(parser, fresh="score everything again, whatever is committed")
     run.add_argument("--overwrite", action="store_true", help="replace another job's results in the output folder")
+    again = parser.add_argument_group("records that failed")
+    again.add_argument(
+        "--only-errors-of",
+        metavar="OUTPUT",
+        help="score only the records that failed in the finished job whose results are in this folder; what no "
+        "flag says is as it was there",
+    )
+    again.add_argument("--merge", action="store_true", help="write its results and the new ones, in order")
 
 
-def add_run(parser: Parser, *, fresh: str) -> argparse._ArgumentGroup:
-    """The flags of a run on a runner. `fresh`: what --fresh does."""
+def add_run(parser: Parser, *, fresh: str | None) -> argparse._ArgumentGroup:
+    """The flags of a run on a runner. `fresh`: what --fresh does; None where there is no such flag."""
     run = parser.add_argument_group("this run")
     run.add_argument(
         "--runner",
@@ -56,7 +64,8 @@ def add_run(parser: Parser, *, fresh: str) -> argparse._ArgumentGroup:
         help="DirectRunner (this process), FlinkRunner, DataflowRunner, PrismRunner, PortableRunner; with any but "
         "the first, a flag that is not one of these is passed to Beam",
     )
-    run.add_argument("--fresh", action="store_true", help=fresh)
+    if fresh is not None:
+        run.add_argument("--fresh", action="store_true", help=fresh)
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     run.add_argument("--json-logs", action="store_true", help="progress and messages as JSON lines on stderr")
     return run

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = FAILED
     except KeyboardInterrupt:
         program = f"batchpredict {options.command}"
-        if options.command in ("predict", "inspect"):
+        if options.command in ("predict", "watch", "inspect"):
             # A job that is under way answers to it by itself; see `launch.carry`.
             return stopped_early(program)
         print(f"{program}: stopped.", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from functools import partial
 
 from batchpredict.cli.document import read_job
 from batchpredict.cli.fields import in_flags
@@ -25,12 +26,19 @@ def predict(options: argparse.Namespace) -> int:
     """Run the job that the options describe; returns the exit status."""
     silence_logs()
     try:
-        job = read_job(options)
+        job = read_job(options, over_errors=True)
         workers = None
         if options.max_worker_count is not None and job.prediction_input is not None:
             # A job's maxWorkerCount is a ceiling; the flag says how many this machine shall start.
             workers = job.prediction_input.max_worker_count
-        work = prediction_work(job, workers=workers, overwrite=options.overwrite, fresh=options.fresh)
+        work = prediction_work(
+            job,
+            workers=workers,
+            overwrite=options.overwrite,
+            fresh=options.fresh,
+            only_errors_of=options.only_errors_of or "",
+            merge=options.merge,
+        )
         from batchpredict.runners import choose
 
         runner = choose(options.runner, options.beam_flags)
@@ -44,11 +52,18 @@ def predict(options: argparse.Namespace) -> int:
         work,
         reporter,
         worded=lambda message: in_flags(message, options),
-        remark=_failed_records,
+        remark=partial(_remark, former=options.only_errors_of),
     )
 
 
-def _failed_records(output: PredictionOutput) -> str:
+def _remark(output: PredictionOutput, former: str | None = None) -> str:
+    if former is not None and not (output.prediction_count or output.error_count):
+        return f"no record has failed in '{former}': there was nothing to score"
+    return failed_records(output)
+
+
+def failed_records(output: PredictionOutput) -> str:
+    """What there is to say of records that failed, and by what; "" if none did."""
     if not output.error_count:
         return ""
     records = (output.prediction_count or 0) + output.error_count

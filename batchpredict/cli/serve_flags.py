@@ -60,6 +60,11 @@ def add(parser: Parser) -> None:
         "--user", metavar="NAME", help="whom the processes of jobs run as (default: the service's own)"
     )
     run.add_argument("--job-memory", metavar="SIZE", help="of a job's processes each, such as 8GiB")
+    run.add_argument(
+        "--rendezvous-url",
+        metavar="URL",
+        help="of this service, where the replicas of training jobs are to meet (default: they meet in the jobDir)",
+    )
     access = serve.add_argument_group("who may call")
     access.add_argument(
         "--token",

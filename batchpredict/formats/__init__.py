@@ -9,36 +9,62 @@ from batchpredict._lazy import lazily
 if TYPE_CHECKING:
     from batchpredict.formats.codecs import suffix_in_capitals
     from batchpredict.formats.growing import GrowingTFRecord
-    from batchpredict.formats.input_formats import InputFormat, input_format
+    from batchpredict.formats.input_formats import INPUT_FORMATS, InputFormat, input_format
+    from batchpredict.formats.interleaving import csv_columns, lines_of, parquet_columns
     from batchpredict.formats.output_formats import OutputFormat, output_format
+    from batchpredict.formats.positions import POSITION, POSITION_BYTES, Positions, positions_of
     from batchpredict.formats.reader import Reader
-    from batchpredict.formats.records import Border, Damage, Event, Rows, Run, Segment, fits
+    from batchpredict.formats.records import (
+        Border,
+        Damage,
+        Event,
+        PickedRows,
+        PickedRun,
+        Rows,
+        Run,
+        Segment,
+        Selection,
+        fits,
+    )
     from batchpredict.formats.results import ResultWriter, Values, arrow_type, csv_lines
-    from batchpredict.formats.splits import Split, cut
+    from batchpredict.formats.splits import MOST_FILES, Kept, Split, cut
     from batchpredict.formats.upcoming import Upcoming, fetching
 
 __all__ = [
+    "INPUT_FORMATS",
+    "MOST_FILES",
+    "POSITION",
+    "POSITION_BYTES",
     "Border",
     "Damage",
     "Event",
     "GrowingTFRecord",
     "InputFormat",
+    "Kept",
     "OutputFormat",
+    "PickedRows",
+    "PickedRun",
+    "Positions",
     "Reader",
     "ResultWriter",
     "Rows",
     "Run",
     "Segment",
+    "Selection",
     "Split",
     "Upcoming",
     "Values",
     "arrow_type",
+    "csv_columns",
     "csv_lines",
     "cut",
     "fetching",
     "fits",
     "input_format",
+    "lines_of",
     "output_format",
+    "parquet_columns",
+    "positions_of",
     "suffix_in_capitals",
 ]
 
@@ -46,27 +72,40 @@ if not TYPE_CHECKING:
     __getattr__ = lazily(
         __name__,
         {
+            "INPUT_FORMATS": "input_formats",
+            "MOST_FILES": "splits",
+            "POSITION": "positions",
+            "POSITION_BYTES": "positions",
             "Border": "records",
             "Damage": "records",
             "Event": "records",
             "GrowingTFRecord": "growing",
             "InputFormat": "input_formats",
+            "Kept": "splits",
             "OutputFormat": "output_formats",
+            "PickedRows": "records",
+            "PickedRun": "records",
+            "Positions": "positions",
             "Reader": "reader",
             "ResultWriter": "results",
             "Rows": "records",
             "Run": "records",
             "Segment": "records",
+            "Selection": "records",
             "Split": "splits",
             "Upcoming": "upcoming",
             "Values": "results",
             "arrow_type": "results",
+            "csv_columns": "interleaving",
             "csv_lines": "results",
             "cut": "splits",
             "fetching": "upcoming",
             "fits": "records",
             "input_format": "input_formats",
+            "lines_of": "interleaving",
             "output_format": "output_formats",
+            "parquet_columns": "interleaving",
+            "positions_of": "positions",
             "suffix_in_capitals": "codecs",
         },
     )

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batchpredict.formats.codecs import codec_of
 from batchpredict.formats.reader import Reader
+
+if TYPE_CHECKING:
+    from batchpredict.formats.picking import Picker
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class InputFormat:
       names: what `dataFormat` calls it; the first name is the one that a resolved job has.
       load_reader: imports and returns the reader. The modules of readers need numpy and pyarrow, which have no
         place in the start of a command.
+      load_picker: the same for what reads some records of a file.
       seekable: a file can be read from its middle, unless its name says that it is compressed.
       by_name: names ending in .gz or .bz2 are of compressed files.
       guessed_cuts: where a range of a file begins inside a record, the first record of the range is a guess, which
@@ -33,6 +38,7 @@ class InputFormat:
 
     names: tuple[str, ...]
     load_reader: Callable[[], Reader]
+    load_picker: Callable[[], Picker]
     seekable: bool = True
     by_name: bool = True
     guessed_cuts: bool = False
@@ -75,14 +81,38 @@ def _parquet_reader() -> Reader:
     return read_parquet
 
 
+def _text_picker() -> Picker:
+    from batchpredict.formats.picking import picker
+
+    return picker(_text_reader())
+
+
+def _tfrecord_picker() -> Picker:
+    from batchpredict.formats.picking import picker
+
+    return picker(_tfrecord_reader())
+
+
+def _tfrecord_gzip_picker() -> Picker:
+    from batchpredict.formats.picking import picker
+
+    return picker(_tfrecord_gzip_reader(), seekable=False)
+
+
+def _parquet_picker() -> Picker:
+    from batchpredict.formats.picking_rows import pick_parquet
+
+    return pick_parquet
+
+
 INPUT_FORMATS = (
     # TEXT and JSON are one format: what is in a line is the model's business.
-    InputFormat(("TEXT", "JSON"), _text_reader, numbered_lines=True, text=True),
-    InputFormat(("TF_RECORD",), _tfrecord_reader, guessed_cuts=True),
+    InputFormat(("TEXT", "JSON"), _text_reader, _text_picker, numbered_lines=True, text=True),
+    InputFormat(("TF_RECORD",), _tfrecord_reader, _tfrecord_picker, guessed_cuts=True),
     # Compressed whatever the name is.
-    InputFormat(("TF_RECORD_GZIP",), _tfrecord_gzip_reader, seekable=False, by_name=False),
+    InputFormat(("TF_RECORD_GZIP",), _tfrecord_gzip_reader, _tfrecord_gzip_picker, seekable=False, by_name=False),
     # Compressed inside, if at all; the footer is read first and says where the rows are.
-    InputFormat(("PARQUET",), _parquet_reader, by_name=False, streamed=False, sampled=False),
+    InputFormat(("PARQUET",), _parquet_reader, _parquet_picker, by_name=False, streamed=False, sampled=False),
 )
 
 _BY_NAME = {name: one for one in INPUT_FORMATS for name in one.names}

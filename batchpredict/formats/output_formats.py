@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from batchpredict.formats.interleaving import Interleave
     from batchpredict.formats.results import ResultWriter
 
 OpenWriter: TypeAlias = "Callable[[IO[bytes], Sequence[str], Mapping[str, Any]], ResultWriter]"
@@ -25,6 +26,7 @@ class OutputFormat:
       suffix: of the name of a published result.
       part_suffix: of the name of a part.
       open_writer: see `OpenWriter`. Its modules are imported when it is called.
+      load_interleave: imports and returns what makes one file of the results of two jobs.
       header: the names of the columns stand in a file of their own.
       typed: columns have types, which must be known before the first row.
       strict_json: the floats that JSON lacks are written as strings.
@@ -36,6 +38,7 @@ class OutputFormat:
     suffix: str
     part_suffix: str
     open_writer: OpenWriter
+    load_interleave: Callable[[], Interleave]
     header: bool = False
     typed: bool = False
     strict_json: bool = True
@@ -61,14 +64,33 @@ def _parquet_writer(file: IO[bytes], names: Sequence[str], types: Mapping[str, A
     return ParquetResults(file, types)
 
 
+def _interleave_json() -> Interleave:
+    from batchpredict.formats.interleaving import interleave_json
+
+    return interleave_json
+
+
+def _interleave_csv() -> Interleave:
+    from batchpredict.formats.interleaving import interleave_csv
+
+    return interleave_csv
+
+
+def _interleave_parquet() -> Interleave:
+    from batchpredict.formats.interleaving import interleave_parquet
+
+    return interleave_parquet
+
+
 OUTPUT_FORMATS = (
-    OutputFormat("JSON", "", ".results.jsonl", _json_writer, arrays=True),
-    OutputFormat("CSV", ".csv", ".results.csv", _csv_writer, header=True),
+    OutputFormat("JSON", "", ".results.jsonl", _json_writer, _interleave_json, arrays=True),
+    OutputFormat("CSV", ".csv", ".results.csv", _csv_writer, _interleave_csv, header=True),
     OutputFormat(
         "PARQUET",
         ".parquet",
         ".results.parquet",
         _parquet_writer,
+        _interleave_parquet,
         typed=True,
         strict_json=False,
         base64_objects=False,

@@ -19,7 +19,7 @@ from batchpredict.formats.upcoming import Upcoming
 # 128 MiB and few columns are most of it.
 _BUFFER = 1 << 20
 
-_NO_FOOTER = "the footer of the Parquet file cannot be read, and its rows are not counted"
+NO_FOOTER = "the footer of the Parquet file cannot be read, and its rows are not counted"
 
 
 def read_parquet(
@@ -36,23 +36,23 @@ def read_parquet(
     if segment.start >= min(segment.end, segment.size):
         yield Border(segment.start, segment.start, 0)
         return
-    with closing(_Watched(storage.open_read(segment.path))) as file:
+    with closing(Watched(storage.open_read(segment.path))) as file:
         try:
-            parquet = _parquet_file(file)
-            places = _places(parquet.metadata)
+            parquet = parquet_file(file)
+            found = places(parquet.metadata)
         except Exception as error:
             file.raise_own_error()
-            yield from _unreadable(segment, _reason(error))
+            yield from _unreadable(segment, reason_of(error))
             return
-        mine = [group for offset, group in places if segment.start <= offset < segment.end]
-        offsets = {group: offset for offset, group in places}
+        mine = [group for offset, group in found if segment.start <= offset < segment.end]
+        offsets = {group: offset for offset, group in found}
         index = 0
         for group in mine:
             for event in _row_group(parquet, file, group, offsets[group], rows, index):
                 yield event
                 index += len(event) if isinstance(event, Rows) else event.records
         begin = segment.start if segment.certain else offsets[mine[0]] if mine else None
-        later = [offset for offset, _ in places if offset >= segment.end]
+        later = [offset for offset, _ in found if offset >= segment.end]
         if begin is None:
             yield Border(None, segment.end, 0)
         else:
@@ -61,24 +61,24 @@ def read_parquet(
 
 def _unreadable(segment: Segment, reason: str) -> Iterator[Event]:
     if segment.start == 0:
-        yield Damage(0, 0, CORRUPT_INPUT, f"{_NO_FOOTER}: {reason}")
+        yield Damage(0, 0, CORRUPT_INPUT, f"{NO_FOOTER}: {reason}")
         yield Border(0, segment.size, 1)
     else:
         yield Border(segment.start if segment.exact else None, segment.end, 0)
 
 
 def _row_group(
-    parquet: Any, file: _Watched, group: int, offset: int, rows: int, index: int
+    parquet: Any, file: Watched, group: int, offset: int, rows: int, index: int
 ) -> Iterator[Rows | Damage]:
     delivered = 0
-    batches = parquet.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+    found = batches(parquet, group, rows)
     while True:
         try:
-            batch = next(batches, None)
+            batch = next(found, None)
         except Exception as error:
             file.raise_own_error()
             lost = parquet.metadata.row_group(group).num_rows - delivered
-            message = f"{lost} rows of a row group cannot be decoded: {_reason(error)}"
+            message = f"{lost} rows of a row group cannot be decoded: {reason_of(error)}"
             yield Damage(offset, index + delivered, CORRUPT_INPUT, message, lost)
             return
         if batch is None:
@@ -88,13 +88,20 @@ def _row_group(
             delivered += batch.num_rows
 
 
-def _parquet_file(file: _Watched) -> Any:
+def batches(parquet: Any, group: int, rows: int) -> Iterator[Any]:
+    """The rows of a row group, at most `rows` at a time."""
+    found: Iterator[Any] = parquet.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+    return found
+
+
+def parquet_file(file: Watched) -> Any:
+    """A `pyarrow.parquet.ParquetFile`. Raises what pyarrow raises for a footer that cannot be read."""
     import pyarrow.parquet
 
     return pyarrow.parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True)
 
 
-def _places(metadata: Any) -> list[tuple[int, int]]:
+def places(metadata: Any) -> list[tuple[int, int]]:
     """(byte offset, number) of each row group that has rows, in the order in which they lie in the file."""
     groups = ((number, metadata.row_group(number)) for number in range(metadata.num_row_groups))
     return sorted((_offset_of(group), number) for number, group in groups if group.num_rows)
@@ -108,12 +115,13 @@ def _offset_of(group: Any) -> int:
     return min(int(offset) for offset in offsets if offset)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What pyarrow says, on one line."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-class _Watched:
+class Watched:
     """A file for pyarrow, which tells errors of the file system from those of what is in the file."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -27,6 +27,7 @@ class Segment:
       exact: the range starts where a record is known to begin, so nothing has to be looked for.
       version: what told this content of the file from others when it was planned; "" if nothing did.
       encoding: how the store says that the file's bytes are encoded ("gzip"), whatever its name is; "" for not.
+      selection: which of its records are wanted; None for all.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Segment:
     exact: bool = False
     version: str = ""
     encoding: str = ""
+    selection: Selection | None = None
 
     @property
     def codec(self) -> str | None:
@@ -54,6 +56,23 @@ class Segment:
         range, and reading the result yields nothing but `Border(begin=offset, next=offset, records=0)`.
         """
         return dataclasses.replace(self, start=offset, exact=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some records of a segment. Only they are read; `positions` says how their places are kept.
+
+    Attributes:
+      first: number, among the positions that the job keeps, of the first one of this segment.
+      count: how many positions follow from there.
+      base: index in the file of the record from which the segment counts its own.
+      border: what is reported of the segment; nobody finds it out, as what lies between is not read.
+    """
+
+    first: int
+    count: int
+    base: int
+    border: Border
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,29 @@ class Run:
         """Byte at which record `row` of this run begins."""
         return self.offset + sum(map(len, self.raw[:row])) + row * self.framing
 
+    def index_of(self, row: int) -> int:
+        """Index of record `row` of this run in its segment."""
+        return self.index + row
+
+
+@dataclass(frozen=True)
+class PickedRun(Run):
+    """Records of a selection: they need not follow each other in the file.
+
+    Attributes:
+      positions: a `Positions` array with a place for each of them.
+      base: index in the file of the record from which the segment counts.
+    """
+
+    positions: Any
+    base: int
+
+    def offset_of(self, row: int) -> int:
+        return int(self.positions["offset"][row])
+
+    def index_of(self, row: int) -> int:
+        return int(self.positions["index"][row]) - self.base
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -121,6 +163,20 @@ class Rows:
 
     def offset_of(self, row: int) -> int:  # noqa: ARG002 - a row of a column store has no byte of its own
         return self.offset
+
+    def index_of(self, row: int) -> int:
+        return self.index + row
+
+
+@dataclass(frozen=True)
+class PickedRows(Rows):
+    """Rows of a selection, all of one row group; `positions` and `base` as those of a `PickedRun`."""
+
+    positions: Any
+    base: int
+
+    def index_of(self, row: int) -> int:
+        return int(self.positions["index"][row]) - self.base
 
 
 @dataclass(frozen=True)

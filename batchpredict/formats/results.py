@@ -183,8 +183,12 @@ class ParquetResults:
             else:
                 values = [_text_of(carried[row].get(field.name)) if carried else None for row in range(count)]
             arrays.append(self._pa.array(values, type=field.type))
-        self._loose.append(self._pa.record_batch(arrays, schema=self._schema))
-        self._loose_rows += count
+        self.append(self._pa.record_batch(arrays, schema=self._schema))
+
+    def append(self, batch: Any) -> None:
+        """Append a `pyarrow.RecordBatch` of these columns."""
+        self._loose.append(batch)
+        self._loose_rows += batch.num_rows
         while self._loose_rows >= _STEP:
             self._hold(_STEP)
 

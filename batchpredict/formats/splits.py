@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from batchpredict.formats.records import Segment
+from batchpredict.formats.records import Border, Segment, Selection
 
 if TYPE_CHECKING:
     from batchpredict.storage import Input
@@ -23,14 +23,33 @@ MOST_FILES = 5_000
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Published results of an earlier job that stay: those of a split are put in between them.
+
+    Attributes:
+      url: of the file.
+      bytes: its size.
+      rows: how many results it holds.
+    """
+
+    url: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Split:
     """Segments that are read one after the other and whose results become one part.
 
-    `index` is the split's number in its job, from 0, in the order of the input.
+    Attributes:
+      index: the split's number in its job, from 0, in the order of the input.
+      segments: what is read.
+      kept: results that its own complete; None for a part of its own results alone.
     """
 
     index: int
     segments: tuple[Segment, ...]
+    kept: Kept | None = None
 
     @property
     def size(self) -> int:
@@ -38,28 +57,54 @@ class Split:
         return sum(segment.end - segment.start for segment in self.segments)
 
     def to_json(self) -> str:
-        """One line: `[index,[[path,start,end,size,exact,version],...]]`, and the encoding where there is one."""
+        """One line: `[index,[[path,start,end,size,exact,version],...]]`, and the encoding where there is one.
+
+        Where records are selected, `[[first,count,base,begin,next,records],...]` follows, and `[url,bytes,rows]` of
+        what is kept.
+        """
         segments = [
             [s.path, s.start, s.end, s.size, int(s.exact), s.version, *([s.encoding] if s.encoding else [])]
             for s in self.segments
         ]
-        return json.dumps([self.index, segments], separators=(",", ":"), ensure_ascii=False)
+        line: list[object] = [self.index, segments]
+        if any(s.selection for s in self.segments) or self.kept:
+            line.append([_selected(s.selection) for s in self.segments])
+        if self.kept:
+            line.append([self.kept.url, self.kept.bytes, self.kept.rows])
+        return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Split:
         """What `to_json` wrote. Raises ValueError for anything else."""
         try:
-            index, segments = json.loads(text)
-            return cls(
-                int(index),
-                tuple(
-                    # Before versions were written, a segment ended with `exact`; few have an encoding.
-                    Segment(str(path), int(start), int(end), int(size), bool(exact), *map(str, version))
-                    for path, start, end, size, exact, *version in segments
-                ),
+            index, segments, *more = json.loads(text)
+            found = tuple(
+                # Before versions were written, a segment ended with `exact`; few have an encoding.
+                Segment(str(path), int(start), int(end), int(size), bool(exact), *map(str, version[:2]))  # type: ignore[arg-type]
+                for path, start, end, size, exact, *version in segments
             )
-        except (TypeError, ValueError) as error:
+            if more:
+                selections = map(_selection, more[0])
+                found = tuple(replace(s, selection=one) for s, one in zip(found, selections, strict=True))
+            kept = Kept(str(more[1][0]), int(more[1][1]), int(more[1][2])) if len(more) > 1 else None
+            return cls(int(index), found, kept)
+        except (TypeError, ValueError, IndexError) as error:
             raise ValueError(f"not a split: {error}") from error
+
+
+def _selected(selection: Selection | None) -> list[int | None] | None:
+    if selection is None:
+        return None
+    border = selection.border
+    return [selection.first, selection.count, selection.base, border.begin, border.next, border.records]
+
+
+def _selection(fields: list[int] | None) -> Selection | None:
+    if fields is None:
+        return None
+    first, count, base, begin, after, records = fields
+    border = Border(None if begin is None else int(begin), int(after), int(records))
+    return Selection(int(first), int(count), int(base), border)
 
 
 def cut(files: Iterable[Input], *, split_bytes: int, splittable: Callable[[str], bool]) -> Iterator[Split]:

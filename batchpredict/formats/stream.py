@@ -63,7 +63,7 @@ class Plain:
 
     Args:
       path, start, end, size: as those of a `Segment`.
-      fetched: the bytes of a whole remote file that was fetched before its turn, None if it was not.
+      fetched: the bytes of a remote file from a byte on that were fetched before their turn, None if they were not.
     """
 
     seekable = True
@@ -74,12 +74,13 @@ class Plain:
         start: int,
         end: int,
         size: int,
-        fetched: Callable[[str], bytes | None] | None = None,
+        fetched: Callable[[str, int], bytes | None] | None = None,
     ) -> None:
         self.position = start
         self.size = size
         # A file that is shorter than it was raises.
         self.fault: str | None = None
+        self._start = start
         self._end = end
         self._path = path
         self._fetched = fetched
@@ -121,10 +122,10 @@ class Plain:
         return storage.read_range(self._path, self.position, self.position + count)
 
     def _first(self) -> bytes:
-        """The whole of a file that was fetched before its turn."""
-        if self._file is not None or self.position or self._fetched is None:
+        """What was fetched of a file before its turn."""
+        if self._file is not None or self.position != self._start or self._fetched is None:
             return b""
-        return self._fetched(self._path) or b""
+        return self._fetched(self._path, self._start) or b""
 
     def _fetch_ahead(self) -> None:
         piece = self._next_piece()

@@ -1,6 +1,6 @@
-"""The beginnings of the files that are read next, fetched from a store before their turn.
+"""What is read next, fetched from a store before its turn.
 
-A split of many small files would else wait for a store once for each of them.
+A split of many small files, or of records here and there in a large one, would else wait for a store once for each.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from contextlib import contextmanager
 
 from batchpredict import storage
 from batchpredict.formats.records import Segment
+from batchpredict.formats.stream import TAIL_PIECE
 
 # Requests at a time: at 50 ms each, some 300 files a second.
 _AT_A_TIME = 16
-# Bytes that wait for their turn; that of one file is always fetched.
+# Bytes that wait for their turn; what comes next is always fetched.
 _BYTES = 32 << 20
 # A larger file is worth waiting for once, and is read ahead by itself from there.
 _SMALL = 1 << 20
 
 
 class Upcoming:
-    """Whole small files of a store, in the order in which they will be asked for. Used by one thread."""
+    """Small segments of files of a store, in the order in which they will be asked for. Used by one thread.
+
+    Some of what lies behind each is fetched too: the rest of its last record is not worth a request of its own.
+    """
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         self._segments = iter(segments)
@@ -31,12 +35,12 @@ class Upcoming:
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "upcoming")
         self._fetch()
 
-    def take(self, path: str) -> bytes | None:
-        """A whole file, if it is the next one that was fetched. Raises OSError if that failed."""
-        if not self._fetched or self._fetched[0][0].path != path:
+    def take(self, path: str, start: int = 0) -> bytes | None:
+        """The bytes of a file from `start` on, if they are what was fetched next. Raises OSError if that failed."""
+        if not self._fetched or (self._fetched[0][0].path, self._fetched[0][0].start) != (path, start):
             return None
         segment, answer = self._fetched.popleft()
-        self._bytes -= segment.size
+        self._bytes -= segment.end - segment.start
         self._fetch()
         return answer.result()
 
@@ -48,8 +52,10 @@ class Upcoming:
             segment = next(self._segments, None)
             if segment is None:
                 return
-            self._bytes += segment.size
-            self._fetched.append((segment, self._threads.submit(storage.read_range, segment.path, 0, segment.size)))
+            self._bytes += segment.end - segment.start
+            end = min(segment.end + TAIL_PIECE, segment.size)
+            answer = self._threads.submit(storage.read_range, segment.path, segment.start, end)
+            self._fetched.append((segment, answer))
 
 
 @contextmanager
@@ -71,5 +77,9 @@ def fetching(segments: Iterable[Segment]) -> Iterator[Upcoming | None]:
 
 
 def _whole(segment: Segment) -> bool:
-    whole = segment.start == 0 and 0 < segment.size == segment.end
-    return whole and segment.size <= _SMALL and not storage.is_local(segment.path)
+    return segment.start == 0 and 0 < segment.size == segment.end and worth_fetching(segment)
+
+
+def worth_fetching(segment: Segment) -> bool:
+    """Whether one request brings all of a segment, and is what it costs."""
+    return segment.end - segment.start <= _SMALL and not storage.is_local(segment.path)

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 # Light enough for `--help`. And the function `carry` is bound here at once: its module has the same name.
-from batchpredict.launch.carry import Lines, Report, Reporter, by_task, carry, refuse, silence_logs, stopped_early
+from batchpredict.launch.carry import (
+    Lines,
+    Report,
+    Reporter,
+    Terminated,
+    by_task,
+    carry,
+    raise_when_terminated,
+    refuse,
+    silence_logs,
+    stopped_early,
+)
 from batchpredict.launch.status import FAILED, INTERRUPTED, SUCCEEDED, TERMINATED, WRONG_CALL, status_of
 
 if TYPE_CHECKING:
@@ -27,11 +38,13 @@ __all__ = [
     "Lines",
     "Report",
     "Reporter",
+    "Terminated",
     "by_task",
     "carry",
     "load_job",
     "make_ready",
     "prediction_work",
+    "raise_when_terminated",
     "read_document",
     "refuse",
     "silence_logs",

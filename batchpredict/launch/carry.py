@@ -103,7 +103,7 @@ class Lines:
         """Nothing is held."""
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM, as an exception of the main thread."""
 
 
@@ -134,14 +134,14 @@ def carry(
       remark: gives what is worth knowing of a success; "" for nothing.
     """
     watcher = _Watcher(reporter)
-    signal.signal(signal.SIGTERM, _on_terminate)
+    raise_when_terminated()
     try:
         # A call that is wrong is answered before anything that takes its time to import.
         from batchpredict.runners import run, silence_threads
 
         silence_threads()
         outcome = run(runner, work, watcher)
-    except (KeyboardInterrupt, _Terminated) as stopped:
+    except (KeyboardInterrupt, Terminated) as stopped:
         # A second Ctrl-C must not cut this short: it takes no time.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
@@ -180,9 +180,14 @@ def stopped_early(program: str) -> int:
     return INTERRUPTED
 
 
+def raise_when_terminated() -> None:
+    """Have SIGTERM raise `Terminated` in the main thread."""
+    signal.signal(signal.SIGTERM, _on_terminate)
+
+
 def _on_terminate(number: int, frame: FrameType | None) -> None:
     del number, frame
-    raise _Terminated
+    raise Terminated
 
 
 class _Watcher(Generic[P]):

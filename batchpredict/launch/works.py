@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from batchpredict.training import TrainingWork
 
 
-def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] | None = None) -> Work[Any, Any]:
+def work_of(
+    job: Job,
+    *,
+    workers: int | None = None,
+    pinned: Mapping[str, Any] | None = None,
+    meeting: tuple[str, str] | None = None,
+) -> Work[Any, Any]:
     """The work of a job of any kind, to be given to a runner.
 
     Args:
@@ -22,12 +28,14 @@ def work_of(job: Job, *, workers: int | None = None, pinned: Mapping[str, Any] |
       pinned: what names and paths in the job stand for, as whoever took the job has found: "uri" of the model's
         folder, "inputPaths", "outputPath"; "packageUris", "jobDir", and "resumedFrom" for the jobDir of the job
         that a search resumes. What is not there means what the job says.
+      meeting: URL and token of the rendezvous of a training job in the service that runs it; None where its
+        replicas meet in its jobDir.
 
     Raises:
       InvalidJob: as `prediction_work` or `training_work`.
     """
     if job.training_input is not None:
-        return training_work(job, pinned=pinned)
+        return training_work(job, pinned=pinned, meeting=meeting)
     return prediction_work(job, workers=workers, pinned=pinned)
 
 
@@ -37,14 +45,20 @@ def prediction_work(
     workers: int | None = None,
     overwrite: bool = False,
     fresh: bool = False,
+    only_errors_of: str = "",
+    merge: bool = False,
     pinned: Mapping[str, Any] | None = None,
+    input_list: str = "",
 ) -> PredictionWork:
     """The work of a prediction job.
 
     Args:
       workers, pinned: see `work_of`.
+      input_list: URL of a list of its input files, in the place of what inputPaths match; see `PredictionSpec`.
       overwrite: replace results of another job in the output folder.
       fresh: do everything again, whatever earlier runs of this job have committed.
+      only_errors_of: output folder of a finished job, whose failed records alone are scored; "" for all records.
+      merge: the results complete those of that job.
 
     Raises:
       InvalidJob: it is none, or its model is named by a registry that there is none of here.
@@ -55,15 +69,29 @@ def prediction_work(
     if pinned and job.prediction_input is not None:
         meant = _meant(pinned)
         job = job.replace(prediction_input=job.prediction_input.model_copy(update=meant))
-    return PredictionWork.of(job, workers=workers, overwrite=overwrite, fresh=fresh)
+    return PredictionWork.of(
+        job,
+        workers=workers,
+        overwrite=overwrite,
+        fresh=fresh,
+        input_list=input_list,
+        only_errors_of=only_errors_of,
+        merge=merge,
+    )
 
 
-def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | None = None) -> TrainingWork:
+def training_work(
+    job: Job,
+    *,
+    fresh: bool = False,
+    pinned: Mapping[str, Any] | None = None,
+    meeting: tuple[str, str] | None = None,
+) -> TrainingWork:
     """The work of a training job.
 
     Args:
       fresh: train again, whatever earlier runs of this job have finished.
-      pinned: see `work_of`.
+      pinned, meeting: see `work_of`.
 
     Raises:
       InvalidJob: it is none, or asks for a cluster that there cannot be.
@@ -72,7 +100,7 @@ def training_work(job: Job, *, fresh: bool = False, pinned: Mapping[str, Any] | 
 
     placed = {name: pinned[name] for name in ("packageUris", "jobDir") if name in pinned} if pinned else {}
     resumed = str((pinned or {}).get("resumedFrom", ""))
-    return TrainingWork.of(job, fresh=fresh, placed=placed, resumed_from=resumed)
+    return TrainingWork.of(job, fresh=fresh, placed=placed, resumed_from=resumed, meeting=meeting)
 
 
 def _meant(pinned: Mapping[str, Any]) -> dict[str, Any]:

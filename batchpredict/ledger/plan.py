@@ -23,23 +23,13 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import NoInput, NoMatch, OutputRefused, StagingDamaged
-from batchpredict.formats import InputFormat, Run, Segment, Split, cut, suffix_in_capitals
+from batchpredict.formats import Split, cut, suffix_in_capitals
 from batchpredict.ledger.access import read_lines, reading, spooling, writing
 from batchpredict.ledger.published import OwnFiles, owns
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
+from batchpredict.ledger.split_size import choose_split_bytes, mean_record_bytes
 from batchpredict.ledger.staging import Staging
 
-# A job is cut into about this many splits, which is what one that is killed loses a few of.
-_SPLITS = 64
-# A smaller split spends more on its files and its manifest than on its records.
-_SMALLEST = 256 * 1024
-# The same on a store, where each of these is a request, and a split waits for three of 50 ms in its turn.
-_SMALLEST_REMOTE = 32 * 1024 * 1024
-# A larger one makes the last worker's last split too long to wait for.
-_LARGEST = 64 * 1024 * 1024
-# A split ends in a short batch, so it should have some whole ones before that.
-_BATCHES = 4
-_SAMPLE_BYTES = 1024 * 1024
 # Splits of a page. Their names begin alike, so a store lists a page of them by one request.
 _PAGE = 1000
 # Bytes of a plan that are made that stay in memory before they go to a temporary file.
@@ -84,17 +74,26 @@ class Plan:
 
 
 class Draft:
-    """A plan with its splits, in a temporary file that ends with the draft. A context manager."""
+    """A plan with its splits, in temporary files that end with the draft. A context manager.
 
-    def __init__(self, plan: Plan, file: IO[bytes]) -> None:
+    Args:
+      plan: the plan.
+      file: its splits, a line each.
+      positions: the places of the records that the splits select; None if they select none.
+    """
+
+    def __init__(self, plan: Plan, file: IO[bytes], positions: IO[bytes] | None = None) -> None:
         self.plan = plan
         self._file = file
+        self._positions = positions
 
     def __enter__(self) -> Draft:
         return self
 
     def __exit__(self, *failure: object) -> None:
         self._file.close()
+        if self._positions is not None:
+            self._positions.close()
 
     def splits(self) -> Iterator[Split]:
         self._file.seek(0)
@@ -110,7 +109,12 @@ class Draft:
             name = f"splits-{uuid.uuid4().hex[:12]}.jsonl"
             plan = replace(self.plan, file=name)
             with writing(staging.output_path):
-                self._write(storage.join(staging.root, name))
+                if self._positions is not None:
+                    # Whoever plans this job writes the same bytes, so the last one may win.
+                    aside = storage.join(staging.root, f"positions-{uuid.uuid4().hex[:12]}.bin")
+                    _write_file(aside, self._positions)
+                    storage.move(aside, staging.positions)
+                _write_file(storage.join(staging.root, name), self._file)
                 document = json.dumps({"format": FORMAT_VERSION, **asdict(plan)}).encode()
                 if storage.create_if_absent(staging.plan, document):
                     storage.sync_folders(staging.root)
@@ -118,11 +122,12 @@ class Draft:
                 storage.delete(storage.join(staging.root, name))
         return load_plan(staging)
 
-    def _write(self, url: str) -> None:
-        self._file.seek(0)
-        with storage.writing_to(url) as file:
-            shutil.copyfileobj(self._file, file, 1 << 20)
-        storage.sync(url)
+
+def _write_file(url: str, written: IO[bytes]) -> None:
+    written.seek(0)
+    with storage.writing_to(url) as file:
+        shutil.copyfileobj(written, file, 1 << 20)
+    storage.sync(url)
 
 
 def make_plan(spec: PredictionSpec, model: str) -> Draft:
@@ -137,33 +142,62 @@ def make_plan(spec: PredictionSpec, model: str) -> Draft:
       OutputRefused: a pattern would match the job's own results.
       JobFailed: there is no room for temporary files.
     """
-    _refuse_unknown_places(spec)
+    refuse_unknown_places(spec)
     refuse_own_output(spec)
-    with spooling(), _spool() as listed:
-        fingerprint = hashlib.sha256()
-        for part in (FORMAT_VERSION, spec.options(), model):
-            fingerprint.update(json.dumps(part, sort_keys=True).encode())
+    with spooling(), spool() as listed:
+        fingerprint = begin_fingerprint(spec, model)
         files, total, sample = _list(spec, listed, fingerprint)
-        record_bytes = _mean_record_bytes(sample, spec.input, spec.max_record_bytes)
+        record_bytes = mean_record_bytes(sample, spec.input, spec.max_record_bytes)
         split_bytes = spec.split_bytes or choose_split_bytes(
             total, spec.batch_size, record_bytes, remote=not storage.is_local(spec.inputs[0])
         )
         found = cut(_listed(listed), split_bytes=split_bytes, splittable=spec.input.can_cut)
-        file = _spool()
-        offsets, splits = _write(file, found, _PAGE)
+        return draft(fingerprint, found, files=files, total=total, split_bytes=split_bytes, model=model)
+
+
+def draft(
+    fingerprint: Any,
+    splits: Iterator[Split],
+    *,
+    files: int,
+    total: int,
+    split_bytes: int,
+    model: str,
+    positions: IO[bytes] | None = None,
+) -> Draft:
+    """A plan of some splits, which are written to a temporary file.
+
+    Args:
+      fingerprint: a hash of all that the job consists of but for the cut.
+      splits: in their order; a job has at least one, of nothing if there are none.
+      files, total, split_bytes, model: as those of a `Plan`.
+      positions: as that of a `Draft`.
+    """
+    file = spool()
+    offsets, count = _write(file, splits)
     # The cut is hashed too: were it ever made in another way, its splits must not meet those of before.
-    for number in (split_bytes, splits):
+    for number in (split_bytes, count):
         fingerprint.update(json.dumps(number).encode())
-    plan = Plan(fingerprint.hexdigest()[:16], splits, files, total, split_bytes, model, "", _PAGE, tuple(offsets))
-    return Draft(plan, file)
+    name = fingerprint.hexdigest()[:16]
+    plan = Plan(name, count, files, total, split_bytes, model, "", _PAGE, tuple(offsets))
+    return Draft(plan, file, positions)
 
 
-def _spool() -> IO[bytes]:
-    spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
-    return spool  # type: ignore[no-any-return]
+def begin_fingerprint(spec: PredictionSpec, model: str) -> Any:
+    """The hash of whatever makes a job this job; what it reads is still to be added."""
+    fingerprint = hashlib.sha256()
+    for part in (FORMAT_VERSION, spec.options(), model):
+        fingerprint.update(json.dumps(part, sort_keys=True).encode())
+    return fingerprint
 
 
-def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int, int, storage.Input | None]:
+def spool() -> IO[bytes]:
+    """A temporary file that is in memory while it is small; whoever gets it closes it."""
+    file: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115
+    return file  # type: ignore[no-any-return]
+
+
+def _list(spec: PredictionSpec, listed: IO[bytes], fingerprint: Any) -> tuple[int, int, storage.Input | None]:
     """Write the input files to a spool and into the fingerprint; their number, their bytes, and one to sample."""
     count = total = 0
     sample: storage.Input | None = None
@@ -175,7 +209,7 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
         # A version before this one did not see that files with suffixes in capitals are compressed.
         hashed = (*line, "compressed") if spec.input.by_name and suffix_in_capitals(file.url) else line
         fingerprint.update((", " if count else "").encode() + json.dumps(hashed).encode())
-        spool.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        listed.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         if sample is None and file.size and not file.encoding and can_cut(file.url):
             sample = file
         count += 1
@@ -187,7 +221,7 @@ def _list(spec: PredictionSpec, spool: IO[bytes], fingerprint: Any) -> tuple[int
 def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
     """The input files, never what the job itself writes: submitted again it would be another job."""
     try:
-        for file in storage.match(spec.inputs, left_out=OwnFiles(spec.output_path)):
+        for file in _named(spec) if spec.input_list else _found(spec):
             if file.encoding not in ("", "gzip") or (file.encoding and not spec.input.streamed):
                 raise NoInput(
                     f"inputPaths: '{file.url}' is stored with Content-Encoding: {file.encoding}, which cannot be "
@@ -198,57 +232,44 @@ def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
         raise NoInput(f"inputPaths: {error}") from error
 
 
-def _listed(spool: IO[bytes]) -> Iterator[storage.Input]:
-    spool.seek(0)
-    return (storage.Input(*orjson.loads(line)) for line in spool)
+def _found(spec: PredictionSpec) -> Iterator[storage.Input]:
+    return storage.match(spec.inputs, left_out=OwnFiles(spec.output_path))
 
 
-def _write(file: IO[bytes], splits: Iterator[Split], page: int) -> tuple[list[int], int]:
+def _named(spec: PredictionSpec) -> Iterator[storage.Input]:
+    """The files of the spec's own list; that they are what it says is checked when they are read."""
+    try:
+        for line in read_lines(spec.output_path, spec.input_list, 0):
+            yield storage.Input(*orjson.loads(line))
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise StagingDamaged(f"The list of input files {spec.input_list} cannot be read: {error}.") from error
+
+
+def _listed(listed: IO[bytes]) -> Iterator[storage.Input]:
+    listed.seek(0)
+    return (storage.Input(*orjson.loads(line)) for line in listed)
+
+
+def _write(file: IO[bytes], splits: Iterator[Split]) -> tuple[list[int], int]:
     """Write splits as lines; where each page of them begins, and how many there are. At least one, of nothing."""
     offsets = []
     count = 0
     first = next(splits, Split(0, ()))
     for split in itertools.chain([first], splits):
-        if count % page == 0:
+        if count % _PAGE == 0:
             offsets.append(file.tell())
         file.write(f"{split.to_json()}\n".encode())
         count += 1
     return offsets, count
 
 
-def choose_split_bytes(total: int, batch_size: int, record_bytes: float, *, remote: bool = False) -> int:
-    """Bytes of a split: a share of the job, but some batches, and neither too small nor too large."""
-    batches = int(_BATCHES * batch_size * record_bytes)
-    smallest = _SMALLEST_REMOTE if remote else _SMALLEST
-    return max(min(max(total // _SPLITS, smallest), _LARGEST), batches)
+def refuse_unknown_places(spec: PredictionSpec) -> None:
+    """Refuse a URL whose protocol nobody here speaks, or whose package is not installed.
 
-
-def most_splits(total: int, split_bytes: int | None, *, remote: bool = False) -> int:
-    """More splits than these a job does not have: with small files packed, two neighbours exceed one split's size.
-
-    Args:
-      total: bytes of its inputs, of which there are not thousands.
-      split_bytes: as the job has it; None for a size that is chosen.
+    Raises:
+      NoInput: one of the inputs.
+      OutputRefused: that of the output folder.
     """
-    smallest = split_bytes or (_SMALLEST_REMOTE if remote else _SMALLEST)
-    return 2 * total // smallest + 1
-
-
-def _mean_record_bytes(first: storage.Input | None, data_format: InputFormat, max_record_bytes: int) -> float:
-    """Mean size of the first records of a file; 0 if that cannot be said."""
-    if first is None or not data_format.sampled:
-        return 0.0
-    segment = Segment(first.url, 0, min(first.size, _SAMPLE_BYTES), first.size)
-    try:
-        events = data_format.load_reader()(segment, rows=1024, max_record_bytes=max_record_bytes)
-        run = next((event for event in events if isinstance(event, Run)), None)
-    except OSError as error:
-        raise NoInput(f"inputPaths: '{first.url}' cannot be read: {error}") from error
-    return sum(map(len, run.payloads)) / len(run) if run else 0.0
-
-
-def _refuse_unknown_places(spec: PredictionSpec) -> None:
-    """Refuse a URL whose protocol nobody here speaks, or whose package is not installed."""
     for kind, field, urls in (
         (NoInput, "inputPaths", spec.inputs),
         (OutputRefused, "outputPath", (spec.output_path,)),

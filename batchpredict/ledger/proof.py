@@ -19,13 +19,12 @@ import orjson
 
 from batchpredict import storage
 from batchpredict.errors import StagingDamaged
-from batchpredict.formats import Split
 from batchpredict.ledger.access import reading, spooling, writing
 from batchpredict.ledger.budget import Tally
-from batchpredict.ledger.chain import Chain, End, Link, Misfit, Redo, guessed, segment_of
+from batchpredict.ledger.chain import Chain, End, Link, Misfit, Redo, guessed
 from batchpredict.ledger.finished import finished_output
 from batchpredict.ledger.manifest import PartFile
-from batchpredict.ledger.plan import Plan
+from batchpredict.ledger.plan import Plan, read_page
 from batchpredict.ledger.published import owner_of, results_name
 from batchpredict.ledger.spec import PredictionSpec
 from batchpredict.ledger.staging import Staging
@@ -126,10 +125,11 @@ def prove(
                     return proof
         except Misfit:
             return Proof(page, End(), None)
-        for key in lost:
-            manifest = staging.read(*key)
-            staging.forget(manifest)
-            redo(Split(manifest.split, tuple(map(segment_of, manifest.segments))), manifest.forced_start)
+        numbers = {number for number, _ in lost}
+        planned = {split.index: split for split in read_page(staging, plan, page) if split.index in numbers}
+        for number, start in lost:
+            staging.forget(staging.read(number, start))
+            redo(planned[number], start)
     raise StagingDamaged(f"The part of split {lost[0][0]} is gone whenever it is scored; run the job with --fresh.")
 
 

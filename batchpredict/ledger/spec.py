@@ -19,6 +19,8 @@ FORMAT_VERSION = 1
 
 
 _MACHINES = ("region", "worker_type", "accelerator", "accelerator_count")
+# Which records these are is hashed itself, and no job that scores all of its inputs knows these fields.
+_SELECTION = ("only_errors_of", "merge")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class PredictionSpec:
       worker_type: machine type of the workers; None to leave it to the runner.
       accelerator: type of the accelerators of a worker, as the job has it; None for none.
       accelerator_count: how many of them; 0 for none.
+      input_list: URL of a file that names the input files, in the place of what the patterns match now: a line for
+        each, the JSON array of its URL, size, version and, if it is stored encoded, encoding. "" for none.
+      only_errors_of: output folder of a finished job, whose failed records alone are scored; "" to score all
+        records of the inputs.
+      merge: the results complete those of that job, and are not written by themselves.
     """
 
     inputs: tuple[str, ...]
@@ -62,6 +69,9 @@ class PredictionSpec:
     worker_type: str | None = None
     accelerator: str | None = None
     accelerator_count: int = 0
+    input_list: str = ""
+    only_errors_of: str = ""
+    merge: bool = False
 
     @classmethod
     def of(cls, job: Job) -> PredictionSpec:
@@ -113,18 +123,31 @@ class PredictionSpec:
 
     @classmethod
     def from_json(cls, text: str) -> PredictionSpec:
+        """What `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
         fields: dict[str, Any] = json.loads(text)
         for name in ("inputs", "included_fields", "excluded_fields"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The names of what is said of the place of its record in each result."""
+        if not self.only_errors_of or self.merge:
+            return ()
+        # Rows of a row group have its byte, and are told apart by their index.
+        return ("source", "offset") if self.input.streamed else ("source", "offset", "index")
+
     def options(self) -> dict[str, Any]:
         """Everything that shapes the results; the machines and how many errors may be do not."""
-        left_out = {"inputs", "output_path", "model_uri", "max_workers", "max_errors", *_MACHINES}
+        # Where a list of the files is kept says nothing of them; they are in the fingerprint themselves.
+        left_out = {"inputs", "input_list", "output_path", "model_uri", "max_workers", "max_errors"}
+        left_out |= {*_MACHINES, *_SELECTION}
         options = {name: value for name, value in asdict(self).items() if name not in left_out}
         if self.key_field or self.included_fields or self.excluded_fields:
             # At first these fields were decoded and encoded again. One result must not hold both.
             options["carried_fields"] = "as they came"
+        if self.only_errors_of:
+            options["scope"] = "errors, merged" if self.merge else "errors"
         return options
 
 

@@ -2,7 +2,9 @@
 
     OUTPUT/_batchpredict/owner.json            which job's results stand in OUTPUT
     OUTPUT/_batchpredict/FINGERPRINT/
+        spec.json                              what was asked for
         plan.json, splits-….jsonl              what the job consists of, written once
+        positions.bin                          of a job over some records: where they are, 32 bytes each
         parts/SSSSSSSS-ATTEMPT.results…        what attempts wrote, committed or not
         manifests/SSSSSSSS.json                create-if-absent: the first one wins
         manifests/SSSSSSSS@BYTE.json           the same for a split that had to begin at another byte
@@ -45,7 +47,9 @@ class Staging:
         self.root = storage.join(output_path, FOLDER, fingerprint)
         self.parts = storage.join(self.root, "parts")
         self.manifests = storage.join(self.root, "manifests")
+        self.spec = storage.join(self.root, "spec.json")
         self.plan = storage.join(self.root, "plan.json")
+        self.positions = storage.join(self.root, "positions.bin")
         self.output = storage.join(self.root, "output.json")
         self.published_pages = storage.join(self.root, "published")
 

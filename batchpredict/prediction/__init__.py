@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.prediction.early import start_early
+    from batchpredict.prediction.early import end_early, start_early
     from batchpredict.prediction.request import Placement, Request
     from batchpredict.prediction.transforms import BatchPredict
     from batchpredict.prediction.work import PredictionWork
@@ -17,6 +17,7 @@ __all__ = [
     "Placement",
     "PredictionWork",
     "Request",
+    "end_early",
     "start_early",
 ]
 
@@ -28,6 +29,7 @@ if not TYPE_CHECKING:
             "Placement": "request",
             "PredictionWork": "work",
             "Request": "request",
+            "end_early": "early",
             "start_early": "early",
         },
     )

@@ -20,3 +20,9 @@ def start_early() -> None:
 def take_early() -> WorkerProcess:
     """The one that was started early; a new one if none was."""
     return _early.pop() if _early else WorkerProcess()
+
+
+def end_early() -> None:
+    """End those that were started early and that no job has taken."""
+    while _early:
+        _early.pop().close()

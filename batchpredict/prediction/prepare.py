@@ -20,10 +20,12 @@ from batchpredict.ledger import (
     publish_all,
     read_page,
     refuse_others,
+    store_spec,
 )
 from batchpredict.models import model_digest
 from batchpredict.prediction.pools import Lease
 from batchpredict.prediction.request import Request
+from batchpredict.rescoring import plan_errors
 from batchpredict.scoring import Task
 
 
@@ -56,13 +58,16 @@ def prepare(request: Request) -> Prepared:
       JobFailed: no input, no model, or an output folder that cannot be used.
     """
     spec = request.spec
-    with make_plan(spec, model_digest(spec.model_uri)) as draft:
+    make = plan_errors if spec.only_errors_of else make_plan
+    with make(spec, model_digest(spec.model_uri)) as draft:
         staging = Staging(spec.output_path, draft.plan.fingerprint)
         refuse_others(staging, occupancy(spec.output_path), overwrite=request.overwrite)
         if request.fresh:
             staging.clear()
         done = finished_output(staging)
         if done is None:
+            # Before the plan: whoever finds that job finished finds this.
+            store_spec(staging, spec)
             return Prepared(request, draft.store(staging), staging, None)
     # The budget is no part of what makes a job this job, so it may be tighter than it was.
     check(parse_budget(spec.max_errors), Tally(done.prediction_count or 0, done.error_count or 0), None)

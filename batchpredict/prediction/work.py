@@ -29,10 +29,22 @@ class PredictionWork:
 
     @classmethod
     def of(
-        cls, job: Job, *, workers: int | None = None, overwrite: bool = False, fresh: bool = False
+        cls,
+        job: Job,
+        *,
+        workers: int | None = None,
+        overwrite: bool = False,
+        fresh: bool = False,
+        input_list: str = "",
+        only_errors_of: str = "",
+        merge: bool = False,
     ) -> PredictionWork:
         """The work of a Job resource. Raises InvalidJob if it is not a prediction job."""
-        return cls(Request.of(job, overwrite=overwrite, fresh=fresh), workers=workers)
+        request = Request.of(job, overwrite=overwrite, fresh=fresh)
+        spec = replace(request.spec, input_list=input_list)
+        if only_errors_of:
+            spec = replace(spec, only_errors_of=storage.absolute(only_errors_of), merge=merge)
+        return cls(replace(request, spec=spec), workers=workers)
 
     @property
     def job_id(self) -> str:
@@ -60,6 +72,7 @@ class PredictionWork:
             ("prediction_input.uri", spec.model_uri),
             *(("prediction_input.input_paths", url) for url in spec.inputs),
             ("prediction_input.output_path", spec.output_path),
+            *([("only_errors_of", spec.only_errors_of)] if spec.only_errors_of else []),
         ]
 
     def here(self, channel: Channel, observer: Observer[Snapshot]) -> DriverHere:
@@ -80,5 +93,6 @@ class PredictionWork:
             inputs=tuple(map(storage.absolute, spec.inputs)),
             output_path=storage.absolute(spec.output_path),
             model_uri=storage.absolute(spec.model_uri),
+            input_list=spec.input_list and storage.absolute(spec.input_list),
         )
         return DriverElsewhere(replace(self._request, spec=spec), channel, observer)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from batchpredict.scoring.decode import columnarize, json_values
     from batchpredict.scoring.hotpath import SplitPredictor
     from batchpredict.scoring.place import Place, Range
-    from batchpredict.scoring.task import Task
+    from batchpredict.scoring.task import Task, Watch
 
 __all__ = [
     "Piece",
@@ -20,6 +20,7 @@ __all__ = [
     "Scorer",
     "SplitPredictor",
     "Task",
+    "Watch",
     "columnarize",
     "json_values",
 ]
@@ -36,5 +37,6 @@ if not TYPE_CHECKING:
             "Task": "task",
             "columnarize": "decode",
             "json_values": "decode",
+            "Watch": "task",
         },
     )

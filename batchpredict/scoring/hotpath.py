@@ -12,11 +12,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import FAILED_TO_RUN_MODEL, BudgetSpent, OutputRefused, RecordRefused
-from batchpredict.formats import Border, Damage, Reader, ResultWriter, Rows, Run, Segment, Upcoming, fetching
+from batchpredict.formats import Border, Damage, ResultWriter, Rows, Run, Segment, Upcoming, fetching
 from batchpredict.ledger import Manifest, PartFile, PredictionSpec, SegmentReport, Staging, worker_name
 from batchpredict.models import Model
 from batchpredict.scoring.batches import Scorer
@@ -24,13 +23,13 @@ from batchpredict.scoring.decode import Decoder
 from batchpredict.scoring.errorlog import ErrorLog
 from batchpredict.scoring.fields import FieldRule
 from batchpredict.scoring.instances import Instances, Regrouper
+from batchpredict.scoring.merging import Merging
+from batchpredict.scoring.picked import beside
 from batchpredict.scoring.place import Place, Range
+from batchpredict.scoring.reading import Reading
 from batchpredict.scoring.rows import Results
 from batchpredict.scoring.task import Task, Unwatched, Watch
-from batchpredict.scoring.versions import UnchangedSegments, check_unchanged, unreadable
-
-# Records that a reader hands over at a time, if a batch is not larger.
-_RUN_ROWS = 2048
+from batchpredict.scoring.versions import UnchangedSegments
 
 
 class SplitPredictor:
@@ -68,7 +67,7 @@ class SplitPredictor:
         self._load_seconds = load_seconds
         rule = FieldRule(spec.key_field, frozenset(spec.included_fields), frozenset(spec.excluded_fields))
         self._decoder = Decoder(model.signature, rule, text=spec.input.text)
-        self._read = spec.input.load_reader()
+        self._reading = Reading(spec, staging)
         self._scorer = Scorer(
             model, spec.batch_size, on_all_refused=self._all_refused, on_too_large=self._too_large
         )
@@ -90,7 +89,7 @@ class SplitPredictor:
             self._staging,
             task,
             self._decoder,
-            self._read,
+            self._reading,
             self._scorer,
             self._results,
             self._watch,
@@ -124,7 +123,7 @@ class _Attempt:
     staging: Staging
     task: Task
     decode: Decoder
-    read: Reader
+    reading: Reading
     scorer: Scorer
     results: Results
     watch: Watch
@@ -142,15 +141,19 @@ class _Attempt:
         self.crashing = frozenset(task.crashing)
         self.unchanged = UnchangedSegments()
         self.errors = ErrorLog(self.staging, split, self.spec.key_field)
+        kept_results = self.task.split.kept
+        self.merging = None if kept_results is None else Merging(kept_results, self.results, self.spec.output)
         name = self.staging.new_part(split, self.spec.output.part_suffix)
         url = self.staging.part(name)
         kept = False
         try:
             with storage.writing_to(url) as file:
-                writer = self.results.writer(file)
-                with fetching(self.task.segments if self.spec.input.streamed else ()) as upcoming:
+                writer = self.results.writer(file if self.merging is None else self.merging.file)
+                with fetching(self.reading.fetched(self.task.segments)) as upcoming:
                     segments = self._score(writer, upcoming)
                 writer.finish()
+                if self.merging is not None:
+                    self.predictions += self.merging.write(file)
                 size = file.tell()
             errors = self.errors.close()
             self.unchanged.done()
@@ -186,6 +189,8 @@ class _Attempt:
             raise OutputRefused(f"outputPath: cannot write to '{self.staging.root}': {error}") from error
         finally:
             self.unchanged.close()
+            if self.merging is not None:
+                self.merging.close()
             if not kept:
                 self._discard(name)
 
@@ -199,19 +204,18 @@ class _Attempt:
         reports = []
         regrouper = Regrouper()
         for number, segment in enumerate(self.task.segments):
-            before = self.records_read
-            for event in self._events(segment, upcoming):
+            for event in self.reading.events(segment, upcoming, self.unchanged):
                 if isinstance(event, Border):
                     reports.append(_report(segment, event))
                     self.bytes_read += segment.end - segment.start
-                    self.records_read = before + event.records
                 elif isinstance(event, Damage):
                     self.errors.damaged(segment.path, number, event)
-                    self.records_read = before + event.index + event.records
+                    self.records_read += event.records
                     self._check_budget()
                 else:
-                    regrouper.add(self._decode(number, segment, event, before + event.index))
-                    self.records_read = before + event.index + len(event)
+                    before = self.records_read
+                    regrouper.add(self._decode(number, segment, event, before))
+                    self.records_read = before + len(event)
                     for group in self._ready(regrouper):
                         self._score_group(group, writer)
         rest = regrouper.rest()
@@ -230,23 +234,11 @@ class _Attempt:
                 return
             yield group
 
-    def _events(self, segment: Segment, upcoming: Upcoming | None) -> Iterator[Any]:
-        rows = max(_RUN_ROWS // self.spec.batch_size, 1) * self.spec.batch_size
-        try:
-            longest = self.spec.max_record_bytes
-            yield from self.read(segment, rows=rows, max_record_bytes=longest, upcoming=upcoming)
-        except OSError as error:
-            # A file that was cut off under the reader is said to be that.
-            check_unchanged(segment)
-            raise unreadable(segment, error) from error
-        # Asked at the end, when the answer holds for all that was read.
-        self.unchanged.check(segment)
-
     def _decode(self, number: int, segment: Segment, run: Run | Rows, before: int) -> Instances:
         """The instances of a run, which has `before` records of the split before it."""
         instances, refusals = self.decode(number, run)
         for row in sorted(refusals):
-            place = Place(number, run.index + row)
+            place = Place(number, run.index_of(row))
             self.errors.refuse(segment.path, place, run, row, refusals[row])
             self.records_read = before + row + 1
             self._check_budget()
@@ -292,9 +284,13 @@ class _Attempt:
         self.watch.calling(group.place(0), group.place(group.count - 1))
         pieces, refusals = self.scorer.score(group.columns, group.count)
         self.watch.called()
-        written, refused = self.results.write(writer, pieces, group)
+        places = beside(group, [one.path for one in self.task.segments], self.spec.beside)
+        written, refused = self.results.write(writer, pieces, group, places)
         self.predictions += written
-        for row, reason in sorted({**refusals, **refused}.items()):
+        refused = {**refusals, **refused}
+        if self.merging is not None:
+            self.merging.note(group, refused)
+        for row, reason in sorted(refused.items()):
             self._refuse(group, row, reason)
 
     def _refuse(self, group: Instances, row: int, refused: RecordRefused) -> None:

@@ -20,7 +20,7 @@ class Origin:
     rows: Sequence[int]
 
     def place(self, position: int) -> Place:
-        return Place(self.segment, self.run.index + self.rows[position])
+        return Place(self.segment, self.run.index_of(self.rows[position]))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO, Any
 
@@ -18,8 +19,12 @@ from batchpredict.scoring.instances import Instances
 class Results:
     """Model outputs and carried fields to rows of a result file.
 
+    Attributes:
+      names: of the fields of a result, as far as they are known before the instances are.
+      types: Arrow types of the columns, by name; none of a format that has no types.
+
     Raises:
-      InvalidJob: a field that comes back has the name of an output, or a column can have no type.
+      InvalidJob: two fields of a result would have one name, or a column can have no type.
     """
 
     def __init__(self, spec: PredictionSpec, signature: Signature) -> None:
@@ -32,10 +37,18 @@ class Results:
                 field_name = "key_field" if name == spec.key_field else "excluded_fields"
                 text = f'"{name}" is also an output of the model, so it cannot come back on the prediction.'
                 raise InvalidJob([Violation(f"prediction_input.instance_config.{field_name}", text)])
-        self.names = (*carried, *self._aliases)
+        self._beside = spec.beside
+        for name in self._beside:
+            if name in carried or name in self._aliases:
+                text = (
+                    f'"{name}" is a field of the results already, so they cannot say under this name where their '
+                    "records are; choose another signature or key, or --merge, which needs none."
+                )
+                raise InvalidJob([Violation("only_errors_of", text)])
+        self.names = (*carried, *self._aliases, *self._beside)
         # Only with includedFields can a field come back whose name nobody named.
         self._may_clash = bool(spec.included_fields)
-        self._types = self._column_types(carried) if self._format.typed else {}
+        self.types = self._column_types(carried) if self._format.typed else {}
 
     def _column_types(self, carried: tuple[str, ...]) -> dict[str, Any]:
         types = {name: arrow_type("string", (), is_bytes=False) for name in carried}
@@ -45,15 +58,24 @@ class Results:
             except ValueError as error:
                 text = f"Output {output.alias} of the model cannot be a column: {error}."
                 raise InvalidJob([Violation("prediction_input.output_data_format", text)]) from error
+        for name in self._beside:
+            types[name] = arrow_type("string" if name == "source" else "int64", (), is_bytes=False)
         return types
 
     def writer(self, file: IO[bytes]) -> ResultWriter:
-        return self._format.open_writer(file, self.names, self._types)
+        return self._format.open_writer(file, self.names, self.types)
 
     def write(
-        self, writer: ResultWriter, pieces: list[Piece], group: Instances
+        self,
+        writer: ResultWriter,
+        pieces: list[Piece],
+        group: Instances,
+        beside: Mapping[str, list[Any]] | None = None,
     ) -> tuple[int, dict[int, RecordRefused]]:
-        """Append the predictions of a group. Returns how many, and the rows whose outputs cannot be written."""
+        """Append the predictions of a group. Returns how many, and the rows whose outputs cannot be written.
+
+        `beside` are columns of the group that stand beside its outputs.
+        """
         refusals: dict[int, RecordRefused] = {}
         written = 0
         for piece in _in_order(pieces):
@@ -68,6 +90,8 @@ class Results:
                     b64=base64_object if self._format.base64_objects else _same,
                 )
                 refused.update(wrong)
+            for name, values in (beside or {}).items():
+                columns[name] = [values[row] for row in piece.rows]
             carried = None
             if group.carried is not None:
                 carried = [group.carried[row] for row in piece.rows]
@@ -87,9 +111,12 @@ class Results:
     def _clashes(self, carried: list[Carried]) -> dict[int, RecordRefused]:
         clashes = {}
         for at, fields in enumerate(carried):
-            name = next((alias for alias in self._aliases if alias in fields), None)
+            name = next((name for name in (*self._aliases, *self._beside) if name in fields), None)
             if name is not None:
-                text = f"The field {name} is also an output of the model, so it cannot come back."
+                what = (
+                    "an output of the model" if name in self._aliases else "what a result calls its record's place"
+                )
+                text = f"The field {name} is also {what}, so it cannot come back."
                 clashes[at] = RecordRefused(INVALID_OUTPUTS, text)
         return clashes
 

@@ -37,7 +37,7 @@ class Task:
     @property
     def certain(self) -> bool:
         """Whether what this attempt finds is final: its first border is known, not guessed."""
-        return all(segment.certain for segment in self.segments)
+        return all(segment.certain or segment.selection is not None for segment in self.segments)
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -179,6 +179,21 @@ def web_address(given: Any) -> str:
     return str(given)
 
 
+def own_address(given: Any) -> str:
+    """The URL of a service, as its own workers reach it. They may be in a network where nobody listens in."""
+    try:
+        parts = urllib.parse.urlsplit(some_text(given))
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http") or parts.username is not None:
+        raise ValueError(f"is the URL of this service, such as 'https://batchpredict.example.org', not '{given}'")
+    if parts.query or parts.fragment:
+        raise ValueError(f"ends before '?' and '#', unlike '{given}'")
+    return str(given).rstrip("/")
+
+
 def host_pattern(given: Any) -> str:
     if not _HOST_PATTERN.fullmatch(some_text(given)):
         raise ValueError(f"names hosts: 'hooks.example.org', '*.example.org' for all below it; not '{given}'")
@@ -254,4 +269,5 @@ OPTIONS = (
     Option("webhook_secret_file", "webhooks", "secret_file", text),
     Option("user", "jobs", "user", text),
     Option("job_memory", "jobs", "memory", size),
+    Option("rendezvous_url", "jobs", "rendezvous_url", own_address),
 )

@@ -35,6 +35,7 @@ The file, with every section and key that there is; all of them may be left out:
     [jobs]
     user = "nobody"               # whom job processes run as
     memory = "8GiB"
+    rendezvous_url = "https://batchpredict.example.org"  # of this service; without, replicas meet in the jobDir
 
     [access]
     admins = ["user:ann@example.org"]
@@ -135,6 +136,8 @@ class Settings:
       webhook_secret_file: file with the key that signs them.
       user: name of the user that job processes run as; "" for the service's own.
       job_memory: bytes of address space of a job's processes; None for no limit.
+      rendezvous_url: URL by which the hosts of training jobs reach this service, to meet in it; "" where they meet
+        in the jobDir.
       tls_certificate, tls_key: files; "" for plain HTTP.
       file: the TOML file that was read; "" for none.
     """
@@ -164,6 +167,7 @@ class Settings:
     webhook_secret_file: str = ""
     user: str = ""
     job_memory: int | None = None
+    rendezvous_url: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
     file: str = ""

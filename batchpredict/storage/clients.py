@@ -139,6 +139,10 @@ def with_os_errors(function: Callable[_Arguments, _Result]) -> Callable[_Argumen
     return wrapped
 
 
+# Bytes of a request where a file is read by the line.
+_PIECE = 1 << 20
+
+
 class _Wrapped:
     """A file whose methods raise OSErrors."""
 
@@ -157,13 +161,21 @@ class _Wrapped:
             self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        lines = iter(self._file)
+        """Its lines. A client's own iterator asks the store for a block anew for each of them."""
+        begun: list[bytes] = []
         while True:
             with os_errors():
-                line = next(lines, None)
-            if line is None:
-                return
-            yield line
+                piece = self._file.read(_PIECE)
+            if not piece:
+                break
+            *lines, rest = piece.split(b"\n")
+            for line in lines:
+                yield b"".join((*begun, line, b"\n"))
+                begun = []
+            if rest:
+                begun.append(rest)
+        if begun:
+            yield b"".join(begun)
 
 
 def file_with_os_errors(file: Any) -> IO[bytes]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ class Input:
       version: changes when the content does (generation, ETag or mtime); "" if nothing tells.
       encoding: how the store says that the stored bytes are encoded (HTTP's Content-Encoding, which is what
         `gsutil cp -Z` sets): such a file is a compressed one whatever its name is. "" for bytes as they are.
+      changed: when it was written last, by the clock of its store, in seconds since the epoch; None if that is not
+        said. It does not tell files apart.
     """
 
     url: str
     size: int
     version: str
     encoding: str = ""
+    changed: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

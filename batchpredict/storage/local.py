@@ -18,6 +18,7 @@ from typing import IO, cast
 from fsspec.implementations.local import LocalFileSystem
 
 from batchpredict.storage.interface import AgedFile, Input, Store
+from batchpredict.storage.order import in_order
 from batchpredict.storage.pattern import Pattern, is_magic
 
 
@@ -57,8 +58,7 @@ class LocalStore(Store):
 
     def find(self, folder: str, pattern: Pattern) -> Iterator[Input]:
         path = self.local_path(folder)
-        # Of a million files only the names are held.
-        return _regular(sorted(_below(path.rstrip("/"), "", pattern.enters, pattern.takes)))
+        return _regular(_below(path.rstrip("/"), "", pattern.enters, pattern.takes))
 
     def open_read(self, url: str) -> IO[bytes]:
         return open(self.local_path(url), "rb")
@@ -222,7 +222,7 @@ def _walk(root: str) -> Iterator[AgedFile]:
 
 
 def _input(path: str, found: os.stat_result) -> Input:
-    return Input(path, found.st_size, f"mtime={found.st_mtime}")
+    return Input(path, found.st_size, f"mtime={found.st_mtime}", changed=found.st_mtime)
 
 
 def _regular(paths: Iterator[str] | list[str]) -> Iterator[Input]:
@@ -257,17 +257,19 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _below(top: str, folder: str, enters: Callable[[str], bool], takes: Callable[[str], bool]) -> Iterator[str]:
-    """Paths below a folder that are taken. `folder`, and what the two are asked about, is relative to `top`."""
-    inner = []
-    for name, is_folder in _entries(f"{top}/{folder}" if folder else top):
+    """Paths below a folder that are taken, sorted. `folder`, and what both are asked about, is relative to `top`.
+
+    Of a million files at most so many names are held as one folder has, and those on the way to it: a folder whose
+    name is sorted as if it ended in a slash stands where the paths of all that lies in it stand.
+    """
+    entries = _entries(f"{top}/{folder}" if folder else top)
+    for name in in_order(f"{name}/" if is_folder else name for name, is_folder in entries):
         path = f"{folder}/{name}" if folder else name
-        if not is_folder:
+        if not name.endswith("/"):
             if takes(path):
                 yield f"{top}/{path}"
-        elif enters(path) and not _leads_up(top, path):
-            inner.append(path)
-    for path in inner:
-        yield from _below(top, path, enters, takes)
+        elif enters(path[:-1]) and not _leads_up(top, path[:-1]):
+            yield from _below(top, path[:-1], enters, takes)
 
 
 def _leads_up(top: str, path: str) -> bool:

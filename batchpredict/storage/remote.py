@@ -70,7 +70,8 @@ class RemoteStore(Store):
     def _input(self, path: str, info: dict[str, Any]) -> Input:
         encoding = str(info.get("contentEncoding") or "")
         url = str(self._fs.unstrip_protocol(path))
-        return Input(url, int(info["size"]), version_of(info), "" if encoding == "identity" else encoding)
+        encoding = "" if encoding == "identity" else encoding
+        return Input(url, int(info["size"]), version_of(info), encoding, changed_of(info))
 
     def info(self, url: str) -> Input:
         path = self._path(url)

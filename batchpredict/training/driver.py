@@ -13,6 +13,7 @@ from batchpredict.errors import BatchPredictError, JobFailed
 from batchpredict.job import TrainingOutput
 from batchpredict.runners import Channel, Observer
 from batchpredict.training.children import end_all
+from batchpredict.training.early import Hosting
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.logs import LogTail
 from batchpredict.training.prepare import FINISHED_BEFORE, PLAN, Prepared, prepare
@@ -22,6 +23,11 @@ from batchpredict.training.spec import TrainingSpec
 
 # A look that takes a second is followed by a rest of so many; and no two are within less than this.
 _REST, _SHORTEST = 10.0, 0.5
+# Seconds that a job has to come to its end before a pipeline is made, and Beam imported, which takes as long.
+# Nobody waits for that, as the job has begun.
+_HEAD_START, _HEAD_LOOK = 3.0, 0.02
+# Seconds for a host without replicas to leave its workplace.
+_CLEARING = 10.0
 
 
 class _Driver:
@@ -104,25 +110,53 @@ class DriverHere(_Driver):
         self._prepared = prepared
         self._borrowed = borrowed
         self._watch(prepared.folder)
+        finished = prepared.done is not None
+        self._hosting = None if finished else Hosting(spec, prepared.folder, self._is_wanted)
 
     @classmethod
     def begin(cls, spec: TrainingSpec, channel: Channel, observer: Observer[Snapshot]) -> DriverHere:
         """Prepare a job. Raises JobFailed."""
         borrowed = "" if spec.job_dir else tempfile.mkdtemp(prefix="batchpredict-train-")
         try:
-            driver = cls(spec, channel, observer, prepare(spec, borrowed), borrowed=borrowed)
-            if driver.done:
-                observer.message(FINISHED_BEFORE)
-            elif (first := driver.snapshot(at_once=True)) is not None:
-                observer.progress(first)
-            return driver
+            prepared = prepare(spec, borrowed)
         except BaseException:
             _remove(borrowed)
             raise
+        driver = cls(spec, channel, observer, prepared, borrowed=borrowed)
+        try:
+            driver._begin()
+        except BaseException:
+            driver.stop()
+            driver.close()
+            raise
+        return driver
+
+    def _begin(self) -> None:
+        """Show how the job begins, and for a short one how it ends."""
+        if self._prepared.done is not None:
+            self._observer.message(FINISHED_BEFORE)
+            return
+        until = time.monotonic() + _HEAD_START
+        shown = None
+        while not self.done and time.monotonic() < until:
+            with contextlib.suppress(OSError, BatchPredictError):
+                seen = self.snapshot(at_once=shown is None)
+                if seen is not None and seen is not shown:
+                    self._observer.progress(seen)
+                    shown = seen
+            time.sleep(_HEAD_LOOK)
 
     @property
     def done(self) -> bool:
-        return self._prepared.done is not None
+        """It was finished before; or is by now, as what takes its time is begun before Beam is imported."""
+        return self._hosting is None or self._hosting.over
+
+    def output(self) -> TrainingOutput | None:
+        output = super().output()
+        if output is None and self._hosting is not None and self._hosting.over:
+            # It has failed, and even that could not be written.
+            self._hosting.wait()
+        return output
 
     def expand(self, pipeline: Any) -> None:
         from batchpredict.training.steps import transforms
@@ -130,12 +164,20 @@ class DriverHere(_Driver):
         transforms(pipeline, self._spec, self._channel.url, self._prepared)
 
     def stop(self) -> None:
-        """The hosting step sees that it is not wanted, and ends its replicas."""
+        """Whoever hosts sees that it is not wanted, and ends its replicas."""
         self._channel.stop()
 
     def close(self) -> None:
         end_all(self._prepared.folder.url)
+        if self._hosting is not None:
+            self._hosting.forget(_CLEARING)
+        with contextlib.suppress(OSError, BatchPredictError):
+            # Of a job that has failed nobody has asked for the last lines.
+            self._show_log()
         _remove(self._borrowed)
+
+    def _is_wanted(self) -> bool:
+        return not self._channel.stopped()
 
 
 class DriverElsewhere(_Driver):

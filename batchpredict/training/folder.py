@@ -1,8 +1,8 @@
 """Where a training job keeps what has become of it.
 
     JOB_DIR/_batchpredict/training/FINGERPRINT/
-      begun-001.json           when it was begun, for the first time
-      gang-001/                the replicas of a job without trials; see `gang`
+      begun-001.json           when it was begun, for the first time, and where its replicas meet
+      gang-001/                the replicas of a job without trials, unless they meet in a service; see `gang`
       stopped-001.json         it was cancelled
       done-001.json            what came of it, by create-if-absent: the first word counts
       begun-002.json …         the same of the next time, if it was cancelled or had failed, and was asked for again
@@ -30,6 +30,19 @@ from batchpredict.errors import JobFailed
 
 FOLDER = "_batchpredict"
 _TRAINING, _JOBS = "training", "jobs"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How an attempt at a job was begun.
+
+    Attributes:
+      time: seconds since the epoch.
+      meeting_place: where the replicas of whoever began it meet; see `TrainingSpec`.
+    """
+
+    time: float
+    meeting_place: str
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,11 @@ class TrainingFolder:
                 found.setdefault(int(number), set()).add(kind)
         return found
 
-    def begin(self, now: float) -> float:
-        """When this attempt was begun, in seconds since the epoch: now, if nobody has begun it."""
-        create(self._begun, {"time": now})
-        document = read(self._begun)
-        return now if document is None else float(document["time"])
+    def begin(self, now: float, meeting_place: str = "") -> Begun:
+        """How this attempt was begun: now and so, if nobody has begun it."""
+        create(self._begun, {"time": now, "meeting": meeting_place})
+        document = read(self._begun) or {}
+        return Begun(float(document.get("time", now)), str(document.get("meeting", "")))
 
     def stop(self) -> None:
         """Say that this attempt was cancelled."""
@@ -170,6 +183,11 @@ class TrialFolder:
 
     def _document(self, kind: str) -> str:
         return f"{self.url}.{kind}.json"
+
+
+def place_of(gang: str) -> str:
+    """What tells a gang from all others of its job, by its URL: "FINGERPRINT/gang-001"."""
+    return gang.rpartition(f"/{_TRAINING}/")[2]
 
 
 def _name_of(place: str, job_id: str) -> str:

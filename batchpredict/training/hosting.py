@@ -7,32 +7,38 @@ and its roles are free again then.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from batchpredict.errors import JobFailed
-from batchpredict.training.cluster import Role
+from batchpredict.job import TrainingOutput
+from batchpredict.training.cluster import Replica, Role
 from batchpredict.training.folder import TrainingFolder
-from batchpredict.training.gang import Ending, FolderRendezvous, Gang, Outcome, Rules
-from batchpredict.training.launcher import ReplicaLauncher, Workplace
-from batchpredict.training.logs import LogWriter
-from batchpredict.training.outcome import job_output, search_output
+from batchpredict.training.gang import Ending, Gang, Outcome, Rules
+from batchpredict.training.launcher import ReplicaLauncher
+from batchpredict.training.meeting import meeting_of
+from batchpredict.training.outcome import job_output, search_output, why_failed
 from batchpredict.training.prepare import earlier_trials
 from batchpredict.training.search import Known, Trials, counted
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Study, Trial
-from batchpredict.training.watching import TrialWatch, why_failed
+from batchpredict.training.workplace import Workplace
 
 Wanted = Callable[[], bool]
 
 _HERE, _AWAY = Rules(), Rules(deadline=300.0)
+_LOOK_SECONDS = 0.5
 _TOO_LONG = "The job has run longer than scheduling.maxRunningTime allows: {:g} seconds."
+
+
+class _Unheard(JobFailed):
+    """The service does not answer this host, or refuses it: it may be one that others count as lost, or of a lease
+    that is over, and has no say in what came of the job."""
 
 
 def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bool) -> None:
@@ -44,27 +50,29 @@ def host(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bo
     Raises:
       JobFailed: why the job has failed, whoever found that.
     """
-    done = folder.done()
-    if done is None:
-        with _workplace(folder) as workplace:
-            slot = _Slot(spec, folder, wanted, workplace, away=away)
-            try:
-                done = slot.search() if spec.tuning is not None else slot.train()
-            except JobFailed as error:
-                done = folder.finish({"error": str(error)})
+    try:
+        done = folder.done() or _hosted(spec, folder, wanted, away=away)
+    except OSError as error:
+        raise JobFailed(f"jobDir: '{spec.job_dir or folder.url}' cannot be used: {error}") from error
     if done is not None and "error" in done:
         raise JobFailed(str(done["error"]))
 
 
-@contextlib.contextmanager
-def _workplace(folder: TrainingFolder) -> Iterator[Workplace]:
-    """What the slots of one process share while they host a job: its packages, its log."""
-    logs = LogWriter(folder.logs)
-    try:
-        with tempfile.TemporaryDirectory(prefix="batchpredict-train-", ignore_cleanup_errors=True) as place:
-            yield Workplace(place, logs)
-    finally:
-        logs.close()
+def _hosted(spec: TrainingSpec, folder: TrainingFolder, wanted: Wanted, *, away: bool) -> dict[str, object] | None:
+    """What came of the job; None if it is not wanted any more."""
+    with Workplace.of(folder, shared=away) as workplace:
+        slot = _Slot(spec, folder, wanted, workplace, away=away)
+        try:
+            slot.let_others_end()
+            return slot.search() if spec.tuning is not None else slot.train()
+        except _Unheard:
+            raise
+        except JobFailed as error:
+            try:
+                return folder.finish({"error": str(error)})
+            except OSError:
+                # A disk that is full takes no reason either.
+                raise error from None
 
 
 class _Slot:
@@ -79,15 +87,26 @@ class _Slot:
         self._away = away
         self._asked = wanted
         self._stopped = self._failed = False
-        began = folder.begin(time.time())
-        self._until = None if spec.max_seconds is None else began + spec.max_seconds
+        self._begun = folder.begin(time.time(), spec.meeting_place)
+        self._until = None if spec.max_seconds is None else self._begun.time + spec.max_seconds
+
+    def let_others_end(self) -> None:
+        """Wait for replicas that meet elsewhere, so that nobody here hears of them: those of a job that has begun
+        this attempt, was lost, and is gone on with under another id or by another way in."""
+        if self._begun.meeting_place == self._spec.meeting_place:
+            return
+        self._workplace.logs.add("service", "", "Waiting until nothing of an earlier run can be left.")
+        until = time.monotonic() + _HERE.quiet
+        while time.monotonic() < until and self._wanted():
+            time.sleep(_LOOK_SECONDS)
 
     def train(self) -> dict[str, object] | None:
         """Host roles of the one gang; what came of the job, None if it is not wanted any more."""
-        outcome = self._gang(self._folder.gang, self._launcher())
+        launcher = self._launcher()
+        outcome = self._gang(self._folder.gang, launcher)
         if outcome is not None and outcome.ending is Ending.SUCCEEDED:
-            return self._folder.finish({"output": job_output(self._spec, self._folder).to_wire()})
-        return self._ended(why_failed(outcome) if outcome is not None else "")
+            return self._result(lambda: job_output(self._spec, self._folder))
+        return self._ended(why_failed(outcome) if outcome is not None else "", launcher.silent())
 
     def search(self) -> dict[str, object] | None:
         """Host roles of trials; what came of the job, None if it is not wanted any more."""
@@ -115,7 +134,7 @@ class _Slot:
             if outlook.failure is not None:
                 self._folder.finish({"error": _because(outlook.failure, known)})
             elif outlook.over:
-                self._folder.finish({"output": search_output(self._spec, self._folder, known).to_wire()})
+                self._result(partial(search_output, self._spec, self._folder, known))
             elif any(self._host_trial(one, stay=False) for one in known if one.live):
                 continue
             elif outlook.begin:
@@ -143,6 +162,9 @@ class _Slot:
         Args:
           stay: wait until one is free, or the trial has ended.
         """
+        # It reads event files, and imports what that takes: no need for a job without trials.
+        from batchpredict.training.watching import TrialWatch
+
         trial = self._folder.trial(one.trial.number)
         watch = TrialWatch(self._spec, self._folder, one, self._workplace)
         launcher = self._launcher(one.trial, watch.hypertune)
@@ -167,7 +189,7 @@ class _Slot:
         self, url: str, launcher: ReplicaLauncher, also: Wanted = lambda: True, *, stay: bool = True
     ) -> Outcome | None:
         gang = Gang(
-            FolderRendezvous(url),
+            meeting_of(self._spec)(url),
             self._spec.cluster,
             host_id=socket.gethostname(),
             room=1 if self._away else None,
@@ -179,9 +201,22 @@ class _Slot:
         try:
             return gang.run(lambda: self._wanted() and also())
         except OSError as error:
-            raise JobFailed(f"jobDir: '{url}' does not answer: {error}") from error
+            raise self._unusable(url, error) from error
         finally:
             launcher.close()
+
+    def _result(self, output: Callable[[], TrainingOutput]) -> dict[str, object]:
+        try:
+            found = output()
+        except OSError as error:
+            raise self._unusable(self._folder.url, error) from error
+        return self._folder.finish({"output": found.to_wire()})
+
+    def _unusable(self, url: str, error: OSError) -> JobFailed:
+        """Why replicas cannot meet."""
+        if self._spec.service is not None:
+            return _Unheard(str(error))
+        return JobFailed(f"jobDir: '{url}' cannot be used: {error}")
 
     def _wanted(self) -> bool:
         if not self._stopped and not self._asked():
@@ -193,9 +228,11 @@ class _Slot:
     def _too_long(self) -> bool:
         return self._until is not None and time.time() > self._until
 
-    def _ended(self, reason: str) -> dict[str, object] | None:
+    def _ended(self, reason: str, silent: Sequence[Replica] = ()) -> dict[str, object] | None:
         if not reason and self._too_long():
-            reason = _TOO_LONG.format(self._spec.max_seconds)
+            words = ", ".join(replica.words for replica in silent)
+            silence = f" Since the start nothing was written by {words}." if words else ""
+            reason = _TOO_LONG.format(self._spec.max_seconds) + silence
         return self._folder.finish({"error": reason}) if reason else self._folder.done()
 
 

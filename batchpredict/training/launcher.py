@@ -6,51 +6,33 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from batchpredict.training.children import discharge, enlist
 from batchpredict.training.cluster import Replica, Role
-from batchpredict.training.logs import LogWriter
 from batchpredict.training.replica import (
+    STARTUP_SECONDS,
     Child,
-    Installed,
+    Startup,
+    computed,
     environment,
-    install,
     split_devices,
     working_folder,
 )
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Space, Trial
+from batchpredict.training.workplace import Workplace
 from batchpredict.workers import visible_gpus
 
 HOST = "BATCHPREDICT_HOST"
 """The environment variable with the name or address by which other machines reach this one."""
 
 _LOOPBACK = "127.0.0.1"
-
-
-@dataclass
-class Workplace:
-    """What the replicas of a job share that one process of a host runs.
-
-    Attributes:
-      path: folder of this machine, for packages and working directories.
-      logs: takes their lines.
-    """
-
-    path: str
-    logs: LogWriter
-    _installed: Installed | None = None
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def installed(self, packages: Sequence[str]) -> Installed:
-        """The packages of the job, installed once. Raises BatchPredictError."""
-        with self._guard:
-            if self._installed is None:
-                folder = os.path.join(self.path, "site")
-                self._installed = install(packages, folder, lambda text: self.logs.add("service", "", text))
-            return self._installed
+_HANGS = (
+    f"It was ended because it hangs: since its start {STARTUP_SECONDS:g} seconds ago it has written nothing, and "
+    "it does not compute."
+)
 
 
 class ReplicaLauncher:
@@ -89,12 +71,16 @@ class ReplicaLauncher:
             {} if tuning is None or trial is None else Space.of(tuning.params).arguments(trial.values)
         )
         self._sockets: dict[Replica, socket.socket] = {}
-        self._started: set[Replica] = set()
+        self._started: dict[Replica, _Running] = {}
         self._guard = threading.Lock()
 
     def hosts(self, role: Role) -> bool:
         """Whether a replica of this role was started here."""
         return any(replica.role is role for replica in self._started)
+
+    def silent(self) -> list[Replica]:
+        """The replicas that have written nothing since they were started here."""
+        return sorted(replica for replica, running in list(self._started.items()) if running.silent)
 
     def bind(self, replica: Replica) -> str:
         """See `gang.Launcher`."""
@@ -131,15 +117,12 @@ class ReplicaLauncher:
             listener = self._sockets.pop(replica, None)
         if listener is not None:
             listener.close()
-        child = Child.start(
-            program.command(site.python, self._parameters),
-            env,
-            folder,
-            lambda _, text: self._workplace.logs.add(replica.task, self.trial, text),
-        )
-        self._started.add(replica)
+        running = _Running(replica, lambda text: self._workplace.logs.add(replica.task, self.trial, text))
+        child = Child.start(program.command(site.python, self._parameters), env, folder, running.wrote)
+        self._started[replica] = running
         enlist(self._job, child)
-        return _Running(child, lambda: discharge(self._job, child))
+        running.begin(child, lambda: discharge(self._job, child))
+        return running
 
     def close(self) -> None:
         """Give up the ports that were not used."""
@@ -159,14 +142,37 @@ class ReplicaLauncher:
 
 
 class _Running:
-    """A child as the gang knows it."""
+    """A child as the gang knows it. One that hangs at its start is ended, and has failed."""
 
-    def __init__(self, child: Child, ended: Callable[[], None]) -> None:
+    def __init__(self, replica: Replica, log: Callable[[str], None]) -> None:
+        self._log = log
+        # Parameter servers and evaluators may well wait for others, and nobody waits for them.
+        self._may_wait = replica.role not in (Role.MASTER, Role.WORKER)
+        self._startup = Startup(time.monotonic(), lambda: computed(self._child.pid))
+        self._hangs = False
+
+    def begin(self, child: Child, ended: Callable[[], None]) -> None:
+        """Before any other call, but for `wrote`."""
         self._child = child
         self._ended = ended
 
+    def wrote(self, stream: str, text: str) -> None:
+        del stream
+        self._startup.wrote()
+        self._log(text)
+
+    @property
+    def silent(self) -> bool:
+        return self._startup.silent
+
     def poll(self) -> int | None:
-        return self._child.poll()
+        status = self._child.poll()
+        if status is None and not self._may_wait and not self._hangs and self._startup.hangs(time.monotonic()):
+            self._hangs = True
+            self._log(_HANGS)
+            self._child.end(0, wait=False)
+        # Of itself, for what will come again.
+        return 1 if status is not None and self._hangs else status
 
     def end(self, grace_seconds: float) -> None:
         self._child.end(grace_seconds)
@@ -176,7 +182,7 @@ class _Running:
         self._child.keep(seconds)
 
     def tail(self) -> Sequence[str]:
-        return self._child.last_lines
+        return [_HANGS] if self._hangs else self._child.last_lines
 
 
 def advertised_host() -> str:

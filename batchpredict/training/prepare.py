@@ -79,7 +79,7 @@ def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
             folder = TrainingFolder(folder.url)
         done = folder.done()
         if done is None:
-            folder.begin(time.time())
+            folder.begin(time.time(), spec.meeting_place)
         if spec.job_id:
             folder.name(where, spec.job_id)
         earlier_trials(spec)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from batchpredict.job import GoalType
 from batchpredict.training.folder import TrainingFolder
-from batchpredict.training.gang import FolderRendezvous, ReplicaState, states_of
+from batchpredict.training.gang import Rendezvous, ReplicaState, states_of
+from batchpredict.training.meeting import meeting_of
 from batchpredict.training.outcome import job_output, search_output
 from batchpredict.training.progress import Snapshot
 from batchpredict.training.search import Known, Trials
@@ -20,7 +21,8 @@ class Sight:
         self.folder = folder
         self._spec = spec
         self._trials = Trials(folder)
-        self._gangs: dict[str, FolderRendezvous] = {}
+        self._meet = meeting_of(spec)
+        self._gangs: dict[str, Rendezvous] = {}
         self._resumed: int | None = None
 
     def look(self) -> Snapshot:
@@ -73,14 +75,14 @@ class Sight:
     def _gang_of(self, one: Known) -> str:
         return self.folder.trial(one.trial.number).gang
 
-    def _rendezvous(self, gang: str) -> FolderRendezvous:
+    def _rendezvous(self, gang: str) -> Rendezvous:
         """The same for all looks: it reads what cannot change only once."""
         if gang not in self._gangs:
-            self._gangs[gang] = FolderRendezvous(gang)
+            self._gangs[gang] = self._meet(gang)
         return self._gangs[gang]
 
 
-def _beats(rendezvous: FolderRendezvous) -> object:
+def _beats(rendezvous: Rendezvous) -> object:
     return sorted((name, document.get("beat")) for name, document in rendezvous.read("host.").items())
 
 

@@ -13,6 +13,7 @@ from batchpredict import storage
 from batchpredict.errors import InvalidJob, JobFailed, Violation
 from batchpredict.job import HyperparameterSpec, Job, TrainingInput
 from batchpredict.training.cluster import Cluster
+from batchpredict.training.gang import ServiceAddress
 from batchpredict.training.replica import Program
 from batchpredict.training.tuning import Study
 
@@ -30,6 +31,7 @@ class TrainingSpec:
       labels: of the job.
       fresh: forget what earlier runs of this job have left.
       resumed_from: URL of the jobDir of the job that a search resumes; "" for the same as its own.
+      service: where its replicas meet in the service that runs it; None where they meet in its jobDir.
     """
 
     job_id: str
@@ -37,6 +39,7 @@ class TrainingSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
     resumed_from: str = ""
+    service: ServiceAddress | None = None
 
     @classmethod
     def of(cls, job: Job, *, fresh: bool = False) -> TrainingSpec:
@@ -80,6 +83,11 @@ class TrainingSpec:
     @property
     def resumed_place(self) -> str:
         return self.resumed_from or self.job_dir
+
+    @property
+    def meeting_place(self) -> str:
+        """Tells apart where replicas meet: URL of the rendezvous in a service, "" for the jobDir."""
+        return "" if self.service is None else self.service.url
 
     @property
     def parallel(self) -> int:

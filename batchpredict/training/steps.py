@@ -16,6 +16,7 @@ from typing import Any
 import apache_beam as beam
 
 from batchpredict.runners import Channel, Step
+from batchpredict.training.early import begun
 from batchpredict.training.hosting import host
 from batchpredict.training.prepare import PLAN, Prepared, prepare
 from batchpredict.training.spec import TrainingSpec
@@ -73,7 +74,11 @@ class Host(_Step):
             return
         folder = Prepared.of_document(element[1]).folder
         with self.reporting():
-            host(self._spec, folder, lambda: not self.stopped(), away=self._away)
+            hosting = None if self._away else begun(folder.url)
+            if hosting is not None:
+                hosting.wait()
+            else:
+                host(self._spec, folder, lambda: not self.stopped(), away=self._away)
 
 
 def transforms(pipeline: Any, spec: TrainingSpec, channel: str | None, prepared: Prepared | None) -> None:

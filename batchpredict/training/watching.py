@@ -12,11 +12,11 @@ from batchpredict import storage
 from batchpredict.errors import BatchPredictError
 from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.gang import Ending, Outcome
-from batchpredict.training.launcher import Workplace
-from batchpredict.training.replica import failure_sentence
+from batchpredict.training.outcome import why_failed
 from batchpredict.training.search import Known, Trials
 from batchpredict.training.spec import TrainingSpec
 from batchpredict.training.tuning import Metric, MetricTail, Trial, TrialState, is_hopeless
+from batchpredict.training.workplace import Workplace
 
 _LOOK_SECONDS = 2.0
 # Values of a trial that are kept: evenly chosen of more, the last one always.
@@ -127,15 +127,6 @@ class TrialWatch:
         )
         completed = [one.trial for one in self._trials.load() if one.trial.state is TrialState.COMPLETED]
         self.hopeless = self.hopeless or is_hopeless(trial, completed, self._tuning.effective_goal)
-
-
-def why_failed(outcome: Outcome) -> str:
-    """What a user is told of a gang that has failed; "" of any other."""
-    if outcome.ending is not Ending.FAILED:
-        return ""
-    if outcome.failed is None:
-        return outcome.reason
-    return failure_sentence(outcome.failed.replica, outcome.failed.status, outcome.failed.tail)
 
 
 def _thinned(metrics: Sequence[Metric]) -> list[tuple[int, float, float]]:

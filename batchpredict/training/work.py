@@ -13,6 +13,7 @@ from batchpredict.job import Job
 from batchpredict.runners import Channel, Needs, Observer
 from batchpredict.training.driver import DriverElsewhere, DriverHere
 from batchpredict.training.folder import FOLDER
+from batchpredict.training.gang import ServiceAddress
 from batchpredict.training.progress import Snapshot
 from batchpredict.training.spec import TrainingSpec
 
@@ -33,18 +34,22 @@ class TrainingWork:
         fresh: bool = False,
         placed: Mapping[str, Any] | None = None,
         resumed_from: str = "",
+        meeting: tuple[str, str] | None = None,
     ) -> TrainingWork:
         """The work of a Job resource.
 
         Args:
           placed: fields of its trainingInput, by their names on the wire, that mean something else than they say.
           resumed_from: URL of the jobDir of the job that its search resumes; "" for the same as its own.
+          meeting: URL and token of its rendezvous in the service that runs it; None where its replicas meet in its
+            jobDir.
 
         Raises:
           InvalidJob: it is not a training job, or asks for a cluster that there cannot be.
         """
         spec = TrainingSpec.of(job, fresh=fresh).placed(**(placed or {}))
-        return cls(replace(spec, resumed_from=resumed_from))
+        service = None if meeting is None else ServiceAddress(*meeting)
+        return cls(replace(spec, resumed_from=resumed_from, service=service))
 
     @property
     def job_id(self) -> str:

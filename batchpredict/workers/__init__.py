@@ -9,17 +9,20 @@ from batchpredict._lazy import lazily
 if TYPE_CHECKING:
     from batchpredict.workers.devices import cores, visible_gpus
     from batchpredict.workers.pool import Allowance, WorkerPool
-    from batchpredict.workers.process import WorkerProcess
+    from batchpredict.workers.process import Died, WorkerProcess
     from batchpredict.workers.protocol import Setup
     from batchpredict.workers.slots import MachineSlots
+    from batchpredict.workers.worker import serve
 
 __all__ = [
     "Allowance",
+    "Died",
     "MachineSlots",
     "Setup",
     "WorkerPool",
     "WorkerProcess",
     "cores",
+    "serve",
     "visible_gpus",
 ]
 
@@ -28,11 +31,13 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Allowance": "pool",
+            "Died": "process",
             "MachineSlots": "slots",
             "Setup": "protocol",
             "WorkerPool": "pool",
             "WorkerProcess": "process",
             "cores": "devices",
+            "serve": "worker",
             "visible_gpus": "devices",
         },
     )

@@ -44,16 +44,17 @@ class Died(Exception):
 class WorkerProcess:
     """A worker process, started at once; it loads the model while its supervisor does something else.
 
-    Without a setup it imports what it needs for any job, and waits for one; see `assign`.
+    Without a setup it imports what it needs for any job, and waits for one; see `assign`. `program` is the Python
+    code that it runs, which ends in `worker.serve`.
 
     It runs in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor, and ends when
     the supervisor does, even by SIGKILL.
     """
 
-    def __init__(self, setup: Setup | None = None) -> None:
+    def __init__(self, setup: Setup | None = None, *, program: str = _MAIN) -> None:
         with contextlib.ExitStack() as opened:
             try:
-                self._start(opened)
+                self._start(opened, program)
             except OSError as error:
                 raise JobFailed(f"A worker process cannot be started: {error}") from error
             self._opened = opened.pop_all()
@@ -62,7 +63,7 @@ class WorkerProcess:
         if setup is not None:
             self.assign(setup)
 
-    def _start(self, opened: contextlib.ExitStack) -> None:
+    def _start(self, opened: contextlib.ExitStack, program: str) -> None:
         self._note_file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is one
         self._stderr = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         ours, theirs = Pipe()
@@ -74,7 +75,7 @@ class WorkerProcess:
             path = os.pathsep.join(part for part in (_ROOT, os.environ.get("PYTHONPATH")) if part)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _MAIN, *map(str, handles)],
+                    [sys.executable, "-c", program, *map(str, handles)],
                     stdin=subprocess.DEVNULL,
                     stdout=self._stderr,
                     stderr=self._stderr,

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from batchpredict.errors import BatchPredictError, ModelUnusable, to_document
@@ -26,11 +27,20 @@ _REPORT_SECONDS = 0.2
 
 def main() -> None:
     """Entry point: the file descriptors of pipe, call note and lifeline are the three arguments."""
+    serve(SplitPredictor)
+
+
+def serve(make: Callable[..., SplitPredictor]) -> None:
+    """Be a worker process until its supervisor is gone.
+
+    Args:
+      make: what makes the predictor of a job whose model is loaded; called as `SplitPredictor` is.
+    """
     pipe, call_note, lifeline = (int(argument) for argument in sys.argv[1:4])
     threading.Thread(target=_die_with_supervisor, args=(lifeline,), daemon=True).start()
     connection: Connection = Connection(pipe)
     with contextlib.suppress(EOFError, BrokenPipeError):
-        _serve(connection, CallNote(call_note))
+        _serve(connection, CallNote(call_note), make)
     # TensorFlow's threads may still run; there is nothing left that an orderly exit would save.
     os._exit(0)
 
@@ -41,7 +51,7 @@ def _die_with_supervisor(lifeline: int) -> None:
     os._exit(1)
 
 
-def _serve(connection: Connection, call_note: CallNote) -> None:
+def _serve(connection: Connection, call_note: CallNote, make: Callable[..., SplitPredictor]) -> None:
     early: Exception | None = None
     try:
         # Takes longest, and is the same for every job: done before the job is known.
@@ -52,7 +62,7 @@ def _serve(connection: Connection, call_note: CallNote) -> None:
     try:
         if early is not None:
             raise early
-        predictor = load(setup, PipeWatch(connection, call_note))
+        predictor = load(setup, PipeWatch(connection, call_note), make)
     except Exception as error:
         connection.send(_failure(error))
         return
@@ -85,7 +95,9 @@ def _prepare() -> None:
     del SavedModel
 
 
-def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
+def load(
+    setup: Setup, watch: PipeWatch | None = None, make: Callable[..., SplitPredictor] = SplitPredictor
+) -> SplitPredictor:
     """Load a job's model into this process."""
     started = time.monotonic()
     from batchpredict.models import TENSORFLOW_VERSION, SavedModel, fetch_model
@@ -101,7 +113,7 @@ def load(setup: Setup, watch: PipeWatch | None = None) -> SplitPredictor:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    return SplitPredictor(
+    return make(
         spec,
         Staging(spec.output_path, setup.fingerprint),
         model,

@@ -13,8 +13,9 @@ import google_crc32c
 import pytest
 from hypothesis import strategies as st
 
-from batchpredict.formats import Border, Damage, Reader, Rows, Run, Segment, compressed, fits, framing, stream
+from batchpredict.formats import Border, Damage, Rows, Run, Segment, compressed, fits, framing, stream
 from batchpredict.formats import gathering as gathering_module
+from batchpredict.formats.reader import Reader
 
 LONGEST = 1 << 20
 

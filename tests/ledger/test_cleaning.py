@@ -222,7 +222,7 @@ class TestCommand:
         assert os.path.exists(job.staging.root)
         status, said = self.run(capsys, out, "--format", "json")
         (removed,) = json.loads(said)["removed"]
-        assert (removed["kind"], removed["path"], removed["files"]) == ("staging", job.staging.root, 4)
+        assert (removed["kind"], removed["path"], removed["files"]) == ("staging", job.staging.root, 5)
         assert removed["changed"].endswith("Z")
         assert not os.path.exists(job.staging.root)
         assert self.run(capsys, out) == (0, "nothing to remove\n")

@@ -14,8 +14,9 @@ import support
 
 from batchpredict import storage
 from batchpredict.errors import OutputRefused, StagingDamaged
-from batchpredict.ledger.plan import Plan, choose_split_bytes, load_plan, make_plan, read_page
+from batchpredict.ledger.plan import Plan, load_plan, make_plan, read_page
 from batchpredict.ledger.spec import FORMAT_VERSION, PredictionSpec
+from batchpredict.ledger.split_size import choose_split_bytes
 from batchpredict.ledger.staging import Staging
 from batchpredict.storage import files
 

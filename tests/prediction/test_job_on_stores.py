@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -9,6 +10,9 @@ import support
 from stores.store import Store
 
 from batchpredict import storage
+from batchpredict.prediction.prepare import prepare
+from batchpredict.prediction.request import Request
+from batchpredict.scoring.task import Task
 
 
 @pytest.fixture(params=[pytest.param("gcs", marks=pytest.mark.gcs), pytest.param("s3", marks=pytest.mark.s3)])
@@ -134,3 +138,18 @@ def test_ten_thousand_objects_are_listed_in_few_requests(gcs):
     wanted = [f"part-{number:05d}" for number in range(7, 700, 7)]
     assert sorted(storage.sizes_of(f"{base}/0", wanted)) == wanted
     assert sum(gcs.proxy.requests.values()) == 1
+
+
+def test_a_lost_part_of_a_file_that_is_stored_compressed_is_scored_again_as_such():
+    """What a manifest says of a file is less than what the plan says."""
+    double = storage.Double()
+    with double.mounted():
+        source = double.put(f"{double.folder()}/in", gzip.compress(b"1\n2\n"), encoding="gzip")
+        output = double.folder()
+        prepared = prepare(Request(support.spec_of(support.job(support.model("double"), source, output))))
+        predict = support.predictor_of(prepared)
+        predict(Task(support.split(prepared, 0)))
+        (part,) = storage.list_names(prepared.staging.parts)
+        storage.delete(prepared.staging.part(part))
+        assert support.counts(support.publish_prepared(prepared, predict)) == (2, 0)
+        assert support.results(output) == [{"y": 2.0}, {"y": 4.0}]

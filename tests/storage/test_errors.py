@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable, Iterator
 
 import aiohttp
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from batchpredict import storage
 from batchpredict.errors import NoMatch
-from batchpredict.storage.clients import os_errors, status_of, with_os_errors
+from batchpredict.storage.clients import file_with_os_errors, os_errors, status_of, with_os_errors
 
 TEXTS = st.one_of(
     st.sampled_from(
@@ -274,3 +275,22 @@ class TestWriting:
             assert raised.value is failure
             assert [operation for operation, _ in double.calls] == ["open_write"]
             assert not storage.exists(url)
+
+
+class Counted(io.BytesIO):
+    """Counts the requests that a file on a store would be read with."""
+
+    requests = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.requests += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"the last, without an end"])
+def test_lines_are_not_a_request_each(ending):
+    lines = [b"%d %s\n" % (number, b"x" * (number % 300)) for number in range(20_000)] + [b"\n", b"y" * 3_000_000]
+    data = b"".join(lines) + b"\n" + ending
+    file = Counted(data)
+    assert list(file_with_os_errors(file)) == data.splitlines(keepends=True)
+    assert file.requests < 10

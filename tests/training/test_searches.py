@@ -9,7 +9,12 @@ from training.training_support import alive, custom, search
 
 import batchpredict
 from batchpredict.errors import JobFailed
-from batchpredict.job import State
+from batchpredict.job import Job, State
+from batchpredict.training.folder import TrainingFolder
+from batchpredict.training.hosting import _seed
+from batchpredict.training.prepare import earlier_trials
+from batchpredict.training.spec import TrainingSpec
+from batchpredict.training.tuning import Study
 
 
 def test_trials_best_first(jobs):
@@ -86,12 +91,21 @@ class TestResumed:
     def test_trials_of_an_earlier_job_are_known_and_not_counted(self, jobs):
         first = jobs.job(hyperparameters=search(10, parallel=5))
         batchpredict.train({**first, "jobId": "first"})
-        second = jobs.job("--steps", "2", hyperparameters=search(4, resumePreviousJobId="first"))
-        output = batchpredict.train({**second, "jobId": "second"})
-        assert output.completed_trial_count == 4
-        # Eight points are spread over the space before the search begins to search: these were not.
-        values = [float(trial.hyperparameters["x"]) for trial in output.trials if trial.hyperparameters]
-        assert sum(abs(x) < 0.25 for x in values) >= 3
+        spec = TrainingSpec.of(
+            Job.submitted({**jobs.job(hyperparameters=search(1, resumePreviousJobId="first")), "jobId": "second"})
+        )
+        assert spec.tuning is not None
+        earlier = earlier_trials(spec)
+        assert len(earlier) == 10
+        output = batchpredict.train({"jobId": "second", "trainingInput": dict(spec.source)})
+        assert output.completed_trial_count == 1
+        # What it has tried is what the search chooses that knows of them, and not what it would begin with.
+        (trial,) = output.trials
+        assert trial.hyperparameters is not None
+        folder = TrainingFolder.of(jobs.job_dir, spec.fingerprint())
+        tried = float(trial.hyperparameters["x"])
+        assert tried == Study(spec.tuning, _seed(folder), earlier).ask([])["x"]
+        assert tried != Study(spec.tuning, _seed(folder)).ask([])["x"]
 
     def test_of_a_job_that_there_was_not(self, jobs):
         with pytest.raises(JobFailed, match=r"resumePreviousJobId: there was no job 'none' with the jobDir"):

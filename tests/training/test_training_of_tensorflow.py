@@ -159,7 +159,7 @@ def test_parameter_servers_go_on_after_the_workers_of_beam_were_killed(cluster, 
         parent
         for name in ("chief 0", "worker 1")
         for parent in training.replica(name).parents()
-        if any("sdk_worker_main" in argument for argument in parent.cmdline())
+        if any("SdkHarness" in argument for argument in parent.cmdline())
     }
     assert hosts
     for host in hosts:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from batchpredict.service.access.interface import Access
 from batchpredict.service.measures import Measures
-from batchpredict.service.rest import logs, routes_beside
+from batchpredict.service.rest import logs, rendezvous, routes_beside
 from batchpredict.service.rest.calls import Call
 from batchpredict.service.rest.catalogue import Models, Operations, Versions
 from batchpredict.service.rest.dispatch import Run, endpoint
@@ -91,6 +91,7 @@ def app(backend: Backend, console: Console | None = None) -> FastAPI:
                 )
             )
     application.router.routes += routes_beside.routes(backend.store, backend.measures, backend.stopping)
+    application.router.routes += rendezvous.routes(backend.store, backend.measures)
     if console is not None:
         application.include_router(console(methods))
     application.add_exception_handler(HTTPException, _http_error)

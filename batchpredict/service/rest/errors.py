@@ -16,6 +16,7 @@ from batchpredict.service.access.interface import Forbidden, Hidden, IdentityUna
 from batchpredict.service.filters import FilterInvalid
 from batchpredict.service.queue.lifecycle import Finished, NotNow
 from batchpredict.service.store.interface import Exists, InUse, Missing, QueueFull, Stale, StoreFailed
+from batchpredict.service.store.rendezvous import NotAdmitted, RendezvousFull
 
 _log = logging.getLogger(__name__)
 
@@ -143,6 +144,8 @@ _CODES: tuple[tuple[type[BatchPredictError], int, str], ...] = (
     (IllegalTransition, 400, "FAILED_PRECONDITION"),
     (QueueFull, 429, "RESOURCE_EXHAUSTED"),
     (Forbidden, 403, "PERMISSION_DENIED"),
+    (NotAdmitted, 403, "PERMISSION_DENIED"),
+    (RendezvousFull, 400, "FAILED_PRECONDITION"),
 )
 
 

@@ -31,6 +31,7 @@ from batchpredict.service.store.interface import (
     StoreFailed,
     Worker,
 )
+from batchpredict.service.store.rendezvous import NotAdmitted, Placed, Put, RendezvousFull, RendezvousStore, Visitor
 
 if TYPE_CHECKING:
     from batchpredict.service.store.opening import migrate, open_store
@@ -47,16 +48,22 @@ __all__ = [
     "Missing",
     "ModelStore",
     "NewJob",
+    "NotAdmitted",
     "Operation",
     "OutboxStore",
+    "Placed",
     "PolicyStore",
+    "Put",
     "QueueFull",
+    "RendezvousFull",
+    "RendezvousStore",
     "Stale",
     "Store",
     "StoreFailed",
     "StoredJob",
     "StoredModel",
     "StoredVersion",
+    "Visitor",
     "Worker",
     "job_resource",
     "migrate",

@@ -48,6 +48,11 @@ class Instant(TypeDecorator[datetime]):
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def json_size(value: Any) -> int:
+    """Bytes of a value in a column of type `Json`."""
+    return len(_encode(value))
+
+
 class Json(TypeDecorator[Any]):
     """JSON as text, and not as the database's own type: keys keep their order, integers all their digits."""
 

@@ -26,6 +26,7 @@ from batchpredict.job import State
 from batchpredict.service.filters import Filter
 from batchpredict.service.queue.fairness import NO_LIMITS, Limits, Usage, Waiting
 from batchpredict.service.queue.lifecycle import Cancel, Event, Standing
+from batchpredict.service.store.rendezvous import RendezvousStore
 
 
 class StoreFailed(BatchPredictError):
@@ -497,7 +498,7 @@ class ModelStore(Protocol):
         ...
 
 
-class Store(JobStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, Protocol):
+class Store(JobStore, RendezvousStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, Protocol):
     """All of it, in one database."""
 
     def ready(self) -> None:

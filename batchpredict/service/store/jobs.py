@@ -22,7 +22,17 @@ from batchpredict.service.store.labels import text_of
 from batchpredict.service.store.replacement import Replacement
 from batchpredict.service.store.resource import job_resource
 from batchpredict.service.store.rows import select_jobs, standing_columns, standing_of, stored_job
-from batchpredict.service.store.tables import IN_QUEUE, job_documents, job_history, job_labels, jobs, models, outbox
+from batchpredict.service.store.tables import (
+    IN_QUEUE,
+    job_documents,
+    job_history,
+    job_labels,
+    jobs,
+    models,
+    outbox,
+    rendezvous,
+    rendezvous_documents,
+)
 from batchpredict.service.store.where import page_of
 
 
@@ -167,6 +177,9 @@ def advance_job(
     found: StoredJob = replace(stored_job(row), standing=after, **said)
     if after.state is not before.state:
         _record(transaction, found, before)
+    if after.end_time is not None:
+        for table in (rendezvous, rendezvous_documents):
+            connection.execute(delete(table).where(table.c.sequence == row.sequence))
     return found
 
 

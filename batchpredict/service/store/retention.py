@@ -22,6 +22,8 @@ from batchpredict.service.store.tables import (
     operations,
     outbox,
     policies,
+    rendezvous,
+    rendezvous_documents,
 )
 
 _MOST = 100
@@ -89,7 +91,7 @@ class SqlRetention:
 
 def _remove_job(transaction: Transaction, sequence: int, name: str) -> None:
     # The job first, so that whoever changes its labels at this moment is waited for.
-    for table in (jobs, job_documents, job_labels, job_history, job_logs):
+    for table in (jobs, job_documents, job_labels, job_history, job_logs, rendezvous, rendezvous_documents):
         _delete(transaction, delete(table).where(table.c.sequence == sequence))
     # A job that gets the id later is another one, and nobody's but its creator's.
     _delete(transaction, delete(policies).where(policies.c.resource == name))

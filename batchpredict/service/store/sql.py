@@ -12,10 +12,21 @@ from batchpredict.service.store.models import SqlModels
 from batchpredict.service.store.operations import SqlOperations
 from batchpredict.service.store.outbox import SqlOutbox
 from batchpredict.service.store.policies import SqlPolicies
+from batchpredict.service.store.rendezvous_rows import SqlRendezvous
 from batchpredict.service.store.retention import SqlRetention
 
 
-class SqlStore(SqlJobs, SqlClaims, SqlLogs, SqlOutbox, SqlRetention, SqlPolicies, SqlModels, SqlOperations):
+class SqlStore(
+    SqlJobs,
+    SqlClaims,
+    SqlLogs,
+    SqlRendezvous,
+    SqlOutbox,
+    SqlRetention,
+    SqlPolicies,
+    SqlModels,
+    SqlOperations,
+):
     """`Store` over SQLAlchemy: SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:

@@ -1,8 +1,9 @@
 """The tables, as `migrations` makes them.
 
     jobs ──< job_labels, job_history, job_logs        what is asked for by filters and by the queue is in `jobs`,
-      └── job_documents                                and its rows are narrow: a list that has to look at all
-    outbox, workers, policies                          100,000 of them reads 15 MB and not 200
+      ├── job_documents                                and its rows are narrow: a list that has to look at all
+      └── rendezvous ──< rendezvous_documents          100,000 of them reads 15 MB and not 200
+    outbox, workers, policies
     models ──< versions, operations
 
 Nothing refers to a row by a foreign key: what belongs to a job is written with it, and deleted with it by
@@ -140,6 +141,32 @@ job_logs = Table(
     Column("end", BigInteger, nullable=False),
     PrimaryKeyConstraint("sequence", "number"),
     Index("ix_job_logs_sequence_end", "sequence", "end"),
+)
+
+# Of a training job that runs: which token admits to its rendezvous, and what is there.
+rendezvous = Table(
+    "rendezvous",
+    metadata,
+    Column("sequence", Number, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
+    Column("digest", Name, nullable=False),
+    # The number of the document that was written last.
+    Column("last", BigInteger, nullable=False, server_default="0"),
+    Column("documents", Integer, nullable=False, server_default="0"),
+    # Bytes of all documents.
+    Column("size", BigInteger, nullable=False, server_default="0"),
+)
+
+rendezvous_documents = Table(
+    "rendezvous_documents",
+    metadata,
+    Column("sequence", Number, nullable=False),
+    Column("place", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("document", Json, nullable=False),
+    PrimaryKeyConstraint("sequence", "place", "name"),
+    Index("ix_rendezvous_documents_sequence_place_number", "sequence", "place", "number"),
 )
 
 outbox = Table(

@@ -24,6 +24,7 @@ from batchpredict.service.store.interface import Store, StoredJob
 from batchpredict.service.store.interface import Worker as WorkerReport
 from batchpredict.service.worker import events as e
 from batchpredict.service.worker import protocol
+from batchpredict.service.worker.admission import admit
 from batchpredict.service.worker.clock import clock
 from batchpredict.service.worker.joblog import SERVICE
 from batchpredict.service.worker.leftovers import WorkerFolder, machine_name
@@ -189,8 +190,17 @@ class JobWorker:
             roots=list(self._options.roots),
             excluded=list(self._options.excluded),
         )
-        name = f"{run.project}/{run.job_id}/{run.generation}"
-        threading.Thread(target=process.give, args=(order, name, start.until), daemon=True).start()
+        threading.Thread(target=self._give, args=(process, run, order, start.until), daemon=True).start()
+
+    def _give(self, process: JobProcess, run: e.Run, order: protocol.Order, until: float) -> None:
+        try:
+            order = admit(self._store, self._options.rendezvous, run, order)
+        except Exception as error:
+            # Its hosts could not meet. It is heard of as a process that died, and the job is tried again.
+            _log.warning("the job %s/%s cannot be given to its process: %s", run.project, run.job_id, error)
+            process.kill()
+            return
+        process.give(order, f"{run.project}/{run.job_id}/{run.generation}", until)
 
     def _keep_spare(self) -> None:
         if self._spare is not None and not self._spare[0].wait(0):

@@ -31,6 +31,8 @@ class WorkerOptions:
       spare: keep a process ready for the next job.
       environ: of which the environment of jobs is made.
       roots, excluded: below which jobs may read and write, as `RootedPaths` takes them; no roots for anywhere.
+      rendezvous: URL of the service by which the hosts of training jobs reach it, to meet there; "" where they meet
+        in the jobDir.
     """
 
     state: str
@@ -46,6 +48,7 @@ class WorkerOptions:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     roots: Sequence[str] = ()
     excluded: Sequence[str] = ()
+    rendezvous: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> WorkerOptions:
@@ -69,6 +72,7 @@ class WorkerOptions:
             memory=settings.job_memory,
             roots=paths.roots,
             excluded=paths.excluded,
+            rendezvous=settings.rendezvous_url,
         )
 
 

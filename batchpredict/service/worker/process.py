@@ -85,7 +85,8 @@ def _done(order: Order, speaker: Speaker) -> Succeeded:
     from batchpredict.launch import work_of
     from batchpredict.runners import choose, run, silence_threads
 
-    work = work_of(Job.submitted(order.job), workers=order.workers, pinned=order.pinned)
+    meeting = (order.rendezvous, order.token) if order.rendezvous else None
+    work = work_of(Job.submitted(order.job), workers=order.workers, pinned=order.pinned, meeting=meeting)
     if order.roots:
         from batchpredict.service.worker.containment import refuse_strays
 

@@ -25,6 +25,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       workers: worker processes that it may use.
       runner, flags: as `runners.choose` takes them.
       roots, excluded: below which its places must lie, as `containment` takes them; no roots for anywhere.
+      rendezvous, token: URL of the job's rendezvous in the service, and what admits to it; "" where replicas meet
+        in the jobDir.
     """
 
     job: dict[str, Any]
@@ -34,6 +36,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flags: list[str]
     roots: list[str] = []
     excluded: list[str] = []
+    rendezvous: str = ""
+    token: str = ""
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):

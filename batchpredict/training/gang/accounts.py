@@ -8,7 +8,8 @@ from typing import Any
 
 from batchpredict.training.cluster.replicas import Replica
 from batchpredict.training.gang.facts import HOST, Facts, Generation, host_name
-from batchpredict.training.gang.interface import Document, Members, Outcome, Rendezvous, ReplicaState, Stage
+from batchpredict.training.gang.interface import Members, Outcome, ReplicaState, Stage
+from batchpredict.training.gang.rendezvous import Document, Rendezvous
 
 
 def seconds_of(rendezvous: Rendezvous) -> dict[str, float]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchpredict.training.cluster.replicas import Replica
-from batchpredict.training.gang.interface import Document, Outcome
+from batchpredict.training.gang.interface import Outcome
+from batchpredict.training.gang.rendezvous import Document
 
 # Events -------------------------------------------------------------------------------------------------------
 

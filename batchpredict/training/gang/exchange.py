@@ -15,7 +15,8 @@ from batchpredict.training.cluster.replicas import Replica, Role
 from batchpredict.training.gang import facts as f
 from batchpredict.training.gang.events import Exchange
 from batchpredict.training.gang.facts import Over
-from batchpredict.training.gang.interface import Document, Ending
+from batchpredict.training.gang.interface import Ending
+from batchpredict.training.gang.rendezvous import Document
 from batchpredict.training.gang.state import Sign, State
 from batchpredict.training.gang.verdicts import over_by_exits, restarted
 

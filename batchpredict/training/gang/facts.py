@@ -14,13 +14,14 @@ another. All but `host.` are written once, and no two hosts write the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from batchpredict.training.cluster.replicas import Replica
-from batchpredict.training.gang.interface import Document, Ending, Exit, Outcome
+from batchpredict.training.gang.interface import Ending, Exit, Outcome
+from batchpredict.training.gang.rendezvous import Document
 
 GANG = "gang."
 HOST = "host."
@@ -28,6 +29,10 @@ CANCEL = "gang.cancel"
 
 _TAIL = 20
 """Lines of stderr that an exit carries along: a traceback's last frames and its message."""
+
+# Characters of them all, each of which takes up to 12 bytes of JSON: a document has a `rendezvous.LONGEST`.
+_TAIL_CHARACTERS = 16_000
+_REASON_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True)
@@ -177,9 +182,21 @@ def exit_document(one: Exit, host: str) -> dict[str, Any]:
         "attempt": one.attempt,
         "status": one.status,
         "seconds": one.seconds,
-        "tail": list(one.tail[-_TAIL:]),
+        "tail": _kept(one.tail),
         "port_taken": one.port_taken,
     }
+
+
+def _kept(tail: Sequence[str]) -> list[str]:
+    """The last lines, of the first of them what there is room for."""
+    found: list[str] = []
+    room = _TAIL_CHARACTERS
+    for line in reversed(tail[-_TAIL:]):
+        if room <= 0:
+            break
+        found.append(line[-room:])
+        room -= len(line)
+    return found[::-1]
 
 
 def exit_of(document: Document) -> Exit:
@@ -197,7 +214,7 @@ def over_document(over: Over, host: str) -> dict[str, Any]:
     return {
         "host": host,
         "outcome": over.ending.value if over.ending else "restart",
-        "reason": over.reason,
+        "reason": over.reason[:_REASON_CHARACTERS],
         "counted": over.counted,
         "lost": over.lost,
         "failed": exit_document(over.failed, host) if over.failed else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -12,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchpredict import storage
-from batchpredict.training.gang.interface import Document
+from batchpredict.training.gang.rendezvous import Document, encoded, is_name
 
 _SUFFIX = ".json"
-# What begins otherwise is no document, such as a file that is still being written.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
 
 # Files that are read at once: a store answers after tens of milliseconds, however many it is asked for.
 _READERS = 16
@@ -42,23 +39,23 @@ class FolderRendezvous:
         self._known: dict[str, _Known] = {}
 
     def create(self, name: str, document: Document) -> bool:
-        url, data = self._file(name), _encoded(document)
+        data, url = encoded(name, document), self._file(name)
         if storage.again(lambda: storage.create_if_absent(url, data)):
             return True
         # It may be ours, of a call whose answer was lost.
         return storage.again(lambda: storage.read_bytes(url)) == data
 
     def put(self, name: str, document: Document) -> None:
-        url, data = self._file(name), _encoded(document)
+        data, url = encoded(name, document), self._file(name)
         storage.again(lambda: storage.replace_bytes(url, data))
 
     def read(self, prefix: str = "") -> dict[str, dict[str, Any]]:
-        """See `Rendezvous`. The documents are not to be changed: they are given again while they are the same."""
         listed = storage.again(lambda: storage.files_in(self.url, prefix))
         files = {
             name.removesuffix(_SUFFIX): file
             for name, file in listed.items()
-            if name.endswith(_SUFFIX) and _NAME.fullmatch(name)
+            # What begins otherwise is no document, such as a file that is still being written.
+            if name.endswith(_SUFFIX) and is_name(name.removesuffix(_SUFFIX))
         }
         with self._lock:
             known = {name: one for name, one in self._known.items() if name in files}
@@ -94,8 +91,6 @@ class FolderRendezvous:
         return found if isinstance(found, dict) else None
 
     def _file(self, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f'"{name}" cannot be the name of a document.')
         return storage.join(self.url, name + _SUFFIX)
 
 
@@ -115,7 +110,3 @@ class _Known:
 
 def _version(file: storage.Input) -> str:
     return f"{file.version} {file.size}" if file.version else ""
-
-
-def _encoded(document: Document) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()

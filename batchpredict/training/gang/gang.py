@@ -6,6 +6,7 @@ getting a replica ready, ending one), so that nothing keeps a host from ending i
 
 from __future__ import annotations
 
+import errno
 import queue
 import re
 import threading
@@ -19,8 +20,9 @@ from batchpredict.errors import BatchPredictError
 from batchpredict.training.cluster.replicas import Replica
 from batchpredict.training.gang import events as e
 from batchpredict.training.gang.facts import CANCEL, GANG, HOST
-from batchpredict.training.gang.interface import Document, Handle, Launcher, Members, Outcome, Rendezvous
+from batchpredict.training.gang.interface import Handle, Launcher, Members, Outcome
 from batchpredict.training.gang.machine import step
+from batchpredict.training.gang.rendezvous import Document, Rendezvous
 from batchpredict.training.gang.rules import Rules
 from batchpredict.training.gang.state import State
 
@@ -30,6 +32,9 @@ _TICK = 0.05
 _ASK = 0.5
 # Documents that are created at once.
 _WRITERS = 16
+
+# A disk that has room again before a lease is over has cost nothing; one that stays full is no place to meet.
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 _PORT_TAKEN = re.compile(r"address already in use|EADDRINUSE|failed to add port to server", re.IGNORECASE)
 
@@ -74,7 +79,7 @@ class Gang:
         log: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = clock,
     ) -> None:
-        self.host_id = f"{re.sub(r'[^A-Za-z0-9-]', '-', host_id) or 'host'}-{uuid.uuid4().hex[:8]}"
+        self.host_id = f"{re.sub(r'[^A-Za-z0-9-]', '-', host_id[:64]) or 'host'}-{uuid.uuid4().hex[:8]}"
         self._rendezvous = rendezvous
         self._launcher = launcher
         self._rules = rules or Rules()
@@ -179,7 +184,7 @@ class Gang:
         unread = _attempt([partial(read, prefix) for prefix in ((GANG, HOST) if order.hosts else (GANG,))])
         for error in (*unsaid, *unread):
             self._failure = error
-        barred = any(isinstance(error, PermissionError) for error in (*unsaid, *unread))
+        barred = any(isinstance(error, PermissionError) or error.errno in _FULL for error in (*unsaid, *unread))
         return e.Exchanged(asked, None if unread else documents, beaten, bool(unsaid), barred)
 
     def _ask(self, wanted: Callable[[], bool]) -> None:

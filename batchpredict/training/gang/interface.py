@@ -1,7 +1,7 @@
 """What a gang is made of, and what it asks of those around it.
 
 A *gang* is the replicas of one cluster, brought up together by any number of *hosts*, kept, restarted and ended.
-The hosts have nothing in common but a rendezvous: a place for small documents. None of them leads.
+The hosts have nothing in common but a `rendezvous`: a place for small documents. None of them leads.
 """
 
 from __future__ import annotations
@@ -9,48 +9,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from batchpredict.training.cluster.replicas import Replica
-
-Document = Mapping[str, Any]
-"""What JSON can say: strings, numbers, booleans, None, lists and objects with strings for keys."""
-
-
-class Rendezvous(Protocol):
-    """Small documents by name, which the hosts of one gang share.
-
-    Names are made of ASCII letters and digits, `-`, `_` and `.`, begin with a letter, and are told apart by case or
-    not: nobody uses two that differ in nothing else. A document is some kilobytes at most.
-
-    Consistency. What a call has written is given by every `read`, of any host, that begins after it has returned.
-    A `read` that runs while documents are written gives each of those, or not; a document that it gives is whole.
-
-    Lost answers. A call that raises may have done all the same what it was asked for, at once or never, and may be
-    made again. `create` that is made again with the same document says True if the first call had created it.
-
-    Errors. Every failure is an OSError; of those, PermissionError says that asking again is of no use. What passes
-    by itself, such as a store that is busy, has been tried again for some seconds before it is raised.
-
-    Threads. Any number of threads and processes may use one rendezvous. Two callers that race to create one name
-    have distinct documents.
-    """
-
-    def create(self, name: str, document: Document) -> bool:
-        """Write a document unless there is one of that name; True if it is this one that is there now.
-
-        Atomic: of any number of callers exactly one is told True. What was created is never written again.
-        """
-
-    def put(self, name: str, document: Document) -> None:
-        """Write a document, replacing what is there in one step. Each such name has one writer."""
-
-    def read(self, prefix: str = "") -> dict[str, dict[str, Any]]:
-        """The documents whose names begin with `prefix`, by name.
-
-        It is asked about once a second by every host, so what has not changed since the last call should not cost
-        anything: all calls together, one listing and what is new.
-        """
 
 
 class Members(Protocol):

@@ -38,7 +38,7 @@ class Rules:
     worker_grace: float = 30.0
     served_grace: float = 3.0
     deadline: float = 60.0
-    prepare: float = 1800.0
+    prepare: float = 600.0
     forming_poll: float = 0.1
     poll: float = 1.0
     linger: float = 2.0

@@ -184,13 +184,13 @@ def _end_all(pid: int) -> int:
         if not os.path.isdir("/proc"):
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
-        for one in _below(os.getpid()):
+        for one in below(os.getpid()):
             with contextlib.suppress(OSError):
                 os.kill(one, signal.SIGKILL)
         time.sleep(_ROUND_SECONDS)
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """All descendants of a process, as far as they are there now."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -30,6 +31,7 @@ _SOURCES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 # Rounds of installing what the packages that were installed in the last one need.
 _ROUNDS = 50
 _LOCK_SECONDS = 0.05
+_UNFINISHED = "installing-"
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ def _installed(packages: Sequence[str], folder: str, log: Log, wanted: Wanted) -
     key = hashlib.sha256(json.dumps(list(packages)).encode()).hexdigest()[:16]
     site = os.path.join(os.path.abspath(folder), f"site-{key}")
     with _locked(os.path.join(folder, "packages.lock"), wanted):
+        _clear(folder)
         # It gets this name when all is in it.
         if not os.path.isdir(site):
-            with tempfile.TemporaryDirectory(prefix="installing-", dir=folder) as scratch:
+            with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as scratch:
                 made = os.path.join(os.path.abspath(scratch), "site")
                 os.mkdir(made)
                 for url in packages:
@@ -83,6 +86,13 @@ def _installed(packages: Sequence[str], folder: str, log: Log, wanted: Wanted) -
                 _install_needs(made, log, wanted)
                 os.rename(made, site)
     return Installed(site, sys.executable)
+
+
+def _clear(folder: str) -> None:
+    """Remove what somebody has left who was killed while he had the lock."""
+    for name in os.listdir(folder):
+        if name.startswith(_UNFINISHED):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _install_one(url: str, site: str, log: Log, wanted: Wanted) -> None:

@@ -97,6 +97,7 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         [jobs]
         user = "{me}"
         memory = "8GiB"
+        rendezvous_url = "http://batch.x.org:8080/ml/"
         [access]
         admins = ["group:ops@x.org"]
         [[access.tokens]]
@@ -138,6 +139,7 @@ def test_a_file_says_everything_that_there_is_to_say(toml, tmp_path):
         webhook_secret_file=f"{tmp_path}/hook",
         user=me,
         job_memory=8 << 30,
+        rendezvous_url="http://batch.x.org:8080/ml",
         tls_certificate=f"{tmp_path}/cert.pem",
         tls_key=f"{tmp_path}/key.pem",
         file=file,
@@ -177,6 +179,14 @@ WRONG = [
     ("role", "both", "is one of all, api, worker, not 'both'"),
     ("host", " ", "is empty"),
     ("job_memory", "8 gigs", "is a number of bytes such as 8589934592 or '8GiB', not '8 gigs'"),
+    (
+        "rendezvous_url",
+        "service",
+        "is the URL of this service, such as 'https://batchpredict.example.org', not 'service'",
+    ),
+    ("rendezvous_url", "ftp://x.org", "is the URL of this service"),
+    ("rendezvous_url", "https://x.org:port", "is the URL of this service"),
+    ("rendezvous_url", "https://x.org/?a=b", "ends before '?' and '#', unlike 'https://x.org/?a=b'"),
     ("roots", ("/srv/*",), "names '/srv/*': a root is one folder, without wildcards"),
     ("roots", ("memory://x",), "names 'memory://x', which is nothing that several processes share"),
     ("roots", ("zip::/a.zip",), "names 'zip::/a.zip', which is nothing that several processes share"),

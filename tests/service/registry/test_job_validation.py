@@ -244,7 +244,7 @@ class TestWorkers:
         assert check(shared, inputPaths=[shared.place("sized.txt")], **fields).workers == workers
 
     def test_no_job_has_more_splits_than_that(self, shared: World):
-        from batchpredict.ledger.plan import most_splits
+        from batchpredict.ledger.split_size import most_splits
 
         for size in (0, 1, 70_000, 300_000, 2_000_000):
             support.write(shared.place("planned.txt"), b"1\n" * (size // 2))

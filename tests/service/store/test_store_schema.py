@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from alembic.script import ScriptDirectory
 from service.store_support import new_job
 from sqlalchemy import inspect
 
-from batchpredict.service.store import StoreFailed, migrate, open_store, schema
+from batchpredict.service.store import Placed, StoreFailed, Visitor, migrate, open_store, schema
 from batchpredict.service.store.database import Database
 from batchpredict.service.store.tables import metadata
 
@@ -27,8 +28,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade():
@@ -43,9 +44,9 @@ def next_version(tmp_path, monkeypatch):
     def release() -> None:
         location = str(tmp_path / "migrations")
         shutil.copytree(schema.LOCATION, location)
-        with open(f"{location}/versions/0002_colour.py", "w") as file:
+        with open(f"{location}/versions/0003_colour.py", "w") as file:
             file.write(NEXT)
-        monkeypatch.setattr(schema, "HEAD", "0002")
+        monkeypatch.setattr(schema, "HEAD", "0003")
         monkeypatch.setattr(schema, "LOCATION", location)
 
     return release
@@ -133,11 +134,11 @@ def test_an_older_sqlite_file_is_copied_and_brought_forward(tmp_path, opened, ne
     opened(path).create_job(new_job("j"))
     next_version()
     assert opened(path).job("p", "j").job_id == "j"
-    assert version_of(path) == "0002"
-    (copy,) = glob.glob(f"{path}.schema-0001.*")
+    assert version_of(path) == "0003"
+    (copy,) = glob.glob(f"{path}.schema-0002.*")
     with sqlite3.connect(copy) as connection:
         assert connection.execute("SELECT job_id FROM jobs").fetchall() == [("j",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
     connection.close()
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
 
@@ -148,10 +149,10 @@ def test_an_older_postgresql_is_brought_forward_by_command_only(postgres_server,
     opened(url).create_job(new_job("j"))
     next_version()
     with pytest.raises(
-        StoreFailed, match=r"has the schema 0001 .* needs 0002: .*`batchpredict serve --migrate`\.$"
+        StoreFailed, match=r"has the schema 0002 .* needs 0003: .*`batchpredict serve --migrate`\.$"
     ):
         open_store(url)
-    assert version_of(url) == "0001"
+    assert version_of(url) == "0002"
     migrate(url)
     assert opened(url).job("p", "j").job_id == "j"
 
@@ -161,29 +162,29 @@ def test_a_server_is_not_ready_when_its_database_went_ahead(database, opened, ne
     store.ready()
     next_version()
     migrate(database)
-    monkeypatch.setattr(schema, "HEAD", "0001")
-    with pytest.raises(StoreFailed, match="schema 0002 of a newer version"):
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    with pytest.raises(StoreFailed, match="schema 0003 of a newer version"):
         store.ready()
 
 
 def test_a_newer_database_is_refused_and_not_touched(database, opened, next_version, monkeypatch):
     next_version()
     opened(database)
-    monkeypatch.setattr(schema, "HEAD", "0001")
+    monkeypatch.setattr(schema, "HEAD", "0002")
     for use in (open_store, migrate):
-        with pytest.raises(StoreFailed, match=r"schema 0002 of a newer version .* knows 0001"):
+        with pytest.raises(StoreFailed, match=r"schema 0003 of a newer version .* knows 0002"):
             use(database)
-    assert version_of(database) == "0002"
+    assert version_of(database) == "0003"
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database, opened, next_version):
     opened(database).create_job(new_job("j"))
     next_version()
-    with open(f"{schema.LOCATION}/versions/0002_colour.py", "a") as file:
+    with open(f"{schema.LOCATION}/versions/0003_colour.py", "a") as file:
         file.write('    op.execute("SELECT nonsense")\n')
     with pytest.raises(StoreFailed):
         migrate(database)
-    assert version_of(database) == "0001"
+    assert version_of(database) == "0002"
     plain = Database(database)
     with plain.engine.connect() as connection:
         columns = connection.exec_driver_sql("SELECT * FROM jobs").keys()
@@ -233,8 +234,9 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         open_store(str(path))
 
 
-def test_the_store_that_the_first_schema_left_is_read(tmp_path, opened):
-    path = shutil.copy(f"{support.ROOT}/testdata/golden/service-0001.db", tmp_path)
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_the_store_that_an_earlier_schema_left_is_read(tmp_path, opened, version):
+    path = shutil.copy(f"{support.ROOT}/testdata/golden/service-{version}.db", tmp_path)
     store = opened(str(path))
     states = {job.job_id: job.standing.state.value for job in store.jobs("census")[0]}
     assert states == {
@@ -262,6 +264,15 @@ def test_the_store_that_the_first_schema_left_is_read(tmp_path, opened):
     assert store.version("census", "income", "v1").details == {"signatures": ["serving_default"]}
     assert store.operation("census", "create_income_v1").done
     store.create_job(new_job("next", project="census"))
+
+
+def test_the_rendezvous_that_the_second_schema_left_is_read(tmp_path, opened):
+    store = opened(str(shutil.copy(f"{support.ROOT}/testdata/golden/service-0002.db", tmp_path)))
+    visitor = Visitor("census", "runs", hashlib.sha256(b"test").hexdigest())
+    assert store.documents(visitor, "f/gang-001") == (
+        [Placed("gang.1.claim.master-0", 1, {"host": "größe"}), Placed("host.a", 2, {"beat": 1})],
+        False,
+    )
 
 
 def test_opening_a_store_that_has_the_schema_does_not_import_alembic(tmp_path):

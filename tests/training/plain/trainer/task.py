@@ -37,6 +37,7 @@ def main() -> None:
             step = int(file.read())
     with open(os.path.join(asked.job_dir, "runs.jsonl"), "a") as file:
         seen = {"config": config, "arguments": sys.argv[1:], "pid": os.getpid(), "step": step, "cwd": os.getcwd()}
+        seen["devices"] = os.environ.get("CUDA_VISIBLE_DEVICES")
         file.write(json.dumps(seen) + "\n")
     print(f"{task} goes on from {step}")
     if config["task"]["type"] == "ps":

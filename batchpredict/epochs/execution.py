@@ -1,0 +1,122 @@
+"""An epoch as an ordinary job over the files of its list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from batchpredict.epochs.folder import Folder
+from batchpredict.epochs.state import Epoch
+from batchpredict.errors import WrongFlag
+from batchpredict.formats import input_format
+from batchpredict.job import Job, PredictionOutput
+from batchpredict.launch import prediction_work
+from batchpredict.ledger import Snapshot, Staging, finished_output, occupancy
+from batchpredict.prediction import end_early, start_early
+from batchpredict.runners import Observer, Runner, run
+
+# Of a predictionInput, what an epoch says itself.
+_OF_EPOCH = ("uri", "modelName", "versionName", "outputPath")
+
+
+def source_of(job: Job) -> dict[str, Any]:
+    """What of a prediction job goes into each epoch, on the wire."""
+    source: dict[str, Any] = job.to_wire()["predictionInput"]
+    return {name: value for name, value in source.items() if name not in _OF_EPOCH}
+
+
+def compare(former: dict[str, Any], source: dict[str, Any]) -> list[str]:
+    """The fields by which a watch differs from the one before it on the same output.
+
+    Raises:
+      WrongFlag: they read or write files of another format: who reads the epochs' folders as one would find two.
+    """
+    pairs = [
+        ("--data-format", *(input_format(one["dataFormat"]).name for one in (former, source))),
+        ("--output-data-format", *(one.get("outputDataFormat", "JSON") for one in (former, source))),
+    ]
+    for flag, was, now in pairs:
+        if was != now:
+            raise WrongFlag(
+                f"{flag}: {now}, but the epochs in this output folder have {was}. Choose another --output-path, "
+                f"or {flag} {was}."
+            )
+    names = {*former, *source} - {"dataFormat", "outputDataFormat"}
+    return sorted(name for name in names if former.get(name) != source.get(name))
+
+
+class Execution:
+    """Runs epochs, one after the other.
+
+    Args:
+      folder: of the watch.
+      runner: takes the jobs.
+      job_id: what their names begin with.
+      labels: of the jobs.
+      workers: worker processes of a job on this machine; None for as many as there are cores.
+      early: a worker process is started for each epoch before it is there, as TensorFlow's import takes seconds;
+        for jobs that run in this process.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        runner: Runner,
+        *,
+        job_id: str = "watch",
+        labels: Mapping[str, str] | None = None,
+        workers: int | None = None,
+        early: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._runner = runner
+        self._job_id = job_id
+        self._labels = {"labels": dict(labels)} if labels else {}
+        self._workers = workers
+        self._early = early
+        self.get_ready()
+
+    def get_ready(self) -> None:
+        """Start what the next epoch needs in any case."""
+        if self._early:
+            start_early()
+
+    def close(self) -> None:
+        """End what waits for another epoch."""
+        end_early()
+
+    def __call__(self, epoch: Epoch, observer: Observer[Snapshot]) -> PredictionOutput:
+        """Do an epoch, or what is left of it; if its results are published, what they come to.
+
+        Raises: what `batchpredict.runners.run` raises.
+        """
+        results = self._folder.results(epoch.number)
+        found = occupancy(results)
+        # What was committed is gone in part, and has to be done again.
+        fresh = epoch.error == "StagingDamaged"
+        if found.complete and found.owner is not None and not fresh:
+            # Whatever became of its model since: an epoch is scored once.
+            done = finished_output(Staging(results, found.owner))
+            if done is not None:
+                return done
+        work = prediction_work(
+            self._job(epoch, results),
+            workers=self._workers,
+            # What a try with another list or another model has published in part.
+            overwrite=fresh or not found.complete,
+            fresh=fresh,
+            input_list=self._folder.list(epoch.list.name),
+        )
+        try:
+            return run(self._runner, work, observer)
+        finally:
+            end_early()
+            self.get_ready()
+
+    def _job(self, epoch: Epoch, results: str) -> Job:
+        document = {
+            "jobId": f"{self._job_id}_epoch_{epoch.number:08d}",
+            "predictionInput": {**epoch.source, "uri": epoch.model, "outputPath": results},
+            **self._labels,
+        }
+        return Job.submitted(document)
