@@ -2,7 +2,7 @@
 
     Watch        the loop (`watch.py`): decides by `machine.py` and `files.py`, which are pure
     Log, State   what happened, in one order for all watchers of an output (`log.py`, `state.py`)
-    Shelf        the ledger of the files that were taken, read in order (`runs.py`)
+    Ledger       the files that were taken, by which epoch, read in order (`runs.py`)
 
 Exactly once rests on three things. Files are claimed for an epoch by one event, which is written only by a
 watcher that knows every event before it. An epoch has one output folder for good, and the results in a folder are

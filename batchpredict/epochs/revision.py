@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from batchpredict import storage
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.listing import list_writer
-from batchpredict.epochs.runs import Shelf
+from batchpredict.epochs.runs import Ledger
 from batchpredict.epochs.state import FileList, State
 from batchpredict.errors import NoInput
 from batchpredict.ledger import writing
@@ -32,7 +32,7 @@ class Kept:
     names: tuple[str, ...]
 
 
-def kept(folder: Folder, shelf: Shelf, old: FileList) -> Kept:
+def kept(folder: Folder, ledger: Ledger, old: FileList) -> Kept:
     """Ask after every file of a list, and store a list of those that are there as it says, unless all are.
 
     Raises:
@@ -43,7 +43,7 @@ def kept(folder: Folder, shelf: Shelf, old: FileList) -> Kept:
     let_go = 0
     names: list[str] = []
     with list_writer(folder) as writer:
-        for file, there in _asked(shelf.entries(old.name)):
+        for file, there in _asked(ledger.entries(old.name)):
             if there:
                 writer.write(file)
                 continue
@@ -73,7 +73,7 @@ def _is_there(file: storage.Input) -> bool:
     return (now.size, now.version) == (file.size, file.version)
 
 
-def write_set_aside(folder: Folder, shelf: Shelf, state: State) -> None:
+def write_set_aside(folder: Folder, ledger: Ledger, state: State) -> None:
     """Write the list of the files that were set aside, a JSON object in a line for each; none if none were.
 
     Raises:
@@ -87,7 +87,7 @@ def write_set_aside(folder: Folder, shelf: Shelf, state: State) -> None:
         aside = storage.join(folder.root, new_name())
         with storage.writing_to(aside) as file:
             for epoch in state.aside:
-                for entry in shelf.entries(epoch.list.name):
+                for entry in ledger.entries(epoch.list.name):
                     line = {"file": entry.url, "epoch": epoch.number, "tries": epoch.failures}
                     file.write(f"{json.dumps({**line, 'reason': epoch.reason})}\n".encode())
         storage.move(aside, folder.set_aside)

@@ -49,7 +49,7 @@ TakenFile: TypeAlias = "list[Any]"
 """A file as an epoch took it: URL, epoch, size, version. They sort by URL, the last epoch that took one last."""
 
 
-class Shelf:
+class Ledger:
     """Reads the files of a ledger; of a ledger on a store it keeps copies of runs on this machine.
 
     Args:
@@ -180,7 +180,7 @@ def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
         yield last
 
 
-def compact(log: Log, folder: Folder, shelf: Shelf, *, merged: int = MERGED) -> None:
+def compact(log: Log, folder: Folder, ledger: Ledger, *, merged: int = MERGED) -> None:
     """Merge lists, and write down the state, if it is time for that; if another watcher is first, that is fine.
 
     Raises:
@@ -192,7 +192,7 @@ def compact(log: Log, folder: Folder, shelf: Shelf, *, merged: int = MERGED) -> 
         return
     kept, swallowed = _swallowed(state) if due else (state.runs, ())
     try:
-        runs = (*kept, _merge(folder, shelf, state, swallowed)) if due else kept
+        runs = (*kept, _merge(folder, ledger, state, swallowed)) if due else kept
     except Gone:
         return
     taken = () if due else state.taken
@@ -210,7 +210,7 @@ def compact(log: Log, folder: Folder, shelf: Shelf, *, merged: int = MERGED) -> 
             for one in state.taken:
                 storage.delete(folder.list(one.list.name))
     log.shorten(before)
-    shelf.forget(log.state)
+    ledger.forget(log.state)
 
 
 def _swallowed(state: State) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
@@ -223,14 +223,14 @@ def _swallowed(state: State) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
     return state.runs[:kept], state.runs[kept:]
 
 
-def _merge(folder: Folder, shelf: Shelf, state: State, swallowed: tuple[Run, ...]) -> Run:
+def _merge(folder: Folder, ledger: Ledger, state: State, swallowed: tuple[Run, ...]) -> Run:
     part = State(runs=swallowed, taken=state.taken)
     run = Run(new_name(), 0)
     url = folder.run(run.name)
     with writing(folder.output_path):
         try:
             with storage.writing_to(url) as file:
-                count = _write(file, shelf.taken(part))
+                count = _write(file, ledger.taken(part))
         except Gone:
             storage.delete(url)
             raise

@@ -17,7 +17,7 @@ from batchpredict.epochs.listing import Look, Observed, Wanted, look
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.models import FixedModel, NewestVersion
 from batchpredict.epochs.revision import Kept, kept, write_set_aside
-from batchpredict.epochs.runs import Gone, Shelf, compact, sweep
+from batchpredict.epochs.runs import Gone, Ledger, compact, sweep
 from batchpredict.epochs.signs import Signs
 from batchpredict.epochs.state import (
     Begun,
@@ -91,7 +91,7 @@ class Watch:
         self._clock = clock
         self._wall = wall
         self._log = Log(folder, worker_name())
-        self._shelf = Shelf(folder)
+        self._ledger = Ledger(folder)
         self._signs = Signs(folder, clock, beat=pace.beat, silence=pace.silence)
         self._observed = Observed()
         self._due: dict[int, float] = {}
@@ -109,7 +109,7 @@ class Watch:
     def close(self) -> None:
         """Let go of temporary files."""
         self._observed.close()
-        self._shelf.close()
+        self._ledger.close()
 
     def run(self, stop: threading.Event) -> Ending:
         """Watch until somebody sets `stop`: what is under way then is brought to its end.
@@ -219,7 +219,7 @@ class Watch:
     def _found(self) -> Look:
         for _ in range(_GONE):
             try:
-                taken = self._shelf.lookup(self.state)
+                taken = self._ledger.lookup(self.state)
                 return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
             except Gone:
                 self._refresh()
@@ -282,7 +282,7 @@ class Watch:
         if self._append(epoch, Succeeded(epoch.number, output.to_wire())):
             self._failures = 0
             self._observer.finished(Finished(epoch, output))
-            compact(self._log, self._folder, self._shelf, merged=self._pace.merged)
+            compact(self._log, self._folder, self._ledger, merged=self._pace.merged)
 
     def _failed(self, epoch: Epoch, error: BatchPredictError) -> None:
         reason = " ".join(str(error).split())
@@ -324,7 +324,7 @@ class Watch:
 
     def _kept(self, epoch: Epoch) -> Kept | None:
         try:
-            return kept(self._folder, self._shelf, epoch.list)
+            return kept(self._folder, self._ledger, epoch.list)
         except Gone:
             # It was done meanwhile, or another watcher has looked after it.
             return None
@@ -337,7 +337,7 @@ class Watch:
 
     def _write_set_aside(self) -> None:
         try:
-            write_set_aside(self._folder, self._shelf, self.state)
+            write_set_aside(self._folder, self._ledger, self.state)
         except Gone:
             # Whoever has changed it writes it.
             return

@@ -15,7 +15,7 @@ from batchpredict.epochs import runs
 from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.listing import Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.runs import Cursor, Shelf, compact, newest, sweep
+from batchpredict.epochs.runs import Cursor, Ledger, compact, newest, sweep
 from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
@@ -44,7 +44,7 @@ def nothing(url: str) -> None:
     del url
 
 
-def epochs_done(world: World, log: Log, shelf: Shelf, sizes: list[int]) -> None:
+def epochs_done(world: World, log: Log, ledger: Ledger, sizes: list[int]) -> None:
     """Epochs of so many files each that are done."""
     for size in sizes:
         number = log.state.last + 1
@@ -54,44 +54,44 @@ def epochs_done(world: World, log: Log, shelf: Shelf, sizes: list[int]) -> None:
         )
         assert log.append(Begun(number, FileList(f"l{number}", size, 0), "m", {}))
         assert log.append(Succeeded(number, {}))
-        compact(log, world.folder, shelf, merged=4)
+        compact(log, world.folder, ledger, merged=4)
 
 
 def test_lists_are_merged_into_few_runs_and_nothing_is_lost(world: World):
-    log, shelf = Log(world.folder, "w"), Shelf(world.folder)
+    log, ledger = Log(world.folder, "w"), Ledger(world.folder)
     log.refresh()
-    epochs_done(world, log, shelf, [200, 1, 1, 1])
+    epochs_done(world, log, ledger, [200, 1, 1, 1])
     (large,) = log.state.runs
     assert large.entries == 203
-    epochs_done(world, log, shelf, [1] * 36)
+    epochs_done(world, log, ledger, [1] * 36)
     # The large one is not written again for a few more, and these are not many runs either.
     assert log.state.runs[0] == large
     assert 2 <= len(log.state.runs) <= 4
     assert sum(run.entries for run in log.state.runs) == 239
-    assert len(list(shelf.taken(log.state))) == 239
-    epochs_done(world, log, shelf, [20] * 4)
+    assert len(list(ledger.taken(log.state))) == 239
+    epochs_done(world, log, ledger, [20] * 4)
     assert [run.entries for run in log.state.runs] == [319]
     assert storage.list_names(world.folder.runs) == [log.state.runs[0].name]
     assert storage.list_names(world.folder.lists) == []
-    shelf.close()
+    ledger.close()
 
 
 @pytest.mark.parametrize("held", [0, 3, 1000])
 def test_the_last_epoch_of_a_file_is_found_however_much_is_held(world: World, monkeypatch, held):
     monkeypatch.setattr(runs, "_HELD", held)
-    log, shelf = Log(world.folder, "w"), Shelf(world.folder)
+    log, ledger = Log(world.folder, "w"), Ledger(world.folder)
     log.refresh()
-    epochs_done(world, log, shelf, [5, 1, 1, 1, 2])
+    epochs_done(world, log, ledger, [5, 1, 1, 1, 2])
     # Taken again by the last one, and before that by one that is in a run.
     url = world.folder.list("l5")
     storage.replace_bytes(url, b'["0001-0003",7,"new"]\n["0005-0001",5,"v"]\n')
-    last = shelf.lookup(log.state)
-    expected = {entry[0]: entry for entry in shelf.taken(log.state)}
+    last = ledger.lookup(log.state)
+    expected = {entry[0]: entry for entry in ledger.taken(log.state)}
     assert expected["0001-0003"] == ["0001-0003", 5, 7, "new"]
     names = sorted({*expected, "0", "0001-00035", "z"})
     found = {name: last(name) for name in names}
     assert {name: entry for name, entry in found.items() if entry is not None} == expected
-    shelf.close()
+    ledger.close()
 
 
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):

@@ -7,7 +7,7 @@ from epochs.watching import World
 
 from batchpredict import storage
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.runs import Shelf, compact
+from batchpredict.epochs.runs import Ledger, compact
 from batchpredict.epochs.state import Begun, Compacted, Failed, FileList, State, Succeeded
 from batchpredict.errors import OutputRefused, StagingDamaged
 
@@ -111,10 +111,10 @@ def test_an_event_whose_answer_was_lost_is_read_as_any_other(world: World):
 def test_a_log_of_failures_is_shortened_too(world: World):
     one = log(world)
     one.append(begun(1))
-    shelf = Shelf(world.folder)
+    ledger = Ledger(world.folder)
     for _ in range(400):
         one.append(Failed(1, "BudgetSpent", "no"))
-        compact(one, world.folder, shelf)
+        compact(one, world.folder, ledger)
     assert len(storage.list_names(world.folder.log)) <= 130
     assert log(world).state == one.state
     assert one.state.open[0].failures == 400

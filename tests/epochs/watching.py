@@ -12,7 +12,7 @@ from batchpredict import storage
 from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.interface import Ending, Finished, Pace
 from batchpredict.epochs.listing import Wanted
-from batchpredict.epochs.runs import Gone, Shelf
+from batchpredict.epochs.runs import Gone, Ledger
 from batchpredict.epochs.state import Epoch
 from batchpredict.epochs.watch import Watch
 from batchpredict.errors import BatchPredictError, ModelUnusable, NoInput, StagingDamaged
@@ -135,7 +135,7 @@ class World:
                 if trouble is not None:
                     raise trouble
             try:
-                files = list(Shelf(self.folder).entries(epoch.list.name))
+                files = list(Ledger(self.folder).entries(epoch.list.name))
             except Gone as error:
                 # As the planner of a job says it.
                 raise StagingDamaged(f"The list of input files {error} cannot be read.") from error
