@@ -22,7 +22,7 @@ from batchpredict.epochs.files import Changed, Sighting, Verdict, judge
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.runs import TakenFile
 from batchpredict.epochs.state import FileList
-from batchpredict.errors import NoInput, NoMatch, WrongFlag
+from batchpredict.errors import NoInput, NoMatch, NotListed, WrongFlag
 from batchpredict.ledger import spooling, writing
 
 # Bytes of what waits that stay in memory before they go to a temporary file.
@@ -272,10 +272,11 @@ def _expanded(pattern: str, left_out: Callable[[str], bool]) -> Iterator[storage
         for file in storage.expand(pattern, left_out=left_out):
             if spelled or not file.url.endswith(_WRITTEN):
                 yield file
-    except NoMatch as error:
+    except NotListed as error:
+        raise NoInput(f"inputPaths: {error}") from error
+    except NoMatch:
         # That nothing is there yet is no error of somebody who waits for it.
-        if error.__cause__ is not None:
-            raise NoInput(f"inputPaths: {error}") from error
+        return
 
 
 class _Left:

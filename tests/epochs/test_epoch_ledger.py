@@ -96,6 +96,15 @@ def test_what_several_patterns_match_comes_once_and_in_order(tmp_path):
     assert [file.url[-6:] for file in listed(str(tmp_path / "out"), patterns)] == ["1.json", "2.json", "/3.csv"]
 
 
+def test_a_name_that_is_no_text_is_said_and_does_not_hide_what_follows(tmp_path):
+    support.write(tmp_path / "in" / "a", "1\n")
+    with open(os.fsencode(tmp_path / "in") + b"/b\xff", "w"):
+        pass
+    support.write(tmp_path / "in" / "c", "1\n")
+    with pytest.raises(NoInput, match=r"^inputPaths: the name of the file .* is not UTF-8; rename it"):
+        list(listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"]))
+
+
 def test_nothing_of_the_output_folder_is_taken_however_it_is_reached(tmp_path):
     support.write(tmp_path / "in" / "a", b"")
     support.write(tmp_path / "in" / "out" / "epoch=00000001" / "prediction.results-00000-of-00001", b"")
