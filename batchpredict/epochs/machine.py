@@ -56,7 +56,7 @@ class PutAside:
 
 @dataclass(frozen=True)
 class Rest:
-    """There is nothing to do before a time; `until` is on the clock of `now`, infinite if others do all there is."""
+    """There is nothing to do before a time; `until` is on the clock of `now`, infinite if others do it all."""
 
     until: float
 
