@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 import support
@@ -15,7 +16,7 @@ from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.listing import Cursor, Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.runs import Ledger, compact, newest, sweep
-from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
+from batchpredict.epochs.state import Begun, FileList, Run, SetAside, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
 
@@ -66,6 +67,23 @@ def test_lists_are_merged_into_few_runs_and_nothing_is_lost(world: World):
     assert storage.list_names(world.folder.runs) == [log.state.runs[0].name]
     assert storage.list_names(world.folder.lists) == []
     ledger.close()
+
+
+def test_however_many_epochs_were_set_aside_few_of_their_lists_are_open_at_a_time(tmp_path):
+    folder = Folder(str(tmp_path / "out"))
+    state = State()
+    for number in range(1, 301):
+        support.write(folder.list(f"l{number}"), f'["a",{number},"v"]\n["b{number:03d}",1,"v"]\n'.encode())
+        state = state.after(Begun(number, FileList(f"l{number}", 2, 2), "m", {})).after(SetAside(number))
+    ledger = Ledger(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 100, hard))
+    try:
+        found = list(ledger.taken(state))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        ledger.close()
+    assert found == [("a", 300, 300, "v"), *((f"b{number:03d}", number, 1, "v") for number in range(1, 301))]
 
 
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):
