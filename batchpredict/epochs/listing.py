@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
@@ -22,11 +21,9 @@ from batchpredict.epochs.files import Changed, Sighting, Verdict, judge
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.runs import Cursor, TakenFile
 from batchpredict.epochs.state import FileList
-from batchpredict.errors import NoInput, NoMatch, WrongFlag
-from batchpredict.ledger import spooling, writing
+from batchpredict.errors import NoInput, NoMatch, NotListed, WrongFlag
+from batchpredict.ledger import spool, spooling, writing
 
-# Bytes of what waits that stay in memory before they go to a temporary file.
-_SPOOLED = 1 << 20
 # Names that are said of files that are many.
 _NAMED = 5
 # As `._COPYING_`, which no pattern takes (`storage.pattern`): what a program writes to before it renames the file.
@@ -83,8 +80,8 @@ class Observed:
     """The files that were seen and not taken, with when they were seen first as they are."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = _spool()
-        self._next: IO[bytes] = _spool()
+        self._file: IO[bytes] = spool()
+        self._next: IO[bytes] = spool()
 
     def close(self) -> None:
         self._file.close()
@@ -256,10 +253,11 @@ def _expanded(pattern: str, left_out: Callable[[str], bool]) -> Iterator[storage
         for file in storage.expand(pattern, left_out=left_out):
             if spelled or not file.url.endswith(_WRITTEN):
                 yield file
-    except NoMatch as error:
+    except NotListed as error:
+        raise NoInput(f"inputPaths: {error}") from error
+    except NoMatch:
         # That nothing is there yet is no error of somebody who waits for it.
-        if error.__cause__ is not None:
-            raise NoInput(f"inputPaths: {error}") from error
+        return
 
 
 class _Left:
@@ -290,8 +288,3 @@ def refuse_inputs_in_output(output_path: str, patterns: Iterable[str]) -> None:
                 f"--input-paths: '{pattern}' lies in the folder of --output-path, '{output_path}', of which no "
                 "file is taken. Choose an output folder that holds no inputs."
             )
-
-
-def _spool() -> IO[bytes]:
-    spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
-    return spool  # type: ignore[no-any-return]

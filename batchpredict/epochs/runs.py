@@ -23,7 +23,7 @@ from batchpredict import storage
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.state import Compacted, Run, State
-from batchpredict.ledger import read_lines, reading, spooling, writing
+from batchpredict.ledger import read_lines, reading, spool, spooling, writing
 
 # Lists of done epochs that are there before they are merged: each is one more file to read beside the runs.
 MERGED = 16
@@ -39,6 +39,10 @@ _AT_ONCE = 1000
 # A run that is at most so many times as large as what is merged behind it is merged too: of n entries there are
 # runs in the order of log n, and an entry is written that often.
 _RATIO = 4
+
+
+# Lists that are open at a time: those of epochs that were set aside may be thousands.
+_OPEN = 64
 
 
 class Gone(Exception):
@@ -71,6 +75,7 @@ class Ledger:
         Raises:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
+          JobFailed: there is no room for temporary files.
         """
         return newest([source for _, source in self._sources(state)])
 
@@ -100,12 +105,16 @@ class Ledger:
 
         return last
 
-    def _sources(self, state: State) -> Iterator[tuple[int, Iterator[TakenFile]]]:
-        """The files of the ledger, and how many entries each has."""
-        for run in state.runs:
-            yield run.entries, self._of_run(run)
-        for epoch, one in state.claimed.items():
-            yield one.files, self._of_list(epoch, one.name)
+    def _sources(self, state: State) -> list[tuple[int, Iterator[TakenFile]]]:
+        """What the ledger is read from, few files at a time, and how many entries each has at most."""
+        lists = [(one.files, self._of_list(epoch, one.name)) for epoch, one in state.claimed.items()]
+        while len(lists) > _OPEN:
+            groups = [lists[at : at + _OPEN] for at in range(0, len(lists), _OPEN)]
+            lists = [
+                (sum(size for size, _ in group), _spooled(newest([source for _, source in group])))
+                for group in groups
+            ]
+        return [*((run.entries, self._of_run(run)) for run in state.runs), *lists]
 
     def entries(self, name: str) -> Iterator[storage.Input]:
         """The files of a list. Raises Gone: it is not there."""
@@ -178,6 +187,24 @@ def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
         last = entry
     if last is not None:
         yield last
+
+
+def _spooled(entries: Iterator[TakenFile]) -> Iterator[TakenFile]:
+    """The same entries, read by now, so that their sources are closed."""
+    file = spool()
+    try:
+        with spooling():
+            _write(file, entries)
+            file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return _read_back(file)
+
+
+def _read_back(file: IO[bytes]) -> Iterator[TakenFile]:
+    with file:
+        yield from map(orjson.loads, file)
 
 
 def compact(log: Log, folder: Folder, ledger: Ledger, *, merged: int = MERGED) -> None:

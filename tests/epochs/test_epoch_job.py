@@ -101,6 +101,13 @@ def test_only_the_files_of_the_list_are_scored_and_only_as_they_were(tmp_path, f
     assert do(folder, replace_model(one, "nowhere")).to_wire() == output.to_wire()
 
 
+def test_the_longest_id_that_a_job_may_have_leaves_room_for_the_number_of_an_epoch(tmp_path, folder):
+    pattern = str(tmp_path / "in" / "*")
+    support.write(tmp_path / "in" / "a", "1\n")
+    one = epoch(claimed(folder, pattern), pattern)
+    assert support.counts(Execution(folder, Here(), job_id="j" * 128)(one, Unobserved())) == (1, 0)
+
+
 def replace_model(one: Epoch, model: str) -> Epoch:
     return Epoch(one.number, one.list, model, one.source)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 import support
@@ -16,7 +17,7 @@ from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.listing import Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.runs import Cursor, Ledger, compact, newest, sweep
-from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
+from batchpredict.epochs.state import Begun, FileList, Run, SetAside, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
 
@@ -94,6 +95,23 @@ def test_the_last_epoch_of_a_file_is_found_however_much_is_held(world: World, mo
     ledger.close()
 
 
+def test_however_many_epochs_were_set_aside_few_of_their_lists_are_open_at_a_time(tmp_path):
+    folder = Folder(str(tmp_path / "out"))
+    state = State()
+    for number in range(1, 301):
+        support.write(folder.list(f"l{number}"), f'["a",{number},"v"]\n["b{number:03d}",1,"v"]\n'.encode())
+        state = state.after(Begun(number, FileList(f"l{number}", 2, 2), "m", {})).after(SetAside(number))
+    ledger = Ledger(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 100, hard))
+    try:
+        found = [tuple(entry) for entry in ledger.taken(state)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        ledger.close()
+    assert found == [("a", 300, 300, "v"), *((f"b{number:03d}", number, 1, "v") for number in range(1, 301))]
+
+
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):
     folder = Folder(str(tmp_path / "out"))
     for name in ("named", "other"):
@@ -120,6 +138,15 @@ def test_what_several_patterns_match_comes_once_and_in_order(tmp_path):
         support.write(tmp_path / "in" / name, b"")
     patterns = [f"{tmp_path}/in/*.json", f"{tmp_path}/in/[12]*", f"{tmp_path}/none/*", f"{tmp_path}/in/3.csv"]
     assert [file.url[-6:] for file in listed(str(tmp_path / "out"), patterns)] == ["1.json", "2.json", "/3.csv"]
+
+
+def test_a_name_that_is_no_text_is_said_and_does_not_hide_what_follows(tmp_path):
+    support.write(tmp_path / "in" / "a", "1\n")
+    with open(os.fsencode(tmp_path / "in") + b"/b\xff", "w"):
+        pass
+    support.write(tmp_path / "in" / "c", "1\n")
+    with pytest.raises(NoInput, match=r"^inputPaths: the name of the file .* is not UTF-8; rename it"):
+        list(listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"]))
 
 
 def test_nothing_of_the_output_folder_is_taken_however_it_is_reached(tmp_path):
