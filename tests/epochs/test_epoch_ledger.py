@@ -140,13 +140,13 @@ def test_what_several_patterns_match_comes_once_and_in_order(tmp_path):
     assert [file.url[-6:] for file in listed(str(tmp_path / "out"), patterns)] == ["1.json", "2.json", "/3.csv"]
 
 
-def test_a_name_that_is_no_text_is_said_and_does_not_hide_what_follows(tmp_path):
-    support.write(tmp_path / "in" / "a", "1\n")
-    with open(os.fsencode(tmp_path / "in") + b"/b\xff", "w"):
-        pass
-    support.write(tmp_path / "in" / "c", "1\n")
-    with pytest.raises(NoInput, match=r"^inputPaths: the name of the file .* is not UTF-8; rename it"):
-        list(listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"]))
+def test_a_name_that_is_not_utf8_ends_a_listing_and_is_not_taken_for_its_end(tmp_path):
+    for name in (b"a.json", b"b\xff.json", b"c.json"):
+        support.write(tmp_path / "in" / os.fsdecode(name), b"")
+    found = listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"])
+    assert next(found).url.endswith("/a.json")
+    with pytest.raises(NoInput, match=r"inputPaths: the name of the file '.*b.*' is not UTF-8; rename it"):
+        next(found)
 
 
 def test_nothing_of_the_output_folder_is_taken_however_it_is_reached(tmp_path):
