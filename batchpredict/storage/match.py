@@ -68,7 +68,7 @@ def _refuse_unless_utf8(url: str) -> None:
     try:
         url.encode()
     except UnicodeEncodeError as error:
-        raise NoMatch(f"the name of the file {url!r} is not UTF-8; rename it") from error
+        raise NotListed(f"the name of the file {url!r} is not UTF-8; rename it") from error
 
 
 def _found(store: Store, pattern: str) -> Iterator[Input]:
