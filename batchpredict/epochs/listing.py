@@ -12,14 +12,14 @@ import functools
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from batchpredict import storage
 from batchpredict.epochs.files import Changed, Sighting, Verdict, judge
 from batchpredict.epochs.folder import Folder, new_name
-from batchpredict.epochs.runs import TakenFile
+from batchpredict.epochs.runs import Cursor, TakenFile
 from batchpredict.epochs.state import FileList
 from batchpredict.errors import NoInput, NoMatch, NotListed, WrongFlag
 from batchpredict.ledger import spool, spooling, writing
@@ -111,7 +111,7 @@ class Observed:
 def look(
     folder: Folder,
     wanted: Wanted,
-    taken: Iterator[TakenFile],
+    taken: Callable[[str], TakenFile | None],
     observed: Observed,
     *,
     now: float,
@@ -122,7 +122,7 @@ def look(
     Args:
       folder: of the watch; the list is written there, and is the caller's.
       wanted: which files are.
-      taken: the last epoch of every file that was taken, sorted by URL.
+      taken: gives the last epoch that took a file; is asked in the order of URLs.
       observed: what earlier passes saw; it is what this one saw afterwards, unless an error is raised.
       now: on a clock that is never set.
       time: seconds since the epoch.
@@ -136,10 +136,10 @@ def look(
     found = Look()
     with spooling(), list_writer(folder) as writer:
         observed.begin()
-        sorted_taken, sorted_seen = Cursor(taken), Cursor(observed.read())
+        sorted_seen = Cursor(observed.read())
         for file in listed(folder.output_path, wanted.patterns):
             found.empty = False
-            known = sorted_taken.at(file.url)
+            known = taken(file.url)
             if known is not None and known[3] == file.version and known[2] == file.size:
                 continue
             seen = sorted_seen.at(file.url)
@@ -226,22 +226,6 @@ def list_writer(folder: Folder) -> Iterator[ListWriter]:
         yield writer
     finally:
         writer.abandon()
-
-
-class Cursor:
-    """Finds rows by their first field in rows that are sorted by it, asked in the same order."""
-
-    def __init__(self, rows: Iterator[Any]) -> None:
-        self._rows = rows
-        self._row: Any = next(rows, None)
-
-    def at(self, url: str) -> Any:
-        """The row of a URL; None if there is none."""
-        row = self._row
-        while row is not None and row[0] < url:
-            row = next(self._rows, None)
-        self._row = row
-        return row if row is not None and row[0] == url else None
 
 
 def listed(output_path: str, patterns: Sequence[str]) -> Iterator[storage.Input]:

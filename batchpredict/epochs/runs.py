@@ -13,7 +13,7 @@ import heapq
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, TypeAlias
 
 import msgspec
@@ -31,12 +31,17 @@ MERGED = 16
 _EVENTS = 64
 # Seconds after which a file that no event names is one that was left behind.
 _LEFT_BEHIND = 86400.0
+# Entries of the smaller files of a ledger that are held during a look, about 15 MiB: to merge them with a large one
+# would cost more than the large one.
+_HELD = 50_000
+# Lines that are read or written at once.
+_AT_ONCE = 1000
 # A run that is at most so many times as large as what is merged behind it is merged too: of n entries there are
 # runs in the order of log n, and an entry is written that often.
 _RATIO = 4
 
 
-# Lists that are open at a time: those of epochs that were set aside may be thousands.
+# Files that are open at a time: the lists of epochs that were set aside may be thousands.
 _OPEN = 64
 
 
@@ -44,7 +49,7 @@ class Gone(Exception):
     """A file is gone that the state names: others have merged it. The log is to be read again."""
 
 
-TakenFile: TypeAlias = tuple[str, int, int, str]
+TakenFile: TypeAlias = "list[Any]"
 """A file as an epoch took it: URL, epoch, size, version. They sort by URL, the last epoch that took one last."""
 
 
@@ -72,10 +77,40 @@ class Ledger:
           OutputRefused: the ledger cannot be read.
           JobFailed: there is no room for temporary files.
         """
-        lists = [self._of_list(epoch, one.name) for epoch, one in state.claimed.items()]
-        while len(lists) > _OPEN:
-            lists = [_spooled(newest(lists[at : at + _OPEN])) for at in range(0, len(lists), _OPEN)]
-        return newest([*map(self._of_run, state.runs), *lists])
+        return newest(_few([source for _, source in self._sources(state)]))
+
+    def lookup(self, state: State) -> Callable[[str], TakenFile | None]:
+        """A function that gives the last epoch of a file; it is to be asked for files in the order of their URLs.
+
+        Both raise what `taken` raises.
+        """
+        held: dict[str, TakenFile] = {}
+        others = []
+        left = _HELD
+        for size, source in self._sources(state):
+            if size > left:
+                others.append(source)
+                continue
+            left -= size
+            for entry in source:
+                held[entry[0]] = max(entry, held.get(entry[0], entry))
+        cursors = list(map(Cursor, _few(others)))
+
+        def last(url: str) -> TakenFile | None:
+            found = held.get(url)
+            for cursor in cursors:
+                row: TakenFile | None = cursor.at(url)
+                if row is not None and (found is None or row > found):
+                    found = row
+            return found
+
+        return last
+
+    def _sources(self, state: State) -> list[tuple[int, Iterator[TakenFile]]]:
+        """The files of the ledger, each with how many entries it has, the smallest first. None is open yet."""
+        runs = [(run.entries, self._of_run(run)) for run in state.runs]
+        lists = [(one.files, self._of_list(epoch, one.name)) for epoch, one in state.claimed.items()]
+        return sorted([*runs, *lists], key=lambda one: one[0])
 
     def entries(self, name: str) -> Iterator[storage.Input]:
         """The files of a list. Raises Gone: it is not there."""
@@ -91,10 +126,10 @@ class Ledger:
 
     def _of_list(self, epoch: int, name: str) -> Iterator[TakenFile]:
         for url, size, version, *_ in self._lines(self._folder.list(name)):
-            yield url, epoch, size, version
+            yield [url, epoch, size, version]
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        return map(tuple, self._lines(self._copy(run)))
+        yield from self._lines(self._copy(run))
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -114,10 +149,29 @@ class Ledger:
         return path
 
     def _lines(self, url: str) -> Iterator[Any]:
+        lines = read_lines(self._folder.output_path, url, 0)
         try:
-            yield from map(orjson.loads, read_lines(self._folder.output_path, url, 0))
+            # In pieces: a call for each line costs more than the line.
+            while some := list(itertools.islice(lines, _AT_ONCE)):
+                yield from orjson.loads(b"[" + b",".join(some) + b"]")
         except FileNotFoundError as error:
             raise Gone(url) from error
+
+
+class Cursor:
+    """Finds rows by their first field in rows that are sorted by it, asked in the same order."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self._row: Any = next(rows, None)
+
+    def at(self, url: str) -> Any:
+        """The row of a URL; None if there is none."""
+        row = self._row
+        while row is not None and row[0] < url:
+            row = next(self._rows, None)
+        self._row = row
+        return row if row is not None and row[0] == url else None
 
 
 def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
@@ -129,6 +183,13 @@ def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
         last = entry
     if last is not None:
         yield last
+
+
+def _few(sources: list[Iterator[TakenFile]]) -> list[Iterator[TakenFile]]:
+    """At most `_OPEN` sources of the same entries, or of the newest of them; the first ones are merged."""
+    while len(sources) > _OPEN:
+        sources = [*sources[_OPEN:], _spooled(newest(sources[:_OPEN]))]
+    return sources
 
 
 def _spooled(entries: Iterator[TakenFile]) -> Iterator[TakenFile]:
@@ -146,7 +207,7 @@ def _spooled(entries: Iterator[TakenFile]) -> Iterator[TakenFile]:
 
 def _read_back(file: IO[bytes]) -> Iterator[TakenFile]:
     with file:
-        yield from map(tuple, map(orjson.loads, file))
+        yield from map(orjson.loads, file)
 
 
 def compact(log: Log, folder: Folder, ledger: Ledger, *, merged: int = MERGED) -> None:
@@ -210,8 +271,7 @@ def _merge(folder: Folder, ledger: Ledger, state: State, swallowed: tuple[Run, .
 
 def _write(file: IO[bytes], entries: Iterator[TakenFile]) -> int:
     count = 0
-    # In pieces: a call for each line costs more than the line.
-    while some := list(itertools.islice(entries, 1000)):
+    while some := list(itertools.islice(entries, _AT_ONCE)):
         file.write(b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in some))
         count += len(some)
     return count

@@ -219,7 +219,7 @@ class Watch:
     def _found(self) -> Look:
         for _ in range(_GONE):
             try:
-                taken = self._ledger.taken(self.state)
+                taken = self._ledger.lookup(self.state)
                 return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
             except Gone:
                 self._refresh()

@@ -72,7 +72,7 @@ def folder(tmp_path) -> Folder:
 
 def claimed(folder: Folder, pattern: str) -> FileList:
     observed = Observed()
-    found = look(folder, Wanted((pattern,), settle=0.0), iter(()), observed, now=0.0, time=2.0**40)
+    found = look(folder, Wanted((pattern,), settle=0.0), lambda url: None, observed, now=0.0, time=2.0**40)
     observed.close()
     assert found.chosen is not None
     return found.chosen

@@ -12,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict import storage
+from batchpredict.epochs import runs
 from batchpredict.epochs.folder import Folder
-from batchpredict.epochs.listing import Cursor, Observed, Wanted, listed, look, refuse_inputs_in_output
+from batchpredict.epochs.listing import Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.runs import Ledger, compact, newest, sweep
+from batchpredict.epochs.runs import Cursor, Ledger, compact, newest, sweep
 from batchpredict.epochs.state import Begun, FileList, Run, SetAside, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
 
-ENTRIES = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 9), st.integers(0, 3), st.just("v")))
+ENTRIES = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.integers(1, 9), st.integers(0, 3), st.just("v")).map(list)
+)
 
 
 @given(st.lists(ENTRIES, max_size=4))
@@ -35,6 +38,11 @@ def test_of_each_file_the_last_epoch_counts(sources):
 def test_rows_are_found_in_order(rows, asked):
     cursor = Cursor(iter([(row, 1) for row in sorted(rows)]))
     assert [cursor.at(url) is not None for url in sorted(asked)] == [url in rows for url in sorted(asked)]
+
+
+def nothing(url: str) -> None:
+    """No epoch has taken anything."""
+    del url
 
 
 def epochs_done(world: World, log: Log, ledger: Ledger, sizes: list[int]) -> None:
@@ -69,21 +77,52 @@ def test_lists_are_merged_into_few_runs_and_nothing_is_lost(world: World):
     ledger.close()
 
 
-def test_however_many_epochs_were_set_aside_few_of_their_lists_are_open_at_a_time(tmp_path):
+@pytest.mark.parametrize("held", [0, 3, 1000])
+def test_the_last_epoch_of_a_file_is_found_however_much_is_held(world: World, monkeypatch, held):
+    monkeypatch.setattr(runs, "_HELD", held)
+    log, ledger = Log(world.folder, "w"), Ledger(world.folder)
+    log.refresh()
+    epochs_done(world, log, ledger, [5, 1, 1, 1, 2])
+    # Taken again by the last one, and before that by one that is in a run.
+    url = world.folder.list("l5")
+    storage.replace_bytes(url, b'["0001-0003",7,"new"]\n["0005-0001",5,"v"]\n')
+    last = ledger.lookup(log.state)
+    expected = {entry[0]: entry for entry in ledger.taken(log.state)}
+    assert expected["0001-0003"] == ["0001-0003", 5, 7, "new"]
+    names = sorted({*expected, "0", "0001-00035", "z"})
+    found = {name: last(name) for name in names}
+    assert {name: entry for name, entry in found.items() if entry is not None} == expected
+    ledger.close()
+
+
+@pytest.mark.parametrize("held", [0, 100])
+def test_however_many_epochs_were_set_aside_few_of_their_lists_are_open_at_a_time(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(runs, "_HELD", held)
     folder = Folder(str(tmp_path / "out"))
     state = State()
     for number in range(1, 301):
         support.write(folder.list(f"l{number}"), f'["a",{number},"v"]\n["b{number:03d}",1,"v"]\n'.encode())
         state = state.after(Begun(number, FileList(f"l{number}", 2, 2), "m", {})).after(SetAside(number))
+    expected = [["a", 300, 300, "v"], *([f"b{number:03d}", number, 1, "v"] for number in range(1, 301))]
     ledger = Ledger(folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 100, hard))
     try:
-        found = list(ledger.taken(state))
+        assert list(ledger.taken(state)) == expected
+        last = ledger.lookup(state)
+        assert list(map(last, ["a", *(f"b{number:03d}" for number in range(1, 301))])) == expected
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         ledger.close()
-    assert found == [("a", 300, 300, "v"), *((f"b{number:03d}", number, 1, "v") for number in range(1, 301))]
+
+
+def test_a_name_that_is_no_text_is_said_and_does_not_hide_what_follows(tmp_path):
+    support.write(tmp_path / "in" / "a", "1\n")
+    with open(os.fsencode(tmp_path / "in") + b"/b\xff", "w"):
+        pass
+    support.write(tmp_path / "in" / "c", "1\n")
+    with pytest.raises(NoInput, match=r"^inputPaths: the name of the file .* is not UTF-8; rename it"):
+        list(listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"]))
 
 
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):
@@ -114,15 +153,6 @@ def test_what_several_patterns_match_comes_once_and_in_order(tmp_path):
     assert [file.url[-6:] for file in listed(str(tmp_path / "out"), patterns)] == ["1.json", "2.json", "/3.csv"]
 
 
-def test_a_name_that_is_no_text_is_said_and_does_not_hide_what_follows(tmp_path):
-    support.write(tmp_path / "in" / "a", "1\n")
-    with open(os.fsencode(tmp_path / "in") + b"/b\xff", "w"):
-        pass
-    support.write(tmp_path / "in" / "c", "1\n")
-    with pytest.raises(NoInput, match=r"^inputPaths: the name of the file .* is not UTF-8; rename it"):
-        list(listed(str(tmp_path / "out"), [f"{tmp_path}/in/*"]))
-
-
 def test_nothing_of_the_output_folder_is_taken_however_it_is_reached(tmp_path):
     support.write(tmp_path / "in" / "a", b"")
     support.write(tmp_path / "in" / "out" / "epoch=00000001" / "prediction.results-00000-of-00001", b"")
@@ -141,12 +171,12 @@ def test_a_file_whose_store_says_that_it_is_old_is_taken_at_once(tmp_path):
     support.write(tmp_path / "in" / "new", b"1\n")
     now = os.stat(old).st_mtime
     os.utime(old, (now - 11, now - 11))
-    found = look(folder, wanted, iter(()), observed, now=0.0, time=now)
+    found = look(folder, wanted, nothing, observed, now=0.0, time=now)
     assert found.chosen is not None
     assert (found.chosen.files, found.waiting) == (1, 1)
     # The other one is, too, when this watcher has seen it for so long, whatever the clocks say.
-    assert look(folder, wanted, iter(()), observed, now=9.9, time=0.0).waiting == 2
-    found = look(folder, wanted, iter(()), observed, now=10.0, time=0.0)
+    assert look(folder, wanted, nothing, observed, now=9.9, time=0.0).waiting == 2
+    found = look(folder, wanted, nothing, observed, now=10.0, time=0.0)
     assert found.chosen is not None
     assert found.waiting == 1
     observed.close()
@@ -156,15 +186,14 @@ def test_a_look_that_fails_forgets_nothing_and_leaves_nothing(world: World):
     world.write("a")
     observed = Observed()
     wanted = Wanted((f"{world.base}/in/*",), settle=10.0)
-    look(world.folder, wanted, iter(()), observed, now=0.0, time=0.0)
+    look(world.folder, wanted, nothing, observed, now=0.0, time=0.0)
 
-    def broken():
+    def broken(url):
         raise NoInput("no")
-        yield
 
     with pytest.raises(NoInput):
-        look(world.folder, wanted, broken(), observed, now=5.0, time=0.0)
-    found = look(world.folder, wanted, iter(()), observed, now=10.0, time=0.0)
+        look(world.folder, wanted, broken, observed, now=5.0, time=0.0)
+    found = look(world.folder, wanted, nothing, observed, now=10.0, time=0.0)
     assert found.chosen is not None
     assert storage.list_names(world.folder.lists) == [found.chosen.name]
     observed.close()
