@@ -74,7 +74,8 @@ def packed(options: argparse.Namespace) -> Iterator[list[str]]:
 
     staging = options.staging_bucket or options.job_dir
     if staging:
-        yield [pack(options.package_path, staging), *given]
+        flag = "--staging-bucket" if options.staging_bucket else "--job-dir"
+        yield [pack(options.package_path, staging, flag=flag), *given]
         return
     with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as place:
         yield [pack(options.package_path, place), *given]

@@ -41,7 +41,7 @@ _AT_ONCE = 1000
 _RATIO = 4
 
 
-# Files that are open at a time: the lists of epochs that were set aside may be thousands.
+# Lists that are open at a time: those of epochs that were set aside may be thousands.
 _OPEN = 64
 
 
@@ -77,24 +77,23 @@ class Ledger:
           OutputRefused: the ledger cannot be read.
           JobFailed: there is no room for temporary files.
         """
-        return newest(_few([source for _, source in self._sources(state)]))
+        return newest([source for _, source in self._sources(state)])
 
     def lookup(self, state: State) -> Callable[[str], TakenFile | None]:
         """A function that gives the last epoch of a file; it is to be asked for files in the order of their URLs.
 
-        Both raise what `taken` raises.
+        The function raises what `taken` raises.
         """
         held: dict[str, TakenFile] = {}
-        others = []
+        cursors = []
         left = _HELD
-        for size, source in self._sources(state):
+        for size, source in sorted(self._sources(state), key=lambda one: one[0]):
             if size > left:
-                others.append(source)
+                cursors.append(Cursor(source))
                 continue
             left -= size
             for entry in source:
                 held[entry[0]] = max(entry, held.get(entry[0], entry))
-        cursors = list(map(Cursor, _few(others)))
 
         def last(url: str) -> TakenFile | None:
             found = held.get(url)
@@ -107,10 +106,15 @@ class Ledger:
         return last
 
     def _sources(self, state: State) -> list[tuple[int, Iterator[TakenFile]]]:
-        """The files of the ledger, each with how many entries it has, the smallest first. None is open yet."""
-        runs = [(run.entries, self._of_run(run)) for run in state.runs]
+        """What the ledger is read from, few files at a time, and how many entries each has at most."""
         lists = [(one.files, self._of_list(epoch, one.name)) for epoch, one in state.claimed.items()]
-        return sorted([*runs, *lists], key=lambda one: one[0])
+        while len(lists) > _OPEN:
+            groups = [lists[at : at + _OPEN] for at in range(0, len(lists), _OPEN)]
+            lists = [
+                (sum(size for size, _ in group), _spooled(newest([source for _, source in group])))
+                for group in groups
+            ]
+        return [*((run.entries, self._of_run(run)) for run in state.runs), *lists]
 
     def entries(self, name: str) -> Iterator[storage.Input]:
         """The files of a list. Raises Gone: it is not there."""
@@ -129,7 +133,7 @@ class Ledger:
             yield [url, epoch, size, version]
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        yield from self._lines(self._copy(run))
+        return self._lines(self._copy(run))
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -183,13 +187,6 @@ def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
         last = entry
     if last is not None:
         yield last
-
-
-def _few(sources: list[Iterator[TakenFile]]) -> list[Iterator[TakenFile]]:
-    """At most `_OPEN` sources of the same entries, or of the newest of them; the first ones are merged."""
-    while len(sources) > _OPEN:
-        sources = [*sources[_OPEN:], _spooled(newest(sources[:_OPEN]))]
-    return sources
 
 
 def _spooled(entries: Iterator[TakenFile]) -> Iterator[TakenFile]:

@@ -37,8 +37,8 @@ def expand(pattern: str, *, left_out: Callable[[str], bool] = _NOT_LEFT_OUT) -> 
     empty = True
     try:
         for file in _found(store_of(pattern), pattern):
-            if not file.url.isascii() and file.url != file.url.encode("utf-8", "replace").decode():
-                raise NotListed(f"the name of the file {file.url!r} is not UTF-8; rename it")
+            if not file.url.isascii():
+                _refuse_unless_utf8(file.url)
             if left_out(file.url):
                 continue
             empty = False
@@ -61,6 +61,14 @@ def match(patterns: Iterable[str], *, left_out: Callable[[str], bool] = _NOT_LEF
                 if number < len(several):
                     seen.add(file.url)
                 yield file
+
+
+def _refuse_unless_utf8(url: str) -> None:
+    """The error has a cause: a file is there, and whoever waits for one must not take it for none."""
+    try:
+        url.encode()
+    except UnicodeEncodeError as error:
+        raise NoMatch(f"the name of the file {url!r} is not UTF-8; rename it") from error
 
 
 def _found(store: Store, pattern: str) -> Iterator[Input]:

@@ -20,7 +20,7 @@ from batchpredict.beam import SavedModelHandler
 @pytest.mark.flink
 def test_a_cluster_scores_records_and_sets_bad_ones_aside(flink_cluster, tmp_path):
     def keep(line: str, begin: str) -> None:
-        # Of the test itself, as workers cannot import its module; a file for each line, as a bundle may be run again.
+        # Of the test itself: workers cannot import its module. A file for each line: a bundle may be run again.
         with open(f"{begin}-{hashlib.sha256(line.encode()).hexdigest()}", "w", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
