@@ -64,7 +64,7 @@ def match(patterns: Iterable[str], *, left_out: Callable[[str], bool] = _NOT_LEF
 
 
 def _refuse_unless_utf8(url: str) -> None:
-    """The error has a cause: a file is there, and whoever waits for one must not take it for none."""
+    """Raises NotListed: a file is there, and whoever waits for one must not take it for none."""
     try:
         url.encode()
     except UnicodeEncodeError as error:
