@@ -11,7 +11,6 @@
     . BudgetSpent         more errors than the job allows
     . DeviceFailed        the device failed under the model, in fresh processes too
     . WorkerLost          worker processes die again and again, and no record is to blame
-    . InstallFailed         a package of a training job cannot be fetched, built or installed
     . InstallFailed       a package of a training job cannot be fetched, built or installed
     . StagingDamaged      a committed part or manifest is missing or unreadable
     . RunnerFailed        the runner cannot be reached, refuses the job, or lost it
@@ -19,7 +18,8 @@
   x WrongCall             the command line is wrong, or the job file that it names
     . WrongFlag           a flag that is missing, or whose value cannot be right
       UnknownFlag         a flag or a runner that nobody knows
-  x NoMatch               a path or pattern that matches no file, or that cannot be listed; whoever asked says whose
+  x NoMatch               a path or pattern that matches no file; whoever asked says whose
+    . NotListed           one that cannot be listed, or not to its end
 * RecordRefused           one record that cannot be scored; of a job it never leaves the hot path of a split
   x BatchTooLarge         a model call that the device's memory does not hold; of one record, that record's error
   x InternalFailure       a kernel's internal error: the record's, or the device's if no record fares better
@@ -83,7 +83,11 @@ class ModelUnusable(JobFailed):
 
 
 class NoMatch(BatchPredictError):
-    """A path or pattern matches no file, or the file system refuses to list it. It does not say whose."""
+    """A path or pattern matches no file. It does not say whose."""
+
+
+class NotListed(NoMatch):
+    """What a path or pattern matches cannot be listed to its end: there may be more than was found."""
 
 
 class BudgetSpent(JobFailed):

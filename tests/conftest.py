@@ -23,6 +23,7 @@ hypothesis.settings.load_profile("here")
 
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

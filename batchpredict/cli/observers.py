@@ -242,6 +242,12 @@ class LineObserver(_StreamObserver[S]):
         print(text, file=self._stream, flush=True)
 
 
+def log_line(severity: str, message: str, **fields: Any) -> str:
+    """A line of --json-logs: what happens now, with the field names of structured logs."""
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"time": now, "severity": severity, "message": message, **fields})
+
+
 class JsonObserver(_StreamObserver[S]):
     """JSON lines with the field names of structured logs: time, severity, message, and the counts."""
 
@@ -249,9 +255,7 @@ class JsonObserver(_StreamObserver[S]):
         self._write("INFO", "progress", **reading.fields)
 
     def _write(self, severity: str, message: str, **fields: Any) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": now, "severity": severity, "message": message, **fields}
-        print(json.dumps(line), file=self._stream, flush=True)
+        print(log_line(severity, message, **fields), file=self._stream, flush=True)
 
     def warning(self, message: str) -> None:
         self._write("WARNING", message)

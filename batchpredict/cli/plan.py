@@ -6,11 +6,11 @@ import argparse
 import json
 import signal
 import sys
-from datetime import datetime, timezone
 from types import FrameType
 
 from batchpredict.cli.document import read_job
 from batchpredict.cli.fields import in_flags
+from batchpredict.cli.observers import log_line
 from batchpredict.errors import BatchPredictError, InvalidJob, WrongCall
 from batchpredict.estimate import Telling, Wishes, estimate, to_document
 from batchpredict.launch import FAILED, SUCCEEDED, TERMINATED, refuse, silence_logs, status_of
@@ -107,9 +107,7 @@ class JsonLines(Lines):
     """The same as JSON lines, with the names of structured logs."""
 
     def _say(self, severity: str, text: str) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": now, "severity": severity, "message": text}
-        print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+        print(log_line(severity, text), file=sys.stderr, flush=True)
 
 
 class Spinner(Lines):

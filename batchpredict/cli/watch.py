@@ -10,13 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from batchpredict.cli.document import read_job
 from batchpredict.cli.fields import in_flags
-from batchpredict.cli.observers import JsonObserver, LineObserver, PredictionGauge
+from batchpredict.cli.observers import JsonObserver, LineObserver, PredictionGauge, log_line
 from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.cli.predict import failed_records
 from batchpredict.errors import BatchPredictError, InvalidJob, WrongCall, WrongFlag
@@ -214,8 +213,7 @@ class _Console:
         """Say that it ends; from a signal's handler, which may have interrupted whoever writes to stderr."""
         text = f"{_PROGRAM}: {_STOPPING}."
         if self._options.json_logs:
-            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            text = json.dumps({"time": now, "severity": "INFO", "message": text})
+            text = log_line("INFO", text)
         if not self._options.quiet:
             with contextlib.suppress(OSError):
                 os.write(2, f"{text}\n".encode())

@@ -13,6 +13,7 @@ from batchpredict.job import Job, PredictionOutput
 from batchpredict.launch import prediction_work
 from batchpredict.ledger import Snapshot, Staging, finished_output, occupancy
 from batchpredict.prediction import end_early, start_early
+from batchpredict.resources import MAX_ID_LENGTH
 from batchpredict.runners import Observer, Runner, run
 
 # Of a predictionInput, what an epoch says itself.
@@ -114,8 +115,10 @@ class Execution:
             self.get_ready()
 
     def _job(self, epoch: Epoch, results: str) -> Job:
+        number = f"_epoch_{epoch.number:08d}"
         document = {
-            "jobId": f"{self._job_id}_epoch_{epoch.number:08d}",
+            # Of an id that gets too long the end goes, and not the number.
+            "jobId": self._job_id[: MAX_ID_LENGTH - len(number)] + number,
             "predictionInput": {**epoch.source, "uri": epoch.model, "outputPath": results},
             **self._labels,
         }

@@ -10,23 +10,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from batchpredict import storage
 from batchpredict.epochs.files import Changed, Sighting, Verdict, judge
 from batchpredict.epochs.folder import Folder, new_name
-from batchpredict.epochs.runs import TakenFile
+from batchpredict.epochs.runs import Cursor, TakenFile
 from batchpredict.epochs.state import FileList
-from batchpredict.errors import NoInput, NoMatch, WrongFlag
-from batchpredict.ledger import spooling, writing
+from batchpredict.errors import NoInput, NoMatch, NotListed, WrongFlag
+from batchpredict.ledger import spool, spooling, writing
 
-# Bytes of what waits that stay in memory before they go to a temporary file.
-_SPOOLED = 1 << 20
 # Names that are said of files that are many.
 _NAMED = 5
 # As `._COPYING_`, which no pattern takes (`storage.pattern`): what a program writes to before it renames the file.
@@ -83,8 +80,8 @@ class Observed:
     """The files that were seen and not taken, with when they were seen first as they are."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = _spool()
-        self._next: IO[bytes] = _spool()
+        self._file: IO[bytes] = spool()
+        self._next: IO[bytes] = spool()
 
     def close(self) -> None:
         self._file.close()
@@ -114,7 +111,7 @@ class Observed:
 def look(
     folder: Folder,
     wanted: Wanted,
-    taken: Iterator[TakenFile],
+    taken: Callable[[str], TakenFile | None],
     observed: Observed,
     *,
     now: float,
@@ -125,7 +122,7 @@ def look(
     Args:
       folder: of the watch; the list is written there, and is the caller's.
       wanted: which files are.
-      taken: the last epoch of every file that was taken, sorted by URL.
+      taken: gives the last epoch that took a file; is asked in the order of URLs.
       observed: what earlier passes saw; it is what this one saw afterwards, unless an error is raised.
       now: on a clock that is never set.
       time: seconds since the epoch.
@@ -139,10 +136,10 @@ def look(
     found = Look()
     with spooling(), list_writer(folder) as writer:
         observed.begin()
-        sorted_taken, sorted_seen = Cursor(taken), Cursor(observed.read())
+        sorted_seen = Cursor(observed.read())
         for file in listed(folder.output_path, wanted.patterns):
             found.empty = False
-            known = sorted_taken.at(file.url)
+            known = taken(file.url)
             if known is not None and known[3] == file.version and known[2] == file.size:
                 continue
             seen = sorted_seen.at(file.url)
@@ -231,22 +228,6 @@ def list_writer(folder: Folder) -> Iterator[ListWriter]:
         writer.abandon()
 
 
-class Cursor:
-    """Finds rows by their first field in rows that are sorted by it, asked in the same order."""
-
-    def __init__(self, rows: Iterator[Any]) -> None:
-        self._rows = rows
-        self._row: Any = next(rows, None)
-
-    def at(self, url: str) -> Any:
-        """The row of a URL; None if there is none."""
-        row = self._row
-        while row is not None and row[0] < url:
-            row = next(self._rows, None)
-        self._row = row
-        return row if row is not None and row[0] == url else None
-
-
 def listed(output_path: str, patterns: Sequence[str]) -> Iterator[storage.Input]:
     """The files that patterns match, sorted by URL, each once; none that lies in the output folder.
 
@@ -272,10 +253,11 @@ def _expanded(pattern: str, left_out: Callable[[str], bool]) -> Iterator[storage
         for file in storage.expand(pattern, left_out=left_out):
             if spelled or not file.url.endswith(_WRITTEN):
                 yield file
-    except NoMatch as error:
+    except NotListed as error:
+        raise NoInput(f"inputPaths: {error}") from error
+    except NoMatch:
         # That nothing is there yet is no error of somebody who waits for it.
-        if error.__cause__ is not None:
-            raise NoInput(f"inputPaths: {error}") from error
+        return
 
 
 class _Left:
@@ -306,8 +288,3 @@ def refuse_inputs_in_output(output_path: str, patterns: Iterable[str]) -> None:
                 f"--input-paths: '{pattern}' lies in the folder of --output-path, '{output_path}', of which no "
                 "file is taken. Choose an output folder that holds no inputs."
             )
-
-
-def _spool() -> IO[bytes]:
-    spool: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by whoever gets it
-    return spool  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ begun after some failures: if it succeeds, the failures of the first count from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -55,7 +56,7 @@ class PutAside:
 
 @dataclass(frozen=True)
 class Rest:
-    """There is nothing to do before a time; `until` is on the clock of `now`."""
+    """There is nothing to do before a time; `until` is on the clock of `now`, infinite if others do it all."""
 
     until: float
 
@@ -94,7 +95,7 @@ def decide(
         if next_look <= now:
             return Look()
         times.append(next_look)
-    return Rest(min(times, default=next_look))
+    return Rest(min(times, default=math.inf))
 
 
 def may_begin(state: State, tries: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchpredict import storage
-from batchpredict.errors import ModelUnusable, NoMatch
+from batchpredict.errors import ModelUnusable, NoMatch, NotListed
 from batchpredict.models import model_digest
 
 
@@ -39,9 +39,10 @@ class NewestVersion:
                 folder = storage.parent(file.url)
                 if storage.name_of(folder).isdecimal() and storage.name_of(file.url).endswith((".pb", ".pbtxt")):
                     versions[int(storage.name_of(folder))] = folder
-        except NoMatch as error:
-            if error.__cause__ is not None:
-                raise ModelUnusable(f"--model-base: {error}") from error
+        except NotListed as error:
+            raise ModelUnusable(f"--model-base: {error}") from error
+        except NoMatch:
+            pass
         if not versions:
             raise ModelUnusable(
                 f"--model-base: '{self.base}' holds no version: no folder that is named by a number and has a "

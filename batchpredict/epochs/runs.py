@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import operator
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, TypeAlias
 
 import msgspec
@@ -25,7 +24,7 @@ from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.state import Compacted, FileList, Run, State
 from batchpredict.errors import StagingDamaged
-from batchpredict.ledger import read_lines, reading, spooling, writing
+from batchpredict.ledger import read_lines, reading, spool, spooling, writing
 
 # Lists of done epochs that are there before they are merged: each is one more file to read beside the runs.
 MERGED = 16
@@ -33,9 +32,18 @@ MERGED = 16
 _EVENTS = 64
 # Seconds after which a file that no event names is one that was left behind.
 _LEFT_BEHIND = 86400.0
+# Entries of the smaller files of a ledger that are held during a look, about 15 MiB: to merge them with a large one
+# would cost more than the large one.
+_HELD = 50_000
+# Lines that are read or written at once.
+_AT_ONCE = 1000
 # A run that is at most so many times as large as what is merged behind it is merged too: of n entries there are
 # runs in the order of log n, and an entry is written that often.
 _RATIO = 4
+
+
+# Lists that are open at a time: those of epochs that were set aside may be thousands.
+_OPEN = 64
 
 
 class Gone(Exception):
@@ -53,7 +61,7 @@ def _damaged(url: str, how: str) -> StagingDamaged:
     )
 
 
-TakenFile: TypeAlias = tuple[str, int, int, str]
+TakenFile: TypeAlias = "list[Any]"
 """A file as an epoch took it: URL, epoch, size, version. They sort by URL, the last epoch that took one last."""
 
 
@@ -80,9 +88,46 @@ class Ledger:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
           StagingDamaged: a file of it is not what was written.
+          JobFailed: there is no room for temporary files.
         """
-        lists = [self._of_list(epoch, one) for epoch, one in state.claimed.items()]
-        return newest([*map(self._of_run, state.runs), *lists])
+        return newest([source for _, source in self._sources(state)])
+
+    def lookup(self, state: State) -> Callable[[str], TakenFile | None]:
+        """A function that gives the last epoch of a file; it is to be asked for files in the order of their URLs.
+
+        The function raises what `taken` raises.
+        """
+        held: dict[str, TakenFile] = {}
+        cursors = []
+        left = _HELD
+        for size, source in sorted(self._sources(state), key=lambda one: one[0]):
+            if size > left:
+                cursors.append(Cursor(source))
+                continue
+            left -= size
+            for entry in source:
+                held[entry[0]] = max(entry, held.get(entry[0], entry))
+
+        def last(url: str) -> TakenFile | None:
+            found = held.get(url)
+            for cursor in cursors:
+                row: TakenFile | None = cursor.at(url)
+                if row is not None and (found is None or row > found):
+                    found = row
+            return found
+
+        return last
+
+    def _sources(self, state: State) -> list[tuple[int, Iterator[TakenFile]]]:
+        """What the ledger is read from, few files at a time, and how many entries each has at most."""
+        lists = [(one.files, self._of_list(epoch, one)) for epoch, one in state.claimed.items()]
+        while len(lists) > _OPEN:
+            groups = [lists[at : at + _OPEN] for at in range(0, len(lists), _OPEN)]
+            lists = [
+                (sum(size for size, _ in group), _spooled(newest([source for _, source in group])))
+                for group in groups
+            ]
+        return [*((run.entries, self._of_run(run)) for run in state.runs), *lists]
 
     def entries(self, one: FileList) -> Iterator[storage.Input]:
         """The files of a list.
@@ -103,10 +148,10 @@ class Ledger:
 
     def _of_list(self, epoch: int, one: FileList) -> Iterator[TakenFile]:
         for url, size, version, *_ in self._lines(self._folder.list(one.name), one.files):
-            yield url, epoch, size, version
+            yield [url, epoch, size, version]
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        return map(tuple, self._lines(self._copy(run), run.entries))
+        return self._lines(self._copy(run), run.entries)
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -126,17 +171,35 @@ class Ledger:
         return path
 
     def _lines(self, url: str, count: int) -> Iterator[Any]:
-        # They are counted by what costs nothing for a line: there may be millions.
-        counted = itertools.count()
+        lines = read_lines(self._folder.output_path, url, 0)
+        found = 0
         try:
-            rows = map(orjson.loads, read_lines(self._folder.output_path, url, 0))
-            yield from map(operator.itemgetter(0), zip(rows, counted, strict=False))
+            # In pieces: a call for each line costs more than the line.
+            while some := list(itertools.islice(lines, _AT_ONCE)):
+                found += len(some)
+                yield from orjson.loads(b"[" + b",".join(some) + b"]")
         except FileNotFoundError as error:
             raise Gone(url) from error
         except orjson.JSONDecodeError as error:
             raise _damaged(url, f"cannot be read: {error}") from error
-        if (found := next(counted)) != count:
+        if found != count:
             raise _damaged(url, f"has {found} lines instead of {count}")
+
+
+class Cursor:
+    """Finds rows by their first field in rows that are sorted by it, asked in the same order."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self._row: Any = next(rows, None)
+
+    def at(self, url: str) -> Any:
+        """The row of a URL; None if there is none."""
+        row = self._row
+        while row is not None and row[0] < url:
+            row = next(self._rows, None)
+        self._row = row
+        return row if row is not None and row[0] == url else None
 
 
 def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
@@ -148,6 +211,24 @@ def newest(sources: Iterable[Iterator[TakenFile]]) -> Iterator[TakenFile]:
         last = entry
     if last is not None:
         yield last
+
+
+def _spooled(entries: Iterator[TakenFile]) -> Iterator[TakenFile]:
+    """The same entries, read by now, so that their sources are closed."""
+    file = spool()
+    try:
+        with spooling():
+            _write(file, entries)
+            file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return _read_back(file)
+
+
+def _read_back(file: IO[bytes]) -> Iterator[TakenFile]:
+    with file:
+        yield from map(orjson.loads, file)
 
 
 def compact(log: Log, folder: Folder, ledger: Ledger, *, merged: int = MERGED) -> None:
@@ -211,8 +292,7 @@ def _merge(folder: Folder, ledger: Ledger, state: State, swallowed: tuple[Run, .
 
 def _write(file: IO[bytes], entries: Iterator[TakenFile]) -> int:
     count = 0
-    # In pieces: a call for each line costs more than the line.
-    while some := list(itertools.islice(entries, 1000)):
+    while some := list(itertools.islice(entries, _AT_ONCE)):
         file.write(b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in some))
         count += len(some)
     return count

@@ -63,7 +63,7 @@ class Epoch(msgspec.Struct, frozen=True):
       counted: those of them that count against it; see `State.after`.
       error: name of the class of the last error; "" for none.
       reason: of the last failure.
-      rivals: epochs that had succeeded when it failed for the first time.
+      succeeded_before: epochs that had succeeded when it failed for the first time.
       checked: since the last failure its files were looked after, or there was no need.
     """
 
@@ -75,7 +75,7 @@ class Epoch(msgspec.Struct, frozen=True):
     counted: int = 0
     error: str = ""
     reason: str = ""
-    rivals: int = 0
+    succeeded_before: int = 0
     checked: bool = True
 
     @property
@@ -199,10 +199,16 @@ class State(msgspec.Struct, frozen=True):
         return replace(self, open=rest, taken=taken, succeeded=self.succeeded + 1, outage=0)
 
     def _failed(self, epoch: Epoch, event: Failed) -> State:
-        rivals = epoch.rivals if epoch.failures else self.succeeded
-        failed = replace(epoch, failures=epoch.failures + 1, error=event.error, reason=event.reason, rivals=rivals)
+        succeeded_before = epoch.succeeded_before if epoch.failures else self.succeeded
+        failed = replace(
+            epoch,
+            failures=epoch.failures + 1,
+            error=event.error,
+            reason=event.reason,
+            succeeded_before=succeeded_before,
+        )
         failed = replace(failed, checked=not failed.misses_files)
-        shared = failed.is_shared and self.succeeded == rivals
+        shared = failed.is_shared and self.succeeded == succeeded_before
         if not shared:
             failed = replace(failed, counted=failed.counted + 1)
         return replace(self._with(failed), outage=self.outage + shared)

@@ -220,7 +220,7 @@ class Watch:
         for _ in range(_GONE):
             number = self._log.number
             try:
-                taken = self._ledger.taken(self.state)
+                taken = self._ledger.lookup(self.state)
                 return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
             except Gone as error:
                 self._refresh()

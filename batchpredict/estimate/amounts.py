@@ -12,12 +12,16 @@ from time import monotonic
 from typing import Any
 
 from batchpredict import storage
+from batchpredict.errors import NoInput
 from batchpredict.estimate.ranges import Range, ratio
 from batchpredict.estimate.sampled import Span
 from batchpredict.formats import InputFormat, Segment
 
 # Compressed bytes whose expansion stands for that of what follows them.
 _PREFIX_BYTES = 4 << 20
+# They are expanded in pieces, and no further than this: some files hold a thousand times their size.
+_PIECE = 4 << 10
+_MOST_EXPANDED = 256 << 20
 # What follows expands to a little more or less, in all files alike.
 _EXPANSION_ERROR = 0.02
 # Footers are read for so long; a local one takes about a millisecond, one on a store about 100.
@@ -121,14 +125,24 @@ def _by_footers(files: Iterable[tuple[str, int]], total: int, rows: Callable[[st
 
 
 def _expansion(path: str, size: int, codec: str) -> float:
-    """Bytes that come out of each byte at the beginning of a compressed file; 1 if nothing does."""
-    data = storage.read_range(path, 0, min(size, _PREFIX_BYTES))
-    made = used = 0
+    """Bytes that come out of each byte at the beginning of a compressed file; 1 if nothing does.
+
+    Raises:
+      NoInput: it cannot be read.
+    """
     try:
-        while used < len(data):
-            decoder: Any = zlib.decompressobj(wbits=31) if codec == "gzip" else bz2.BZ2Decompressor()
-            made += len(decoder.decompress(data[used:]))
-            used = len(data) - len(decoder.unused_data)
-    except (zlib.error, OSError):
-        pass
+        data = storage.again(lambda: storage.read_range(path, 0, min(size, _PREFIX_BYTES)))
+    except OSError as error:
+        raise NoInput(f"inputPaths: '{path}' cannot be read: {error}") from error
+    made = used = 0
+    decoder: Any = None
+    while used < len(data) and made < _MOST_EXPANDED:
+        if decoder is None or decoder.eof:
+            decoder = zlib.decompressobj(wbits=31) if codec == "gzip" else bz2.BZ2Decompressor()
+        piece = data[used : used + _PIECE]
+        try:
+            made += len(decoder.decompress(piece))
+        except (zlib.error, OSError):
+            break
+        used += len(piece) - len(decoder.unused_data)
     return made / used if made and used else 1.0

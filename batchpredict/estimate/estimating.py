@@ -74,8 +74,8 @@ def estimate(spec: PredictionSpec, wishes: Wishes, *, engine: Callable[[], None]
         opened.enter_context(scratch)
         job = _Job(spec, digest, draft.plan, draft.splits, scratch.name, Amounts(spec.input), telling)
         found = _Measuring(job, wishes, engine).run()
+        records = job.amounts.records(found.spans, job.plan.bytes, job.files)
     sizes, asked = job.sizes, wishes.workers or (job.workers(wishes.default_workers),)
-    records = job.amounts.records(found.spans, job.plan.bytes, job.files)
     start = found.start_seconds + DRIVER_SECONDS
     publish = found.publish_seconds * job.plan.splits
     return Estimate(
@@ -116,8 +116,6 @@ class _Job:
         self.spec, self.digest, self.plan, self.splits = spec, digest, plan, splits
         self.amounts, self.telling = amounts, telling
         self.sizes = [split.size for split in splits()]
-        # They are read again when the draft is gone.
-        self._files = _files(splits()) if not spec.input.streamed else {}
         self._scratch = scratch
         self._folders = 0
 
@@ -126,8 +124,12 @@ class _Job:
         return max(min(wanted, self.plan.splits), 1)
 
     def files(self) -> Iterator[tuple[str, int]]:
-        """URL and size of every file, where records are counted by file."""
-        return iter(self._files.items())
+        """URL and size of every file, in order: the segments of one follow each other."""
+        last = ""
+        for segment in (segment for split in self.splits() for segment in split.segments):
+            if segment.path != last:
+                last = segment.path
+                yield segment.path, segment.size
 
     def new_folder(self) -> str:
         self._folders += 1
@@ -135,10 +137,6 @@ class _Job:
 
     def pool(self, processes: int) -> SamplePool:
         return SamplePool(self.spec, self.new_folder(), self.digest, processes, self.telling.warning)
-
-
-def _files(splits: Iterator[Split]) -> dict[str, int]:
-    return {segment.path: segment.size for split in splits for segment in split.segments}
 
 
 @dataclass

@@ -31,8 +31,7 @@ class Kind:
       message: that of the example.
       count: records that failed so.
       example: the first that was found: "source", "offset", "message", and "instance", as an error file has it,
-        where
-        it has one.
+        where it has one.
     """
 
     code: str

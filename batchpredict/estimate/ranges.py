@@ -2,8 +2,7 @@
 
 A sample is taken at some places, and the records of a place are neighbours, which often are alike. So it is the
 places that are independent and not the records, and what is known of a range is how much the places differ (a
-cluster
-sample: Cochran, Sampling Techniques, 3rd edition, chapters 6 and 9).
+cluster sample: Cochran, Sampling Techniques, 3rd edition, chapters 6 and 9).
 """
 
 from __future__ import annotations

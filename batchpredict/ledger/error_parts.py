@@ -64,7 +64,10 @@ def first_error(staging: Staging, part: PartFile, sources: Sequence[tuple[str, i
       StagingDamaged: it holds something else than errors.
     """
     with storage.open_read(staging.part(part.name)) as lines:
-        error = orjson.loads(next(_located(lines, sources, numbered=False)))
+        line = next(_located(lines, sources, numbered=False), None)
+    if line is None:
+        raise _damaged(sources)
+    error = orjson.loads(line)
     return f"{error['source']} at byte {error['offset']}: {error['message']}"
 
 
@@ -87,11 +90,16 @@ def _located(lines: Iterable[bytes], sources: Sequence[tuple[str, int]], *, numb
     for line in lines:
         match = _ERROR.fullmatch(line)
         if match is None:
-            damaged = f"Errors of '{sources[0][0]}' cannot be read from staging; run the job again with --fresh."
-            raise StagingDamaged(damaged)
+            raise _damaged(sources)
         path, base = sources[int(match[1])]
         index = base + int(match[2])
         place = {"source": path, "offset": int(match[3]), "index": index}
         if numbered:
             place["line"] = index + 1
         yield orjson.dumps(place)[:-1] + match[4]
+
+
+def _damaged(sources: Sequence[tuple[str, int]]) -> StagingDamaged:
+    return StagingDamaged(
+        f"Errors of '{sources[0][0]}' cannot be read from staging; run the job again with --fresh."
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from batchpredict.errors import NoMatch
+from batchpredict.errors import NoMatch, NotListed
 from batchpredict.storage import local
 from batchpredict.storage.files import exists
 from batchpredict.storage.interface import Input, Store
@@ -31,7 +31,8 @@ def expand(pattern: str, *, left_out: Callable[[str], bool] = _NOT_LEFT_OUT) -> 
       left_out: tells of a URL whether it is not meant, whatever the pattern says.
 
     Raises:
-      NoMatch: nothing matches, or the file system refuses to list.
+      NoMatch: nothing matches.
+      NotListed: the file system refuses to list, or has a file whose name is no text.
     """
     empty = True
     try:
@@ -45,7 +46,7 @@ def expand(pattern: str, *, left_out: Callable[[str], bool] = _NOT_LEFT_OUT) -> 
     except (OSError, ValueError, ImportError) as error:
         # Behind a file that was found, it is none that was listed: what follows it must not go without a word.
         if not empty or not isinstance(error, FileNotFoundError):
-            raise NoMatch(f"'{pattern}' cannot be listed: {error}") from error
+            raise NotListed(f"'{pattern}' cannot be listed: {error}") from error
     if empty:
         raise NoMatch(f"'{pattern}' matches no file")
 
@@ -63,11 +64,11 @@ def match(patterns: Iterable[str], *, left_out: Callable[[str], bool] = _NOT_LEF
 
 
 def _refuse_unless_utf8(url: str) -> None:
-    """The error has a cause: a file is there, and whoever waits for one must not take it for none."""
+    """Raises NotListed: a file is there, and whoever waits for one must not take it for none."""
     try:
         url.encode()
     except UnicodeEncodeError as error:
-        raise NoMatch(f"the name of the file {url!r} is not UTF-8; rename it") from error
+        raise NotListed(f"the name of the file {url!r} is not UTF-8; rename it") from error
 
 
 def _found(store: Store, pattern: str) -> Iterator[Input]:

@@ -76,7 +76,8 @@ class ReplicaLauncher:
 
     def hosts(self, role: Role) -> bool:
         """Whether a replica of this role was started here."""
-        return any(replica.role is role for replica in self._started)
+        # Copied: it is asked by another thread than the one that starts replicas.
+        return any(replica.role is role for replica in list(self._started))
 
     def silent(self) -> list[Replica]:
         """The replicas that have written nothing since they were started here."""

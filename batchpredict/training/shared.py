@@ -14,6 +14,7 @@ import shutil
 import stat
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 
 _LOCK = "in-use"
@@ -39,7 +40,7 @@ def shared_folder(name: str) -> Iterator[str]:
         yield path
     finally:
         if _is_alone(handle):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
         os.close(handle)
 
 
@@ -80,11 +81,19 @@ def _sweep(base: str, mine: str) -> None:
                 handle = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
                 if time.time() - os.stat(path).st_mtime > _MADE_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove(path)
                 continue
             if _is_alone(handle):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
             os.close(handle)
+
+
+def _remove(path: str) -> None:
+    """Remove a folder. Under another name: who comes meanwhile must not find half of what was installed there."""
+    removed = f"{path}.{uuid.uuid4().hex[:8]}"
+    with contextlib.suppress(OSError):
+        os.rename(path, removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def _is_alone(handle: int) -> bool:

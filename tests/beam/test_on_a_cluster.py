@@ -19,6 +19,11 @@ from batchpredict.beam import SavedModelHandler
 
 @pytest.mark.flink
 def test_a_cluster_scores_records_and_sets_bad_ones_aside(flink_cluster, tmp_path):
+    def keep(line: str, begin: str) -> None:
+        # Of the test itself: workers cannot import its module. A file for each line: a bundle may be run again.
+        with open(f"{begin}-{hashlib.sha256(line.encode()).hexdigest()}", "w", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
     _, *flags = (flag.replace("-", "_").replace("__", "--", 1) for flag in flink_cluster.flags)
     options = PipelineOptions(["--runner=PortableRunner", *flags, "--parallelism=2"])
     handler = SavedModelHandler(support.model("refuses_negative"), as_json=True, keyed=True, max_batch_size=4)
@@ -38,12 +43,6 @@ def test_a_cluster_scores_records_and_sets_bad_ones_aside(flink_cluster, tmp_pat
         [[f"key {n}", None]] for n in (0, 10, 20, 30)
     ]
     assert all("got null" in reason for _, reason in lines(tmp_path, "failed"))
-
-
-def keep(line: str, begin: str) -> None:
-    """Write a line to a file of its own."""
-    with open(f"{begin}-{hashlib.sha256(line.encode()).hexdigest()}", "w", encoding="utf-8") as file:
-        file.write(f"{line}\n")
 
 
 def lines(folder: pathlib.Path, begins: str) -> list[list[Any]]:

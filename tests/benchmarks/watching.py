@@ -144,7 +144,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as base:
             fill(f"{base}/in", files)
             command = [sys.executable, os.path.abspath(__file__), "--measure", base]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         names = ("listing", "claimed", "merged", "look", "job", "beside", "peak")
         print(f"| {files:,} | " + " | ".join(f"{found[name]:.1f}" for name in names) + " |", flush=True)
 

@@ -72,7 +72,7 @@ def folder(tmp_path) -> Folder:
 
 def claimed(folder: Folder, pattern: str) -> FileList:
     observed = Observed()
-    found = look(folder, Wanted((pattern,), settle=0.0), iter(()), observed, now=0.0, time=2.0**40)
+    found = look(folder, Wanted((pattern,), settle=0.0), lambda url: None, observed, now=0.0, time=2.0**40)
     observed.close()
     assert found.chosen is not None
     return found.chosen
@@ -99,6 +99,13 @@ def test_only_the_files_of_the_list_are_scored_and_only_as_they_were(tmp_path, f
     # Again, it is done, whatever model is said now and whatever has become of the files.
     os.unlink(tmp_path / "in" / "a")
     assert do(folder, replace_model(one, "nowhere")).to_wire() == output.to_wire()
+
+
+def test_the_longest_id_that_a_job_may_have_leaves_room_for_the_number_of_an_epoch(tmp_path, folder):
+    pattern = str(tmp_path / "in" / "*")
+    support.write(tmp_path / "in" / "a", "1\n")
+    one = epoch(claimed(folder, pattern), pattern)
+    assert support.counts(Execution(folder, Here(), job_id="j" * 128)(one, Unobserved())) == (1, 0)
 
 
 def replace_model(one: Epoch, model: str) -> Epoch:

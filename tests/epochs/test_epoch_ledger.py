@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 import support
@@ -11,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchpredict import storage
+from batchpredict.epochs import runs
 from batchpredict.epochs.folder import Folder
-from batchpredict.epochs.listing import Cursor, Observed, Wanted, listed, look, refuse_inputs_in_output
+from batchpredict.epochs.listing import Observed, Wanted, listed, look, refuse_inputs_in_output
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.runs import Ledger, compact, newest, sweep
-from batchpredict.epochs.state import Begun, FileList, Run, State, Succeeded
+from batchpredict.epochs.runs import Cursor, Ledger, compact, newest, sweep
+from batchpredict.epochs.state import Begun, FileList, Run, SetAside, State, Succeeded
 from batchpredict.errors import NoInput, WrongFlag
 from batchpredict.ledger import find_leftovers
 
-ENTRIES = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 9), st.integers(0, 3), st.just("v")))
+ENTRIES = st.lists(
+    st.tuples(st.sampled_from("abcde"), st.integers(1, 9), st.integers(0, 3), st.just("v")).map(list)
+)
 
 
 @given(st.lists(ENTRIES, max_size=4))
@@ -34,6 +38,11 @@ def test_of_each_file_the_last_epoch_counts(sources):
 def test_rows_are_found_in_order(rows, asked):
     cursor = Cursor(iter([(row, 1) for row in sorted(rows)]))
     assert [cursor.at(url) is not None for url in sorted(asked)] == [url in rows for url in sorted(asked)]
+
+
+def nothing(url: str) -> None:
+    """No epoch has taken anything."""
+    del url
 
 
 def epochs_done(world: World, log: Log, ledger: Ledger, sizes: list[int]) -> None:
@@ -66,6 +75,41 @@ def test_lists_are_merged_into_few_runs_and_nothing_is_lost(world: World):
     assert storage.list_names(world.folder.runs) == [log.state.runs[0].name]
     assert storage.list_names(world.folder.lists) == []
     ledger.close()
+
+
+@pytest.mark.parametrize("held", [0, 3, 1000])
+def test_the_last_epoch_of_a_file_is_found_however_much_is_held(world: World, monkeypatch, held):
+    monkeypatch.setattr(runs, "_HELD", held)
+    log, ledger = Log(world.folder, "w"), Ledger(world.folder)
+    log.refresh()
+    epochs_done(world, log, ledger, [5, 1, 1, 1, 2])
+    # Taken again by the last one, and before that by one that is in a run.
+    url = world.folder.list("l5")
+    storage.replace_bytes(url, b'["0001-0003",7,"new"]\n["0005-0001",5,"v"]\n')
+    last = ledger.lookup(log.state)
+    expected = {entry[0]: entry for entry in ledger.taken(log.state)}
+    assert expected["0001-0003"] == ["0001-0003", 5, 7, "new"]
+    names = sorted({*expected, "0", "0001-00035", "z"})
+    found = {name: last(name) for name in names}
+    assert {name: entry for name, entry in found.items() if entry is not None} == expected
+    ledger.close()
+
+
+def test_however_many_epochs_were_set_aside_few_of_their_lists_are_open_at_a_time(tmp_path):
+    folder = Folder(str(tmp_path / "out"))
+    state = State()
+    for number in range(1, 301):
+        support.write(folder.list(f"l{number}"), f'["a",{number},"v"]\n["b{number:03d}",1,"v"]\n'.encode())
+        state = state.after(Begun(number, FileList(f"l{number}", 2, 2), "m", {})).after(SetAside(number))
+    ledger = Ledger(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 100, hard))
+    try:
+        found = [tuple(entry) for entry in ledger.taken(state)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        ledger.close()
+    assert found == [("a", 300, 300, "v"), *((f"b{number:03d}", number, 1, "v") for number in range(1, 301))]
 
 
 def test_what_watchers_that_died_have_left_is_swept_when_it_is_old(tmp_path):
@@ -123,12 +167,12 @@ def test_a_file_whose_store_says_that_it_is_old_is_taken_at_once(tmp_path):
     support.write(tmp_path / "in" / "new", b"1\n")
     now = os.stat(old).st_mtime
     os.utime(old, (now - 11, now - 11))
-    found = look(folder, wanted, iter(()), observed, now=0.0, time=now)
+    found = look(folder, wanted, nothing, observed, now=0.0, time=now)
     assert found.chosen is not None
     assert (found.chosen.files, found.waiting) == (1, 1)
     # The other one is, too, when this watcher has seen it for so long, whatever the clocks say.
-    assert look(folder, wanted, iter(()), observed, now=9.9, time=0.0).waiting == 2
-    found = look(folder, wanted, iter(()), observed, now=10.0, time=0.0)
+    assert look(folder, wanted, nothing, observed, now=9.9, time=0.0).waiting == 2
+    found = look(folder, wanted, nothing, observed, now=10.0, time=0.0)
     assert found.chosen is not None
     assert found.waiting == 1
     observed.close()
@@ -138,15 +182,14 @@ def test_a_look_that_fails_forgets_nothing_and_leaves_nothing(world: World):
     world.write("a")
     observed = Observed()
     wanted = Wanted((f"{world.base}/in/*",), settle=10.0)
-    look(world.folder, wanted, iter(()), observed, now=0.0, time=0.0)
+    look(world.folder, wanted, nothing, observed, now=0.0, time=0.0)
 
-    def broken():
+    def broken(url):
         raise NoInput("no")
-        yield
 
     with pytest.raises(NoInput):
-        look(world.folder, wanted, broken(), observed, now=5.0, time=0.0)
-    found = look(world.folder, wanted, iter(()), observed, now=10.0, time=0.0)
+        look(world.folder, wanted, broken, observed, now=5.0, time=0.0)
+    found = look(world.folder, wanted, nothing, observed, now=10.0, time=0.0)
     assert found.chosen is not None
     assert storage.list_names(world.folder.lists) == [found.chosen.name]
     observed.close()

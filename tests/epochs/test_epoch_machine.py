@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -103,6 +104,11 @@ def test_in_an_outage_at_most_two_are_begun_and_none_is_set_aside():
         state = state.after(out)
     assert step(state) == Try(1)
     assert may_begin(state.after(Succeeded(1, {})), 2)
+
+
+def test_in_an_outage_it_rests_while_another_watcher_tries_although_a_look_would_be_due():
+    state = after(begun(1), Failed(1, "RunnerFailed", "no cluster"))
+    assert step(state, busy={1}, now=100.0, next_look=50.0) == Rest(math.inf)
 
 
 def test_it_counts_against_an_epoch_when_another_one_has_succeeded():

@@ -29,6 +29,7 @@ STATUSES = {
     "WrongFlag": WRONG_CALL,
     "UnknownFlag": WRONG_CALL,
     "NoMatch": FAILED,
+    "NotListed": FAILED,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from batchpredict import storage
 from batchpredict.errors import StagingDamaged
-from batchpredict.ledger.error_parts import ErrorPart, publish_errors
+from batchpredict.ledger.error_parts import ErrorPart, first_error, publish_errors
 from batchpredict.ledger.manifest import PartFile
 from batchpredict.ledger.staging import Staging
 
@@ -38,3 +38,12 @@ def test_of_a_part_that_is_damaged_nothing_is_sent_to_the_store() -> None:
     with double.mounted(), pytest.raises(StagingDamaged, match="Errors of 'a' cannot be read"):
         published(double, LINE + LINE[:20])
     assert "upload" not in {operation for operation, _ in double.calls}
+
+
+def test_a_part_that_has_lost_its_errors_has_no_first_one() -> None:
+    double = storage.Double()
+    with double.mounted():
+        staging = Staging(double.folder(), "f" * 16)
+        double.put(staging.part("part"), b"")
+        with pytest.raises(StagingDamaged, match="Errors of 'a' cannot be read"):
+            first_error(staging, PartFile("part", 60), [("a", 5)])

@@ -141,6 +141,7 @@ def test_collectives_go_on_after_a_replica_was_killed(cluster, tmp_path):
     check(training, ["chief 0", "worker 0", "worker 1"], str(tmp_path / "scored"))
 
 
+@pytest.mark.kills
 def test_collectives_go_on_after_a_machine_was_lost(cluster, tmp_path):
     training = Training(cluster, str(tmp_path), "mirrored", workers=2)
     training.until_saved()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,24 @@ def test_many_come_and_go_and_nobody_loses_what_he_uses(temporary):
     assert lost == []
     with shared_folder("job") as path:
         assert os.listdir(path) == ["in-use"]
+    assert jobs_of(temporary) == []
+
+
+def test_who_comes_while_the_last_one_clears_up_finds_nothing_that_is_being_removed(temporary, monkeypatch):
+    removing = shutil.rmtree
+    found: list[list[str]] = []
+
+    def remove(path: str, ignore_errors: bool) -> None:
+        monkeypatch.setattr("shutil.rmtree", removing)
+        os.unlink(os.path.join(path, "in-use"))
+        with shared_folder("job") as other:
+            found.append(os.listdir(other))
+        removing(path, ignore_errors=ignore_errors)
+
+    with shared_folder("job") as path:
+        os.mkdir(os.path.join(path, "site"))
+        monkeypatch.setattr("shutil.rmtree", remove)
+    assert found == [["in-use"]]
     assert jobs_of(temporary) == []
 
 

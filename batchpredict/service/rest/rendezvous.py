@@ -7,7 +7,7 @@
 
 It is no method of the API: no description has it, and no role allows it. A caller has the token of this job, which
 the worker that runs the job has made for it. Whoever has another one is told the same as whoever asks for a job
-that there is not.
+that there is not, before anything of a body is read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -33,6 +34,8 @@ PATH = "/internal/v1/projects/{project}/jobs/{job}/rendezvous"
 
 # A document as JSON may come in other words than it is kept in: without escapes, or with more of them.
 _LONGEST_BODY = 2 * LONGEST_DOCUMENT
+# Seconds that a body may take to arrive: as long as a host waits for an answer.
+_PATIENCE = 10.0
 _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,199}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -46,17 +49,20 @@ def routes(store: Store, measures: Measures) -> list[Route]:
         measures.begun()
         code = 499
         try:
-            document: Mapping[str, Any]
             try:
-                body = await _body(request)
-                code, document = 200, await run_in_threadpool(_do, store, request, body)
+                visitor = _visitor(request)
+                body = b""
+                if request.method in _WRITES:
+                    await run_in_threadpool(store.check_visitor, visitor)
+                    body = await _body(request)
+                code, text = 200, await run_in_threadpool(_do, store, visitor, request, body)
             except ClientDisconnect:
                 return Response(status_code=400)
             except Exception as error:
                 found = problem(error, "rendezvous")
-                code, document = found.code, found.body()
-            # Not as the API writes JSON: a line of a program may hold half a character, which only an escape says.
-            return Response(json.dumps(document), code, media_type="application/json")
+                code, text = found.code, _text_of(found.body())
+                return Response(text, code, headers=found.headers, media_type="application/json")
+            return Response(text, code, media_type="application/json")
         finally:
             measures.ended()
             measures.request("internal.rendezvous", code, time.perf_counter() - began)
@@ -65,24 +71,43 @@ def routes(store: Store, measures: Measures) -> list[Route]:
 
 
 async def _body(request: Request) -> bytes:
+    """The bytes of the body, at most _LONGEST_BODY of them.
+
+    Raises:
+      Problem: it has more, or takes too long.
+      ClientDisconnect.
+    """
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > _LONGEST_BODY:
-            raise wrong("", f"Request payload size exceeds the limit: {_LONGEST_BODY} bytes.")
-        chunks.append(chunk)
+    with anyio.move_on_after(_PATIENCE) as patience:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _LONGEST_BODY:
+                raise wrong("", f"Request payload size exceeds the limit: {_LONGEST_BODY} bytes.")
+            chunks.append(chunk)
+    if patience.cancelled_caught:
+        raise Problem(400, "INVALID_ARGUMENT", f"The body did not arrive within {_PATIENCE:g} seconds.")
     return b"".join(chunks)
 
 
-def _do(store: Store, request: Request, body: bytes) -> dict[str, Any]:
+def _visitor(request: Request) -> Visitor:
+    """Whoever comes. Raises Problem: without a token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         headers = {"WWW-Authenticate": 'Bearer realm="batchpredict"'}
         raise Problem(401, "UNAUTHENTICATED", "The token of a job is needed.", headers=headers)
     digest = hashlib.sha256(token.strip().encode()).hexdigest()
-    visitor = Visitor(request.path_params["project"], request.path_params["job"], digest)
+    return Visitor(request.path_params["project"], request.path_params["job"], digest)
+
+
+def _do(store: Store, visitor: Visitor, request: Request, body: bytes) -> str:
+    """What is answered: encoded here, in a thread, as a page of documents may have megabytes."""
     # A HEAD is a GET to Starlette.
-    return _VERBS.get(request.method, _read)(store, visitor, request, body)
+    return _text_of(_VERBS.get(request.method, _read)(store, visitor, request, body))
+
+
+def _text_of(document: Mapping[str, Any]) -> str:
+    # Not as the API writes JSON: a line of a program may hold half a character, which only an escape says.
+    return json.dumps(document)
 
 
 def _read(store: Store, visitor: Visitor, request: Request, body: bytes) -> dict[str, Any]:
@@ -113,6 +138,7 @@ def _put(store: Store, visitor: Visitor, request: Request, body: bytes) -> dict[
     return {"written": put.written, "number": put.number}
 
 
+_WRITES = frozenset(("POST", "PUT"))
 _VERBS: dict[str, Callable[[Store, Visitor, Request, bytes], dict[str, Any]]] = {
     "GET": _read,
     "POST": _create,

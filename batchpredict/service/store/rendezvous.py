@@ -82,6 +82,10 @@ class RendezvousStore(Protocol):
         """
         ...
 
+    def check_visitor(self, visitor: Visitor) -> None:
+        """Nothing happens to whoever would be let in now. Unlike a write it keeps nobody waiting, whoever comes."""
+        ...
+
     def create_document(self, visitor: Visitor, place: str, name: str, document: Mapping[str, Any]) -> bool:
         """Write a document unless there is one of that name; whether it is this one that stands there now.
 

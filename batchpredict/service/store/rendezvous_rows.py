@@ -51,6 +51,12 @@ class SqlRendezvous:
 
         self._database.write(write)
 
+    def check_visitor(self, visitor: Visitor) -> None:
+        def read(connection: Connection) -> None:
+            _enter(connection, visitor, writes=False)
+
+        self._database.read(read)
+
     def create_document(self, visitor: Visitor, place: str, name: str, document: Mapping[str, Any]) -> bool:
         def write(transaction: Transaction) -> bool:
             connection = transaction.connection

@@ -39,6 +39,8 @@ def test_nobody_is_let_in_before_a_token_was_told(store):
         store.documents(ME, "g")
     with pytest.raises(NotAdmitted):
         store.create_document(ME, "g", "x", {})
+    with pytest.raises(NotAdmitted):
+        store.check_visitor(ME)
 
 
 def test_a_token_is_told_for_a_live_lease_alone(store, clock):
@@ -52,6 +54,7 @@ def test_a_token_is_told_for_a_live_lease_alone(store, clock):
         store.admit("p", "j", 2, "digest")
     store.admit("p", "j", 1, "digest")
     assert store.documents(Visitor("p", "j", "digest"), "g") == ([], False)
+    store.check_visitor(Visitor("p", "j", "digest"))
 
 
 def test_numbers_rise_and_tell_what_is_new(held):

@@ -103,6 +103,7 @@ class Guarded:
 
     @property
     def job(self) -> int:
+        support.wait_until(self.read_history, what="a line of the history")
         return int(json.loads(self.read_history().splitlines()[0])["pid"])
 
 

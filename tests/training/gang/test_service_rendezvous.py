@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from service.store_support import new_job
@@ -215,6 +218,34 @@ def test_what_is_no_document_is_refused(service, verb, body):
         assert answer.code == 400
         assert json.load(answer)["error"]["message"]
     assert service.open("g").read() == {}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer of-another-job"}], ids=["none", "another"])
+def test_who_is_not_let_in_is_told_so_before_anything_is_read_of_a_body(service, headers):
+    connection = HTTPConnection("127.0.0.1", urlsplit(service.url).port, timeout=5)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", urlsplit(service.url).path)
+        for name, value in {**headers, "Content-Length": "1000"}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert answer.status == (403 if headers else 401)
+        assert (answer.headers["WWW-Authenticate"] is None) is bool(headers)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(service, monkeypatch):
+    monkeypatch.setattr("batchpredict.service.rest.rendezvous._PATIENCE", 0.2)
+    connection = HTTPConnection("127.0.0.1", urlsplit(service.url).port, timeout=5)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", urlsplit(service.url).path)
+        connection.putheader("Authorization", f"Bearer {service.token}")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b'{"place":')
+        answer = connection.getresponse()
+        assert (answer.status, json.load(answer)["error"]["message"]) == (
+            400,
+            "The body did not arrive within 0.2 seconds.",
+        )
 
 
 # Gangs ------------------------------------------------------------------------------------------------------------
