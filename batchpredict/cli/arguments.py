@@ -90,6 +90,8 @@ def seconds(text: str) -> float:
 
 def count(text: str) -> int:
     """A positive number."""
+    if re.fullmatch(r"0*[1-9][0-9]{9,}", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is above 999999999, the most that is taken")
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
     return int(text)

@@ -216,6 +216,7 @@ def test_a_model_that_does_not_load(both, tmp_path, out, model):
     ("flag", "said"),
     [
         ("--sample=0", "'0' is no number above 0"),
+        ("--sample=1000000000", "'1000000000' is above 999999999, the most that is taken"),
         ("--workers=1,x", "'x' is no number above 0"),
         ("--workers=,", "',' is no list of numbers"),
         ("--price-per-node-hour=-1", "'-1' is no price"),
