@@ -43,7 +43,7 @@ def kept(folder: Folder, ledger: Ledger, old: FileList) -> Kept:
     let_go = 0
     names: list[str] = []
     with list_writer(folder) as writer:
-        for file, there in _asked(ledger.entries(old.name)):
+        for file, there in _asked(ledger.entries(old)):
             if there:
                 writer.write(file)
                 continue
@@ -87,7 +87,7 @@ def write_set_aside(folder: Folder, ledger: Ledger, state: State) -> None:
         aside = storage.join(folder.root, new_name())
         with storage.writing_to(aside) as file:
             for epoch in state.aside:
-                for entry in ledger.entries(epoch.list.name):
+                for entry in ledger.entries(epoch.list):
                     line = {"file": entry.url, "epoch": epoch.number, "tries": epoch.failures}
                     file.write(f"{json.dumps({**line, 'reason': epoch.reason})}\n".encode())
         storage.move(aside, folder.set_aside)

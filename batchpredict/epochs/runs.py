@@ -22,7 +22,8 @@ import orjson
 from batchpredict import storage
 from batchpredict.epochs.folder import Folder, new_name
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.state import Compacted, Run, State
+from batchpredict.epochs.state import Compacted, FileList, Run, State
+from batchpredict.errors import StagingDamaged
 from batchpredict.ledger import read_lines, reading, spool, spooling, writing
 
 # Lists of done epochs that are there before they are merged: each is one more file to read beside the runs.
@@ -47,6 +48,17 @@ _OPEN = 64
 
 class Gone(Exception):
     """A file is gone that the state names: others have merged it. The log is to be read again."""
+
+
+def lost(gone: Gone) -> StagingDamaged:
+    """What is wrong where a file is gone that the newest state names."""
+    return _damaged(str(gone), "is gone")
+
+
+def _damaged(url: str, how: str) -> StagingDamaged:
+    return StagingDamaged(
+        f"The file {url} of the watch's ledger {how}. Bring it back as it was, or choose another output folder."
+    )
 
 
 TakenFile: TypeAlias = "list[Any]"
@@ -76,6 +88,7 @@ class Ledger:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
           JobFailed: there is no room for temporary files.
+          StagingDamaged: a file of it is not what was written.
         """
         return newest([source for _, source in self._sources(state)])
 
@@ -107,7 +120,7 @@ class Ledger:
 
     def _sources(self, state: State) -> list[tuple[int, Iterator[TakenFile]]]:
         """What the ledger is read from, few files at a time, and how many entries each has at most."""
-        lists = [(one.files, self._of_list(epoch, one.name)) for epoch, one in state.claimed.items()]
+        lists = [(one.files, self._of_list(epoch, one)) for epoch, one in state.claimed.items()]
         while len(lists) > _OPEN:
             groups = [lists[at : at + _OPEN] for at in range(0, len(lists), _OPEN)]
             lists = [
@@ -116,9 +129,14 @@ class Ledger:
             ]
         return [*((run.entries, self._of_run(run)) for run in state.runs), *lists]
 
-    def entries(self, name: str) -> Iterator[storage.Input]:
-        """The files of a list. Raises Gone: it is not there."""
-        for fields in self._lines(self._folder.list(name)):
+    def entries(self, one: FileList) -> Iterator[storage.Input]:
+        """The files of a list.
+
+        Raises:
+          Gone: it is not there.
+          StagingDamaged: it is not what was written.
+        """
+        for fields in self._lines(self._folder.list(one.name), one.files):
             yield storage.Input(*fields)
 
     def forget(self, state: State) -> None:
@@ -128,12 +146,12 @@ class Ledger:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self._copies.name, name))
 
-    def _of_list(self, epoch: int, name: str) -> Iterator[TakenFile]:
-        for url, size, version, *_ in self._lines(self._folder.list(name)):
+    def _of_list(self, epoch: int, one: FileList) -> Iterator[TakenFile]:
+        for url, size, version, *_ in self._lines(self._folder.list(one.name), one.files):
             yield [url, epoch, size, version]
 
     def _of_run(self, run: Run) -> Iterator[TakenFile]:
-        return self._lines(self._copy(run))
+        return self._lines(self._copy(run), run.entries)
 
     def _copy(self, run: Run) -> str:
         """Where a run is to be read: every look for files reads all of it."""
@@ -152,14 +170,21 @@ class Ledger:
             os.replace(f"{path}.part", path)
         return path
 
-    def _lines(self, url: str) -> Iterator[Any]:
+    def _lines(self, url: str, count: int) -> Iterator[Any]:
         lines = read_lines(self._folder.output_path, url, 0)
+        found = 0
         try:
             # In pieces: a call for each line costs more than the line.
             while some := list(itertools.islice(lines, _AT_ONCE)):
-                yield from orjson.loads(b"[" + b",".join(some) + b"]")
+                rows = orjson.loads(b"[" + b",".join(some) + b"]")
+                found += len(rows)
+                yield from rows
         except FileNotFoundError as error:
             raise Gone(url) from error
+        except orjson.JSONDecodeError as error:
+            raise _damaged(url, f"cannot be read: {error}") from error
+        if found != count:
+            raise _damaged(url, f"has {found} lines instead of {count}")
 
 
 class Cursor:

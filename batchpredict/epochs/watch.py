@@ -17,7 +17,7 @@ from batchpredict.epochs.listing import Look, Observed, Wanted, look
 from batchpredict.epochs.log import Log
 from batchpredict.epochs.models import FixedModel, NewestVersion
 from batchpredict.epochs.revision import Kept, kept, write_set_aside
-from batchpredict.epochs.runs import Gone, Ledger, compact, sweep
+from batchpredict.epochs.runs import Gone, Ledger, compact, lost, sweep
 from batchpredict.epochs.signs import Signs
 from batchpredict.epochs.state import (
     Begun,
@@ -218,11 +218,15 @@ class Watch:
 
     def _found(self) -> Look:
         for _ in range(_GONE):
+            number = self._log.number
             try:
                 taken = self._ledger.lookup(self.state)
                 return look(self._folder, self._wanted, taken, self._observed, now=self._clock(), time=self._wall())
-            except Gone:
+            except Gone as error:
                 self._refresh()
+                # Whoever merges writes that down before a file goes.
+                if self._log.number == number:
+                    raise lost(error) from error
         raise NoInput("The ledger of the watch is merged faster than it is read; run the command again.")
 
     def _begin(self, files: FileList) -> bool:

@@ -10,7 +10,15 @@ from epochs.watching import PACE, SOURCE, NamedModel, World, steps
 from batchpredict import storage
 from batchpredict.epochs.files import Changed
 from batchpredict.epochs.interface import Ending
-from batchpredict.errors import BudgetSpent, ModelUnusable, NoInput, OutputRefused, RunnerFailed, WrongFlag
+from batchpredict.errors import (
+    BudgetSpent,
+    ModelUnusable,
+    NoInput,
+    OutputRefused,
+    RunnerFailed,
+    StagingDamaged,
+    WrongFlag,
+)
 
 
 def test_what_arrives_is_scored_once_each(world: World):
@@ -336,6 +344,29 @@ def test_results_of_which_the_ledger_knows_nothing_are_refused(world: World):
     with pytest.raises(OutputRefused, match="holds results, but this watch knows of no such epoch"):
         world.once()
     assert storage.list_names(world.folder.lists) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (None, "is gone"),
+        (lambda data: data[:10], "cannot be read"),
+        (lambda data: data.splitlines(keepends=True)[0], "has 1 lines instead of 2"),
+    ],
+)
+def test_a_ledger_that_is_damaged_ends_the_watch_and_nothing_is_scored_twice(world: World, left, said):
+    world.write("a")
+    world.write("b")
+    world.once()
+    (name,) = storage.list_names(world.folder.lists)
+    url = world.folder.list(name)
+    data = storage.read_bytes(url)
+    world.store.delete(url)
+    if left is not None:
+        world.store.put(url, left(data))
+    with pytest.raises(StagingDamaged, match=rf"{name} of the watch's ledger {said}.* Bring it back as it was"):
+        world.once()
+    assert list(world.results) == [1]
 
 
 def test_two_watchers_share_the_work(world: World):

@@ -135,7 +135,7 @@ class World:
                 if trouble is not None:
                     raise trouble
             try:
-                files = list(Ledger(self.folder).entries(epoch.list.name))
+                files = list(Ledger(self.folder).entries(epoch.list))
             except Gone as error:
                 # As the planner of a job says it.
                 raise StagingDamaged(f"The list of input files {error} cannot be read.") from error

@@ -22,6 +22,8 @@ _GRACE_SECONDS = 2.0
 _KEPT_LINES = 2000
 # What the line that matters begins with: pip's, uv's, and that of uv before it.
 _FAULTS = ("ERROR:", "cause:", "╰─▶")
+# What pip says there of an error that it did not expect: the traceback's last line says which.
+_UNEXPECTED = "Exception:"
 # What pip says below the line that matters.
 _ASIDES = ("note:", "hint:", "[notice]", "╰─>", "[end of output]", "WARNING:")
 # pip's, which would contradict what it is told here.
@@ -40,6 +42,8 @@ class Ended:
         """The line that says what went wrong."""
         said = [line.strip() for line in self.lines if line.strip() and not line.strip().startswith(_ASIDES)]
         faults = [line.removeprefix(mark) for line in said for mark in _FAULTS if line.startswith(mark)]
+        if faults and faults[-1].strip() == _UNEXPECTED:
+            faults = []
         last = (faults or said or [f"it ended with status {self.status}"])[-1]
         return last.strip().rstrip(".")
 

@@ -25,6 +25,8 @@ OLDER_UV = (
 )
 BUILD = ("running bdist_wheel", "Traceback (most recent call last):", '  File "setup.py"', "ValueError: no", "")
 
+UNEXPECTED = ("ERROR: Exception:", "Traceback (most recent call last):", '  File "x"', "zipfile.BadZipFile: no zip")
+
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
@@ -33,6 +35,7 @@ BUILD = ("running bdist_wheel", "Traceback (most recent call last):", '  File "s
         (UV, "Because nosuch was not found in the package registry, your requirements are unsatisfiable"),
         (OLDER_UV, "Because nosuch was not found, your requirements are unsatisfiable"),
         (BUILD, "ValueError: no"),
+        (UNEXPECTED, "zipfile.BadZipFile: no zip"),
         ((), "it ended with status 2"),
     ],
 )
