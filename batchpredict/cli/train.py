@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import Any
 
+from batchpredict.cli.fields import put
 from batchpredict.cli.observers import TrainingGauge
 from batchpredict.cli.observers import choose as choose_observer
 from batchpredict.cli.training_fields import located, override, packed, read_documents
@@ -22,7 +23,8 @@ def train(options: argparse.Namespace) -> int:
     silence_logs()
     with contextlib.ExitStack() as opened:
         try:
-            job = _job(options, opened.enter_context(packed(options)))
+            document = read_documents(options)
+            job = _job(document, options, opened.enter_context(packed(document, options)))
             work = training_work(job, fresh=options.fresh)
             from batchpredict.runners import choose
 
@@ -36,14 +38,13 @@ def train(options: argparse.Namespace) -> int:
         return carry(_PROGRAM, runner, work, reporter, remark=_best)
 
 
-def _job(options: argparse.Namespace, packages: list[str]) -> Job:
+def _job(document: dict[str, Any], options: argparse.Namespace, packages: list[str]) -> Job:
     """Raises InvalidJob, WrongCall."""
-    document = read_documents(options)
     if not {"jobId", "job_id"} & document.keys():
         document["jobId"] = time.strftime("train_%Y%m%d_%H%M%S")
     source = override(document, options)
     if packages:
-        source["packageUris"] = packages
+        put(source, "packageUris", packages)
     return Job.submitted(document)
 
 

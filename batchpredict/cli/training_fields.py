@@ -59,9 +59,23 @@ def override(document: dict[str, Any], options: argparse.Namespace) -> dict[str,
     return source
 
 
+def staging(document: dict[str, Any], options: argparse.Namespace) -> tuple[str, str]:
+    """Where a package of this machine is put, and the flag or the field that says so; "" for nowhere."""
+    if options.staging_bucket:
+        return options.staging_bucket, "--staging-bucket"
+    if options.job_dir:
+        return options.job_dir, "--job-dir"
+    source = document.get(spelling(document, "trainingInput"))
+    job_dir = source.get(spelling(source, "jobDir")) if isinstance(source, dict) else None
+    return (job_dir, "jobDir") if isinstance(job_dir, str) else ("", "")
+
+
 @contextlib.contextmanager
-def packed(options: argparse.Namespace) -> Iterator[list[str]]:
+def packed(document: dict[str, Any], options: argparse.Namespace) -> Iterator[list[str]]:
     """The packages of the command line; the one of --package-path is made, and put where replicas find it.
+
+    Args:
+      document: what the files of the command line say.
 
     Raises:
       WrongCall: there is no such package.
@@ -72,13 +86,12 @@ def packed(options: argparse.Namespace) -> Iterator[list[str]]:
         return
     from batchpredict.training import pack
 
-    staging = options.staging_bucket or options.job_dir
-    if staging:
-        flag = "--staging-bucket" if options.staging_bucket else "--job-dir"
-        yield [pack(options.package_path, staging, flag=flag), *given]
+    place, flag = staging(document, options)
+    if place:
+        yield [pack(options.package_path, place, flag=flag), *given]
         return
-    with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as place:
-        yield [pack(options.package_path, place), *given]
+    with tempfile.TemporaryDirectory(prefix="batchpredict-package-") as folder:
+        yield [pack(options.package_path, folder), *given]
 
 
 def located(violation: Violation, options: argparse.Namespace) -> str:

@@ -62,6 +62,16 @@ def test_a_config_of_gcloud(start, jobs):
     assert run["config"]["job"]["masterType"] == "n1-standard-4"
 
 
+def test_a_job_that_has_succeeded_is_not_run_again_where_its_file_says_the_job_dir(start, jobs):
+    path = file_of(jobs, jobs.job("--steps", "1"))
+    for said in ("goes on from 0", "the job was finished already; nothing was trained"):
+        process = start("--job", path, "--package-path", PLAIN)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert said in err
+    assert len(jobs.runs()) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -33,11 +33,12 @@ def submit(service: Service, options: argparse.Namespace) -> int:
 
 @command
 def submit_training(service: Service, options: argparse.Namespace) -> int:
+    document = training_fields.read_documents(options)
     # What is packed for the job has to be there as long as the job is.
-    if options.package_path and not (options.staging_bucket or options.job_dir):
+    if options.package_path and not training_fields.staging(document, options)[0]:
         raise WrongCall("--package-path: needs --staging-bucket or --job-dir, to put the package there")
-    with packed(options) as packages:
-        return _submit(service, options, _training(options, packages))
+    with packed(document, options) as packages:
+        return _submit(service, options, _training(document, options, packages))
 
 
 def _submit(service: Service, options: argparse.Namespace, document: Document) -> int:
@@ -115,8 +116,7 @@ def _content(document: Mapping[str, Any], field: str) -> Any:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _training(options: argparse.Namespace, packages: list[str]) -> Document:
-    document = training_fields.read_documents(options)
+def _training(document: Document, options: argparse.Namespace, packages: list[str]) -> Document:
     put(document, "jobId", options.job_id)
     source = training_fields.override(document, options)
     if packages:
