@@ -87,8 +87,8 @@ class Ledger:
         Raises:
           Gone: the state is an old one.
           OutputRefused: the ledger cannot be read.
-          StagingDamaged: a file of it is not what was written.
           JobFailed: there is no room for temporary files.
+          StagingDamaged: a file of it is not what was written.
         """
         return newest([source for _, source in self._sources(state)])
 
@@ -176,8 +176,9 @@ class Ledger:
         try:
             # In pieces: a call for each line costs more than the line.
             while some := list(itertools.islice(lines, _AT_ONCE)):
-                found += len(some)
-                yield from orjson.loads(b"[" + b",".join(some) + b"]")
+                rows = orjson.loads(b"[" + b",".join(some) + b"]")
+                found += len(rows)
+                yield from rows
         except FileNotFoundError as error:
             raise Gone(url) from error
         except orjson.JSONDecodeError as error:
