@@ -170,13 +170,22 @@ class _Found:
     def outputs(self) -> tuple[TensorSpec, ...]:
         return () if self.signature is None else self.signature.outputs
 
+    def _attempts(self, records: Range) -> list[Measured]:
+        """What errors are known from; what was scored for the speed has them too, of more records at fewer places.
+
+        In a small job both are of the same records, of which each counts once.
+        """
+        sampled, scored = (sum(one.records for one in some) for some in (self.sampled, self.scored))
+        if sampled + scored <= records.estimate:
+            return [*self.sampled, *self.scored]
+        return self.sampled if sampled >= scored else self.scored
+
     def sample(self, spec: PredictionSpec, records: Range) -> Sample | None:
         if not self.sampled:
             return None
         sampled = sum(one.records for one in self.sampled)
         whole = records.exact and records.estimate == sampled
-        # What was scored for the speed has errors too, of far more records at fewer places.
-        attempts = self.sampled if whole else [*self.sampled, *self.scored]
+        attempts = self.sampled if whole else self._attempts(records)
         counts = [(one.error_count, one.records) for one in attempts]
         read, failed = sum(count for _, count in counts), sum(count for count, _ in counts)
         found = Range.exactly(failed / read) if whole and read else share(counts)
