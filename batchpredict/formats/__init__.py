@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from batchpredict.formats.codecs import suffix_in_capitals
     from batchpredict.formats.growing import GrowingTFRecord
     from batchpredict.formats.input_formats import INPUT_FORMATS, InputFormat, input_format
-    from batchpredict.formats.interleaving import csv_columns, lines_of, parquet_columns
+    from batchpredict.formats.interleaving import csv_columns, parquet_columns
     from batchpredict.formats.output_formats import OutputFormat, output_format
     from batchpredict.formats.positions import POSITION, POSITION_BYTES, Positions, positions_of
     from batchpredict.formats.reader import Reader
@@ -61,7 +61,6 @@ __all__ = [
     "fetching",
     "fits",
     "input_format",
-    "lines_of",
     "output_format",
     "parquet_columns",
     "positions_of",
@@ -102,7 +101,6 @@ if not TYPE_CHECKING:
             "fetching": "upcoming",
             "fits": "records",
             "input_format": "input_formats",
-            "lines_of": "interleaving",
             "output_format": "output_formats",
             "parquet_columns": "interleaving",
             "positions_of": "positions",

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Protocol
 
 from batchpredict import storage
 from batchpredict.formats.results import ParquetResults
 from batchpredict.formats.splits import Kept
-from batchpredict.formats.stream import LOCAL_PIECE, REMOTE_PIECE
 
 # Rows of a Parquet file that are held at a time.
 _ROWS = 8192
@@ -75,7 +74,7 @@ def interleave_json(
 ) -> int:
     """JSON lines, whatever fields they have."""
     del types
-    return interleave(lines_of(kept.url), new, before, file)
+    return interleave(storage.lines_of(kept.url), new, before, file)
 
 
 def interleave_csv(
@@ -83,28 +82,7 @@ def interleave_csv(
 ) -> int:
     """CSV rows; a quoted cell may hold line breaks."""
     del types
-    return interleave(_csv_rows(lines_of(kept.url)), _csv_rows(new), before, file)
-
-
-def lines_of(url: str) -> Iterator[bytes]:
-    """The lines of a file with their newlines, read in pieces that are worth a request."""
-    piece = LOCAL_PIECE if storage.is_local(url) else REMOTE_PIECE
-    at = 0
-    held: list[bytes] = []
-    while data := storage.again(_range(url, at, at + piece)):
-        at += len(data)
-        *whole, rest = data.split(b"\n")
-        if whole:
-            yield b"".join((*held, whole[0], b"\n"))
-            yield from (line + b"\n" for line in whole[1:])
-            held = []
-        held.append(rest)
-    if last := b"".join(held):
-        yield last
-
-
-def _range(url: str, start: int, end: int) -> Callable[[], bytes]:
-    return lambda: storage.read_range(url, start, end)
+    return interleave(_csv_rows(storage.lines_of(kept.url)), _csv_rows(new), before, file)
 
 
 def _csv_rows(lines: Iterable[bytes]) -> Iterator[bytes]:

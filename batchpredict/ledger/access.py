@@ -55,22 +55,12 @@ def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
 
     Raises: what `reading` raises.
     """
-    attempts = storage.Attempts()
-    while True:
-        try:
-            with storage.open_read(url) as file:
-                file.seek(offset)
-                for line in file:
-                    yield line
-                    offset += len(line)
-            return
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            try:
-                attempts.wait(error)
-            except OSError:
-                raise _unreadable(output_path, error) from error
+    try:
+        yield from storage.lines_of(url, offset)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unreadable(output_path, error) from error
 
 
 def each(output_path: str, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from batchpredict import storage
 from batchpredict.errors import NoInput, StagingDamaged
-from batchpredict.formats import lines_of
 from batchpredict.ledger import spool
 
 # Errors that are held at a time: four megabytes.
@@ -76,7 +76,7 @@ def _rows(url: str, segments: Mapping[str, int], *, numbered: bool) -> Iterator[
 
 def _readable(url: str) -> Iterator[bytes]:
     try:
-        yield from lines_of(url)
+        yield from storage.lines_of(url)
     except OSError as error:
         raise NoInput(f"onlyErrorsOf: '{url}' cannot be read: {error}") from error
 

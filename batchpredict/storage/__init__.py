@@ -38,6 +38,7 @@ from batchpredict.storage.files import (
     writing_to,
 )
 from batchpredict.storage.interface import AgedFile, Input, Store
+from batchpredict.storage.lines import lines_of
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import Pattern, is_magic
 from batchpredict.storage.retry import Attempts, again
@@ -69,6 +70,7 @@ __all__ = [
     "is_local",
     "is_magic",
     "join",
+    "lines_of",
     "list_names",
     "local_path",
     "match",
