@@ -64,6 +64,7 @@ BATCHPREDICT_CONFIG names the file. Paths are relative to the folder in which th
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -194,7 +195,8 @@ class Settings:
         if not found:
             if given == ":memory:":
                 raise ValueError("is kept in no file, so jobs would be lost")
-            return f"sqlite:///{Path(given).expanduser().absolute()}"
+            # Unlike that of pathlib, this one leaves a user that there is not as it is: it may be a file's name.
+            return f"sqlite:///{Path(os.path.expanduser(given)).absolute()}"
         if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
             return f"postgresql+psycopg://{rest}"
         if scheme not in ("sqlite", "sqlite+pysqlite"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,6 +24,15 @@ class Result:
         return "DONE"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A Ctrl-C is a KeyboardInterrupt, whatever a command that ran in this process before has made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_ctrl_c_while_somebody_waits_is_not_the_end_of_the_pipeline():
     result = Result()
     pipeline = Pipeline(lambda last_moment: result)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchpredict.errors import WrongCall
@@ -342,6 +342,7 @@ def test_every_setting_has_one_option():
     )
 
 
+@example("database", "~0")
 @given(st.sampled_from([option.field for option in OPTIONS]), st.text(max_size=40))
 def test_any_text_is_a_value_or_a_wrong_call(field, value):
     with contextlib.suppress(WrongCall):
