@@ -41,13 +41,12 @@ from batchpredict.storage.interface import AgedFile, Input, Store
 from batchpredict.storage.lines import lines_of
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import Pattern, is_magic
-from batchpredict.storage.retry import Attempts, again
+from batchpredict.storage.retry import again
 from batchpredict.storage.routing import mounted
 from batchpredict.storage.urls import absolute, join, name_of, parent
 
 __all__ = [
     "AgedFile",
-    "Attempts",
     "Double",
     "Input",
     "Pattern",
