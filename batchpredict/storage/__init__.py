@@ -19,6 +19,7 @@ from batchpredict.storage.files import (
     info,
     is_directory,
     is_local,
+    lines_of,
     list_names,
     local_path,
     move,
@@ -38,7 +39,6 @@ from batchpredict.storage.files import (
     writing_to,
 )
 from batchpredict.storage.interface import AgedFile, Input, Store
-from batchpredict.storage.lines import lines_of
 from batchpredict.storage.match import expand, match
 from batchpredict.storage.pattern import Pattern, is_magic
 from batchpredict.storage.retry import again

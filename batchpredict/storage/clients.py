@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
+from batchpredict.storage.lines import lines_in
+
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -162,20 +164,7 @@ class _Wrapped:
 
     def __iter__(self) -> Iterator[bytes]:
         """Its lines. A client's own iterator asks the store for a block anew for each of them."""
-        begun: list[bytes] = []
-        while True:
-            with os_errors():
-                piece = self._file.read(_PIECE)
-            if not piece:
-                break
-            *lines, rest = piece.split(b"\n")
-            for line in lines:
-                yield b"".join((*begun, line, b"\n"))
-                begun = []
-            if rest:
-                begun.append(rest)
-        if begun:
-            yield b"".join(begun)
+        return lines_in(iter(lambda: self.read(_PIECE), b""))
 
 
 def file_with_os_errors(file: Any) -> IO[bytes]:

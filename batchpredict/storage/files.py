@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from batchpredict.storage import local
 from batchpredict.storage.interface import AgedFile, Input
+from batchpredict.storage.lines import lines_in
 from batchpredict.storage.pattern import EVERYTHING, Pattern
+from batchpredict.storage.retry import again
 from batchpredict.storage.routing import store_of
 from batchpredict.storage.upload import Upload
 from batchpredict.storage.urls import join, name_of
 
 # Of so few files it is cheaper to ask one by one than to list.
 _FEW = 3
+
+# Bytes of the first request for lines, which are often all that is asked for, and of the largest, which waits for
+# the network more than for the store.
+_FIRST_PIECE = 1 << 20
+_LARGEST_PIECE = 8 << 20
 
 
 def check(url: str) -> None:
@@ -84,6 +92,27 @@ def open_read(url: str) -> IO[bytes]:
 def read_range(url: str, start: int, end: int) -> bytes:
     """Stored bytes [start, end) of a file, less what lies behind its end. Nothing is asked before it."""
     return store_of(url).read_range(url, start, end)
+
+
+def lines_of(url: str, start: int = 0) -> Iterator[bytes]:
+    """The lines of a file from a byte on, with their newlines, read in pieces that are worth a request.
+
+    What passes is tried again, and gone on from.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      OSError: it cannot be read.
+    """
+    return lines_in(_pieces(url, start))
+
+
+def _pieces(url: str, start: int) -> Iterator[bytes]:
+    size = _FIRST_PIECE
+    while data := again(functools.partial(read_range, url, start, start + size)):
+        start += len(data)
+        yield data
+        if not is_local(url):
+            size = min(2 * size, _LARGEST_PIECE)
 
 
 def open_write(url: str) -> IO[bytes]:
