@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from batchpredict import storage
@@ -14,10 +13,9 @@ from batchpredict.epochs.listing import list_writer
 from batchpredict.epochs.runs import Ledger
 from batchpredict.epochs.state import FileList, State
 from batchpredict.errors import NoInput
-from batchpredict.ledger import writing
+from batchpredict.ledger import each, writing
 
-# Questions to a store at a time, and files that are held for them.
-_ASKED = 16
+# Files that are held while a store is asked for them.
 _HELD = 1000
 # Names that are said of files that are many.
 _NAMED = 5
@@ -57,10 +55,8 @@ def kept(folder: Folder, ledger: Ledger, old: FileList) -> Kept:
 
 
 def _asked(files: Iterator[storage.Input]) -> Iterator[tuple[storage.Input, bool]]:
-    with ThreadPoolExecutor(_ASKED) as pool:
-        while some := list(itertools.islice(files, _HELD)):
-            asked = map(_is_there, some) if storage.is_local(some[0].url) else pool.map(_is_there, some)
-            yield from zip(some, asked, strict=True)
+    while some := list(itertools.islice(files, _HELD)):
+        yield from zip(some, each(some[0].url, _is_there, some), strict=True)
 
 
 def _is_there(file: storage.Input) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.ledger.access import read_lines, reading, spooling, writing
+    from batchpredict.ledger.access import each, read_lines, reading, spooling, writing
     from batchpredict.ledger.budget import Tally, check, check_early, parse_budget
     from batchpredict.ledger.chain import Chain, End, Link, Redo
     from batchpredict.ledger.cleaning import find_leftovers, remove
@@ -67,6 +67,7 @@ __all__ = [
     "check_early",
     "committed_tally",
     "draft",
+    "each",
     "errors_name",
     "find_leftovers",
     "finish",
@@ -127,6 +128,7 @@ if not TYPE_CHECKING:
             "check_early": "budget",
             "committed_tally": "progress",
             "draft": "plan",
+            "each": "access",
             "errors_name": "published",
             "find_leftovers": "cleaning",
             "finish": "publish",

@@ -63,9 +63,9 @@ def read_lines(output_path: str, url: str, offset: int) -> Iterator[bytes]:
         raise _unreadable(output_path, error) from error
 
 
-def each(output_path: str, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
-    """What a step makes of each item, of many at a time where the folder is on a store."""
-    if storage.is_local(output_path):
+def each(place: str, step: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
+    """What a step makes of each item, of many at a time where the place that they are about is on a store."""
+    if storage.is_local(place):
         return [step(item) for item in items]
     with ThreadPoolExecutor(_MOVERS) as pool:
         return list(pool.map(step, items))

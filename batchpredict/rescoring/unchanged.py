@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from batchpredict import storage
 from batchpredict.errors import NoInput
+from batchpredict.ledger import each
 
-# Questions to a store at a time.
-_CHECKERS = 16
 # Files that are named.
 _NAMED = 5
 
@@ -37,11 +35,7 @@ class Unchanged:
         distinct = list(dict.fromkeys(files))
         if not distinct:
             return []
-        if storage.is_local(distinct[0].path):
-            found = list(map(_look, distinct))
-        else:
-            with ThreadPoolExecutor(_CHECKERS, "versions") as threads:
-                found = list(threads.map(_look, distinct))
+        found = each(distinct[0].path, _look, distinct)
         for file, (_, change) in zip(distinct, found, strict=True):
             # A large file may come again with the next ones.
             if change and file.path != self._last:
