@@ -164,8 +164,8 @@ def token(given: Any) -> tuple[str, str]:
     return member(whose), digest.lower()
 
 
-def web_address(given: Any) -> str:
-    """https, or http to this very machine, where nobody listens in."""
+def _http_url(given: Any, what: str) -> urllib.parse.SplitResult:
+    """A URL of HTTP with a host and no user, in its parts. Raises ValueError: it `what`."""
     try:
         parts = urllib.parse.urlsplit(some_text(given))
         host = parts.hostname
@@ -173,22 +173,21 @@ def web_address(given: Any) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http") or parts.username is not None:
-        raise ValueError(f"is the address of a web page, such as 'https://accounts.example.org', not '{given}'")
-    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(f"{what}, not '{given}'")
+    return parts
+
+
+def web_address(given: Any) -> str:
+    """https, or http to this very machine, where nobody listens in."""
+    parts = _http_url(given, "is the address of a web page, such as 'https://accounts.example.org'")
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
         raise ValueError(f"begins with https://, not '{given}': whoever listens in could forge what it says")
     return str(given)
 
 
 def own_address(given: Any) -> str:
     """The URL of a service, as its own workers reach it. They may be in a network where nobody listens in."""
-    try:
-        parts = urllib.parse.urlsplit(some_text(given))
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("https", "http") or parts.username is not None:
-        raise ValueError(f"is the URL of this service, such as 'https://batchpredict.example.org', not '{given}'")
+    parts = _http_url(given, "is the URL of this service, such as 'https://batchpredict.example.org'")
     if parts.query or parts.fragment:
         raise ValueError(f"ends before '?' and '#', unlike '{given}'")
     return str(given).rstrip("/")
