@@ -24,8 +24,8 @@ from batchpredict.launch import (
     FAILED,
     INTERRUPTED,
     SUCCEEDED,
-    TERMINATED,
     Terminated,
+    ending_at_once,
     raise_when_terminated,
     refuse,
     silence_logs,
@@ -155,15 +155,10 @@ def _run(watching: Watch, console: _Console) -> int:
     try:
         ending = watching.run(stop)
     except (KeyboardInterrupt, Terminated) as stopped:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        console.error(f"{_PROGRAM}: stopped; what is committed is kept. Run the same command again to go on.")
-        with contextlib.suppress(OSError):
-            watching.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # As for a job: Beam's thread may still hold on to something, and nothing else needs an end.
-        os._exit(INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED)
+        with ending_at_once(stopped):
+            console.error(f"{_PROGRAM}: stopped; what is committed is kept. Run the same command again to go on.")
+            with contextlib.suppress(OSError):
+                watching.close()
     except BatchPredictError as error:
         return console.failed(error)
     if ending is Ending.STOPPED:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -142,15 +143,9 @@ def carry(
         silence_threads()
         outcome = run(runner, work, watcher)
     except (KeyboardInterrupt, Terminated) as stopped:
-        # A second Ctrl-C must not cut this short: it takes no time.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        reporter.error(f"{program}: stopped; {watcher.kept()}. Run the same command again to go on.")
-        reporter.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Beam's thread may still hold on to something; the workers are gone, and nothing else needs an end.
-        os._exit(INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED)
+        with ending_at_once(stopped):
+            reporter.error(f"{program}: stopped; {watcher.kept()}. Run the same command again to go on.")
+            reporter.close()
     except BatchPredictError as error:
         what = "" if isinstance(error, WrongCall) else "the job failed: "
         reporter.error(f"{program}: {what}{worded(str(error))}")
@@ -178,6 +173,19 @@ def stopped_early(program: str) -> int:
     """Say that a Ctrl-C came before there was a work to carry; the exit status."""
     print(f"{program}: stopped; nothing was begun.", file=sys.stderr)
     return INTERRUPTED
+
+
+@contextlib.contextmanager
+def ending_at_once(stopped: KeyboardInterrupt | Terminated) -> Iterator[None]:
+    """What a command says that a signal has stopped; behind it the process ends, with the status of the signal."""
+    # A second Ctrl-C must not cut this short: it takes no time.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    yield
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Beam's thread may still hold on to something; the workers are gone, and nothing else needs an end.
+    os._exit(INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED)
 
 
 def raise_when_terminated() -> None:
