@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
+from batchpredict.counted import counted
 from batchpredict.errors import BatchPredictError, WrongFlag
 from batchpredict.launch import FAILED, SUCCEEDED, WRONG_CALL, silence_logs, status_of
 
@@ -34,7 +35,7 @@ def clean(options: argparse.Namespace) -> int:
         return SUCCEEDED
     for one in found:
         verb = "would remove" if options.dry_run else "removed"
-        size = f"{one['files']:,} file{'' if one['files'] == 1 else 's'}, {one['bytes']:,} bytes"
+        size = f"{counted(one['files'], 'file')}, {one['bytes']:,} bytes"
         print(f"{verb} {one['kind']} {one['path']} ({size}, last changed {one['changed']})")
     if options.output is not None and not found:
         print("nothing to remove")

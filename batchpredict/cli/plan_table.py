@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from batchpredict.cli.observers import duration
+from batchpredict.counted import counted
 
 _LABEL = 12
 _SHOWN = 160
@@ -30,8 +31,8 @@ def show(document: dict[str, Any]) -> None:
 def _job(document: dict[str, Any]) -> Lines:
     job, source = document["job"], document["input"]
     yield (
-        f"{_many(source['files'], 'file')}, {size(source['bytes'])}, {job['dataFormat']} to "
-        f"{job['outputDataFormat']}; {_many(source['splits'], 'split')}, batches of {job['batchSize']:,}"
+        f"{counted(source['files'], 'file')}, {size(source['bytes'])}, {job['dataFormat']} to "
+        f"{job['outputDataFormat']}; {counted(source['splits'], 'split')}, batches of {job['batchSize']:,}"
     )
 
 
@@ -84,7 +85,7 @@ def _speed(document: dict[str, Any]) -> Lines:
     for speed in document["speed"]:
         workers = speed["workers"]
         yield (
-            f"{_number(speed['recordsPerSecond'])} records/s by {_many(workers, 'worker')} here, "
+            f"{_number(speed['recordsPerSecond'])} records/s by {counted(workers, 'worker')} here, "
             f"{size(speed['inputBytesPerSecondPerWorker'])}/s and {size(speed['peakMemoryBytesPerWorker'])} "
             "of memory each"
         )
@@ -142,11 +143,13 @@ def _time(document: dict[str, Any]) -> Lines:
 def _remarks(forecasts: Sequence[dict[str, Any]], splits: int) -> Lines:
     for one in forecasts:
         if one["workersUsed"] < one["workers"]:
-            yield f"{one['workers']:,} workers: only {one['workersUsed']:,} get one of the {_many(splits, 'split')}"
+            got = f"only {one['workersUsed']:,} get one of the {counted(splits, 'split')}"
+            yield f"{one['workers']:,} workers: {got}"
         if one["extrapolated"]:
+            measured = f"{counted(one['measuredWorkers'], 'worker')} of this machine"
             yield (
-                f"{one['workers']:,} workers: extrapolated from {_many(one['measuredWorkers'], 'worker')} of this "
-                "machine, to machines where each has as much to itself"
+                f"{one['workers']:,} workers: extrapolated from {measured}, to machines where each has as much to "
+                "itself"
             )
 
 
@@ -173,10 +176,6 @@ def _number(value: float) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.3g} %"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _field(field: dict[str, Any]) -> str:

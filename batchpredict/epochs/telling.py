@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from batchpredict.counted import counted
 from batchpredict.epochs.interface import WatchObserver
 from batchpredict.epochs.listing import Look
 from batchpredict.epochs.revision import Kept
@@ -45,14 +46,16 @@ class Telling:
             self.once(f"no file yet matches {', '.join(patterns)}")
         for count, what in ((found.rescored, "scored again"), (found.ignored, "left as they were scored")):
             if count:
-                self._observer.warning(f"{_files(count, 'changed ')}, {what}: {_named(count, found.names)}")
+                self._observer.warning(f"{counted(count, 'changed file')}, {what}: {_named(count, found.names)}")
         if leaves and found.waiting:
             verb = "is" if found.waiting == 1 else "are"
-            self._observer.warning(f"{_files(found.waiting)} may still be written, and {verb} left")
+            self._observer.warning(f"{counted(found.waiting, 'file')} may still be written, and {verb} left")
 
     def begun(self, number: int, files: FileList, model: str) -> None:
         """An epoch was begun."""
-        self._observer.message(f"epoch {number}: {_files(files.files)}, {files.bytes:,} bytes, model {model}")
+        self._observer.message(
+            f"epoch {number}: {counted(files.files, 'file')}, {files.bytes:,} bytes, model {model}"
+        )
 
     def failed(self, epoch: Epoch, reason: str) -> None:
         """A try of an epoch has failed; that is told once for each reason."""
@@ -65,14 +68,14 @@ class Telling:
 
     def taken_up(self, epoch: Epoch) -> None:
         """An epoch that was set aside is tried again."""
-        self._observer.message(f"epoch {epoch.number} is taken up again: {_files(epoch.list.files)}")
+        self._observer.message(f"epoch {epoch.number} is taken up again: {counted(epoch.list.files, 'file')}")
 
     def let_go(self, epoch: Epoch, left: Kept) -> None:
         """Files of an epoch are not what they were."""
         if left.let_go:
             self._observer.warning(
-                f"epoch {epoch.number} goes on without {_files(left.let_go)} that are gone, or have changed and "
-                f"are taken when they have settled: {_named(left.let_go, left.names)}"
+                f"epoch {epoch.number} goes on without {counted(left.let_go, 'file')} that are gone, or have "
+                f"changed and are taken when they have settled: {_named(left.let_go, left.names)}"
             )
 
     def set_aside(self, epoch: Epoch, url: str) -> None:
@@ -80,12 +83,8 @@ class Telling:
         tries = "1 try" if epoch.failures == 1 else f"{epoch.failures:,} tries"
         self._observer.warning(
             f"epoch {epoch.number} is set aside after {tries} ({epoch.reason}); {url} names its "
-            f"{_files(epoch.list.files)}, and --retry takes it up"
+            f"{counted(epoch.list.files, 'file')}, and --retry takes it up"
         )
-
-
-def _files(count: int, kind: str = "") -> str:
-    return f"{count:,} {kind}{'file' if count == 1 else 'files'}"
 
 
 def _named(count: int, names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from batchpredict import storage
+from batchpredict.counted import counted
 from batchpredict.errors import NoInput
 from batchpredict.estimate.ranges import Range, ratio
 from batchpredict.estimate.sampled import Span
@@ -89,7 +90,7 @@ class Amounts:
         packed = any(self.codec(span.segment) for span in spans)
         found = ratio(known, floor=_EXPANSION_ERROR if packed else 0.0) if known else Range(0, 0, 1)
         records, places = sum(count for count, _ in read), len(read)
-        how = f"by the mean size of {records:,} records at {places:,} place{'' if places == 1 else 's'}"
+        how = f"by the mean size of {records:,} records at {counted(places, 'place')}"
         if packed:
             how += ", and by what the beginnings of compressed files expand to"
         return Records(found.times(total), how)
