@@ -284,7 +284,7 @@ class _Attempt:
         self.watch.calling(group.place(0), group.place(group.count - 1))
         pieces, refusals = self.scorer.score(group.columns, group.count)
         self.watch.called()
-        places = beside(group, [one.path for one in self.task.segments], self.spec.beside)
+        places = beside(group, self.task.segments, self.spec.beside)
         written, refused = self.results.write(writer, pieces, group, places)
         self.predictions += written
         refused = {**refusals, **refused}

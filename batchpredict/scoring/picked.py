@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from batchpredict.formats import PickedRows, PickedRun, Positions
+from batchpredict.formats import PickedRows, PickedRun, Positions, Segment
 from batchpredict.scoring.instances import Instances
 
 
@@ -20,16 +20,16 @@ def positions_of(group: Instances) -> Positions:
     return np.concatenate(found)
 
 
-def beside(group: Instances, paths: Sequence[str], names: Collection[str]) -> dict[str, list[Any]]:
+def beside(group: Instances, segments: Sequence[Segment], names: Collection[str]) -> dict[str, list[Any]]:
     """Columns that say where the record of each row is.
 
     Args:
       group: rows whose records were picked.
-      paths: of the files, by segment.
+      segments: of the attempt.
       names: of the columns; none, or of these: "source", and the fields of a position.
     """
     if not names:
         return {}
     positions = positions_of(group)
-    sources = [paths[origin.segment] for origin in group.origins for _ in origin.rows]
+    sources = [segments[origin.segment].path for origin in group.origins for _ in origin.rows]
     return {name: sources if name == "source" else positions[name].tolist() for name in names}
