@@ -6,7 +6,7 @@ They are tried in a process of its own, so that a batch that does not fit into m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -15,7 +15,7 @@ from batchpredict.estimate.pool import FINGERPRINT, setup_of, spawn
 from batchpredict.estimate.sampled import Measured, SampleTask
 from batchpredict.formats import Split
 from batchpredict.ledger import PredictionSpec, Staging
-from batchpredict.workers import Died, Setup, WorkerProcess
+from batchpredict.workers import Died, WorkerProcess
 
 LARGEST = 4096
 # A doubling that gains less has not been worth its memory.
@@ -100,7 +100,7 @@ def try_sizes(
       largest: the largest size to try, at most `LARGEST`.
       seconds: for all of them, the start of the process not counted.
     """
-    with _process(setup_of(spec, scratch, model, processes)) as process:
+    with contextlib.closing(spawn(setup_of(spec, scratch, model, processes))) as process:
         trial = _Trial(process, Staging(scratch, FINGERPRINT), split)
         trial.warm_up()
         return _ascend(trial, min(largest, LARGEST), seconds)
@@ -207,15 +207,6 @@ class _Trial:
 
 def _ignore(progress: object) -> None:
     del progress
-
-
-@contextlib.contextmanager
-def _process(setup: Setup) -> Iterator[WorkerProcess]:
-    process = spawn(setup)
-    try:
-        yield process
-    finally:
-        process.close()
 
 
 def available_bytes() -> int | None:

@@ -41,10 +41,6 @@ class Range:
         """Both bounds and the estimate, scaled."""
         return Range(self.estimate * factor, self.low * factor, self.high * factor)
 
-    def plus(self, value: float) -> Range:
-        """Both bounds and the estimate, moved."""
-        return Range(self.estimate + value, self.low + value, self.high + value)
-
 
 def ratio(pairs: Sequence[tuple[float, float]], *, floor: float = 0.0) -> Range:
     """The ratio of two totals, from what was found of both at some places.
