@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 from bench import MODELS
 from data import Store
-from measure import BenchmarkFailed, environment
+from measure import BenchmarkFailed, chosen, environment
 from ours import SIGNATURES
 from report import Row, Table, Target, machine
 
@@ -262,7 +262,7 @@ def _spoil(source: str, path: str, every: int) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=_cases, default=list(CASES), help=",".join(CASES))
+    parser.add_argument("--only", type=chosen(CASES, "case"), default=list(CASES), help=",".join(CASES))
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of files")
     parser.add_argument(
         "--data",
@@ -271,14 +271,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", help="file to write all that was found to")
     return parser.parse_args()
-
-
-def _cases(text: str) -> list[str]:
-    names = text.split(",")
-    unknown = sorted(set(names) - set(CASES))
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
-    return names
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import math
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -140,6 +141,19 @@ def _last_object(module: str, out: IO[bytes]) -> dict[str, Any]:
 def _tail(file: IO[bytes]) -> str:
     file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
     return file.read().decode("utf-8", "replace")
+
+
+def chosen(names: Collection[str], what: str) -> Callable[[str], list[str]]:
+    """The type of an option that takes some of these names, with commas between them. `what`: one of them is."""
+
+    def read(text: str) -> list[str]:
+        found = text.split(",")
+        unknown = sorted(set(found) - set(names))
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no {what} {', '.join(unknown)}; there are {', '.join(names)}")
+        return found
+
+    return read
 
 
 def median(values: Sequence[float]) -> float:

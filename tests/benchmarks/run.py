@@ -21,7 +21,7 @@ import remote
 import scale
 import throughput
 from bench import Bench
-from measure import BenchmarkFailed
+from measure import BenchmarkFailed, chosen
 from report import Table, machine
 
 from batchpredict.workers import cores
@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=2_000_000, help="the size that all sizes derive from")
     parser.add_argument("--repeats", type=int, default=2, help="how often a steady state is measured")
-    parser.add_argument("--only", type=_sections, default=list(SECTIONS), help=",".join(SECTIONS))
+    parser.add_argument("--only", type=chosen(SECTIONS, "section"), default=list(SECTIONS), help=",".join(SECTIONS))
     parser.add_argument(
         "--data",
         default=os.path.join(tempfile.gettempdir(), "batchpredict-bench"),
@@ -82,14 +82,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", help="file to write the tables to")
     return parser.parse_args()
-
-
-def _sections(text: str) -> list[str]:
-    names = text.split(",")
-    unknown = sorted(set(names) - set(SECTIONS))
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
-    return names
 
 
 def _cores() -> int:

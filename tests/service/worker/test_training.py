@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,14 +12,7 @@ from training.training_support import Jobs, alive, custom, search
 
 from batchpredict.job import State
 from batchpredict.service.queue.lifecycle import Cancel
-from batchpredict.service.store import NewJob, Store, StoredJob, open_store
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    store = open_store(str(tmp_path / "jobs.db"))
-    yield store
-    store.close()
+from batchpredict.service.store import NewJob, Store, StoredJob
 
 
 @pytest.fixture

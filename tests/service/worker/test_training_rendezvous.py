@@ -18,17 +18,10 @@ from batchpredict.job import State
 from batchpredict.service.measures import Measures
 from batchpredict.service.queue.lifecycle import Cancel
 from batchpredict.service.rest import rendezvous
-from batchpredict.service.store import NewJob, NotAdmitted, Store, Visitor, open_store
+from batchpredict.service.store import NewJob, NotAdmitted, Store, Visitor
 from batchpredict.service.worker.admission import admit
 from batchpredict.service.worker.events import Run
 from batchpredict.service.worker.protocol import Order, read_order, to_line
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    store = open_store(str(tmp_path / "jobs.db"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

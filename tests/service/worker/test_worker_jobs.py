@@ -16,16 +16,9 @@ from service.worker_support import digits_job, ended, eventually, processes_of, 
 
 from batchpredict.job import State
 from batchpredict.service.queue.lifecycle import Cancel, Fail
-from batchpredict.service.store import NewJob, Store, open_store
+from batchpredict.service.store import NewJob, Store
 
 LONG_ROWS = 10_000
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    store = open_store(str(tmp_path / "jobs.db"))
-    yield store
-    store.close()
 
 
 @pytest.fixture
