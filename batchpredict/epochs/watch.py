@@ -123,11 +123,15 @@ class Watch:
             there.
         """
         troubles = 0
-        while not stop.is_set():
+        begun = False
+        # An epoch that was said to begin is under way, also before the first of its records is.
+        while begun or not stop.is_set():
+            last, begun = self.state.last, False
             try:
                 if (ending := self._ending()) is not None:
                     return ending
                 step = self.step()
+                begun = isinstance(step, machine.Look) and self.state.last > last
                 if troubles:
                     troubles = 0
                     self._tell.forget()

@@ -321,6 +321,21 @@ def test_a_stop_lets_what_is_under_way_come_to_its_end(world: World):
     assert len(world.heard.done) == 1
 
 
+def test_an_epoch_that_was_said_to_begin_is_under_way(world: World):
+    world.write("a")
+    stop = world.stop()
+
+    def message(text):
+        if text.startswith("epoch 1"):
+            stop.set()
+
+    world.heard.message = message  # type: ignore[method-assign]
+    watch = world.watch()
+    assert watch.run(stop) is Ending.STOPPED
+    assert list(world.results) == [1]
+    assert not watch.state.open
+
+
 def test_another_format_is_refused_and_other_differences_are_said(world: World):
     world.write("a")
     world.once()
