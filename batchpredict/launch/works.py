@@ -36,7 +36,15 @@ def work_of(
     """
     if job.training_input is not None:
         return training_work(job, pinned=pinned, meeting=meeting)
-    return prediction_work(job, workers=workers, pinned=pinned)
+    pinned = pinned or {}
+    return prediction_work(
+        job,
+        workers=workers,
+        pinned=pinned,
+        overwrite=bool(pinned.get("overwrite")),
+        fresh=bool(pinned.get("fresh")),
+        input_list=str(pinned.get("inputList", "")),
+    )
 
 
 def prediction_work(

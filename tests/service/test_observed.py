@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchpredict.service.observed import figures
-from batchpredict.service.worker.listening import sentence_of
+from batchpredict.service.worker.listening import error_of
 
 
 @pytest.mark.parametrize("said", ["x", None, [1], {"a": 1}, float("inf"), -5, ""])
@@ -17,4 +17,4 @@ def test_what_is_no_count_counts_nothing(said: Any) -> None:
 
 @pytest.mark.parametrize("error", [{}, {"violations": [1]}, {"type": 3}, {"type": "InvalidJob", "violations": 1}])
 def test_what_is_no_error_is_a_failure_all_the_same(error: dict[str, Any]) -> None:
-    assert sentence_of(error)
+    assert error_of(error)

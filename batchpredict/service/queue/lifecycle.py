@@ -32,7 +32,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from batchpredict.errors import BatchPredictError
+from batchpredict.errors import BatchPredictError, WorkerLost
 from batchpredict.job import TERMINAL, State, advance
 
 MAX_LOSSES = 10
@@ -88,6 +88,7 @@ class Standing:
       start_time: when it first ran.
       end_time: when it came to a terminal state.
       message: errorMessage of the Job; "" for none.
+      error: of a job that failed, the name of the error's class in `batchpredict.errors`; "" where nobody knows.
     """
 
     state: State
@@ -99,6 +100,7 @@ class Standing:
     start_time: datetime | None = None
     end_time: datetime | None = None
     message: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class Succeed:
 class Fail:
     generation: int
     message: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,7 @@ def _succeed(standing: Standing, event: Succeed, now: datetime) -> Standing:
 
 
 def _fail(standing: Standing, event: Fail, now: datetime) -> Standing:
-    return _end(standing, State.FAILED, now, event.message)
+    return _end(standing, State.FAILED, now, event.message, event.error)
 
 
 def _stop(standing: Standing, event: Stop, now: datetime) -> Standing:
@@ -292,14 +295,14 @@ def _lost(standing: Standing, reason: str, now: datetime) -> Standing:
     losses = standing.losses + 1
     if losses >= MAX_LOSSES:
         message = f"The job was given up after it was lost {losses} times in a row; the last time {reason}."
-        return _end(standing, State.FAILED, now, message)
+        return _end(standing, State.FAILED, now, message, WorkerLost.__name__)
     wait = min(_FIRST_WAIT * 2 ** (losses - 1), LONGEST_WAIT)
     return _to(standing, State.QUEUED, now, lease=None, losses=losses, not_before=now + wait)
 
 
-def _end(standing: Standing, state: State, now: datetime, message: str) -> Standing:
+def _end(standing: Standing, state: State, now: datetime, message: str, error: str = "") -> Standing:
     ended = _recorded(standing, now)
-    return _to(standing, state, now, lease=None, not_before=None, end_time=ended, message=message)
+    return _to(standing, state, now, lease=None, not_before=None, end_time=ended, message=message, error=error)
 
 
 def _to(standing: Standing, state: State, now: datetime, **changes: object) -> Standing:

@@ -32,14 +32,29 @@ from batchpredict.service.store.interface import (
     Worker,
 )
 from batchpredict.service.store.rendezvous import NotAdmitted, Placed, Put, RendezvousFull, RendezvousStore, Visitor
+from batchpredict.service.store.watching import (
+    RUNNING,
+    SET_ASIDE,
+    SUCCEEDED,
+    EpochReport,
+    NewWatch,
+    Note,
+    StoredEpoch,
+    StoredWatch,
+    WatchStore,
+)
 
 if TYPE_CHECKING:
     from batchpredict.service.store.opening import migrate, open_store
     from batchpredict.service.store.resource import job_resource
 
 __all__ = [
+    "RUNNING",
+    "SET_ASIDE",
+    "SUCCEEDED",
     "Change",
     "Delivery",
+    "EpochReport",
     "Exists",
     "InUse",
     "JobStore",
@@ -48,7 +63,9 @@ __all__ = [
     "Missing",
     "ModelStore",
     "NewJob",
+    "NewWatch",
     "NotAdmitted",
+    "Note",
     "Operation",
     "OutboxStore",
     "Placed",
@@ -60,10 +77,13 @@ __all__ = [
     "Stale",
     "Store",
     "StoreFailed",
+    "StoredEpoch",
     "StoredJob",
     "StoredModel",
     "StoredVersion",
+    "StoredWatch",
     "Visitor",
+    "WatchStore",
     "Worker",
     "job_resource",
     "migrate",

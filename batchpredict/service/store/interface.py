@@ -27,6 +27,7 @@ from batchpredict.service.filters import Filter
 from batchpredict.service.queue.fairness import NO_LIMITS, Limits, Usage, Waiting
 from batchpredict.service.queue.lifecycle import Cancel, Event, Standing
 from batchpredict.service.store.rendezvous import RendezvousStore
+from batchpredict.service.store.watching import WatchStore
 
 
 class StoreFailed(BatchPredictError):
@@ -319,7 +320,7 @@ class Keep:
     """For how long after their end things are kept; None for ever.
 
     Attributes:
-      jobs: with all that belongs to them.
+      jobs: with all that belongs to them; and what is noted of the epochs of watches that are done.
       logs: of jobs.
       rest: what became of operations, and of deliveries that were given up, which is there for people to look at.
     """
@@ -498,7 +499,7 @@ class ModelStore(Protocol):
         ...
 
 
-class Store(JobStore, RendezvousStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, Protocol):
+class Store(JobStore, RendezvousStore, OutboxStore, RetentionStore, PolicyStore, ModelStore, WatchStore, Protocol):
     """All of it, in one database."""
 
     def ready(self) -> None:

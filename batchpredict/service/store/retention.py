@@ -24,7 +24,9 @@ from batchpredict.service.store.tables import (
     policies,
     rendezvous,
     rendezvous_documents,
+    watch_epochs,
 )
+from batchpredict.service.store.watching import SUCCEEDED
 
 _MOST = 100
 """Of each kind at a time. A log is up to 10,000 rows, so each has a transaction of its own."""
@@ -38,6 +40,7 @@ class SqlRetention:
     def forget(self, keep: Keep) -> int:
         kinds: Sequence[tuple[timedelta | None, Callable[[datetime], int]]] = (
             (keep.jobs, self._forget_jobs),
+            (keep.jobs, self._forget_epochs),
             (keep.logs, self._forget_logs),
             (keep.rest, self._forget_operations),
             (keep.rest, self._forget_deliveries),
@@ -50,6 +53,15 @@ class SqlRetention:
         found = self._database.read(lambda connection: connection.execute(old).all())
         for sequence, project, job_id in found:
             self._database.write(partial(_remove_job, sequence=sequence, name=str(JobName(project, job_id))))
+        return len(found)
+
+    def _forget_epochs(self, before: datetime) -> int:
+        over = (watch_epochs.c.ended < before, watch_epochs.c.state == SUCCEEDED)
+        old = select(watch_epochs.c.watch, watch_epochs.c.epoch).where(*over).limit(_MOST)
+        found = self._database.read(lambda connection: connection.execute(old).all())
+        for watch, epoch in found:
+            gone = delete(watch_epochs).where(watch_epochs.c.watch == watch, watch_epochs.c.epoch == epoch, *over)
+            self._database.write(partial(_delete, statement=gone))
         return len(found)
 
     def _forget_logs(self, before: datetime) -> int:

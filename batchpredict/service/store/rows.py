@@ -62,6 +62,7 @@ def standing_of(row: Row[Any]) -> Standing:
         start_time=row.start_time,
         end_time=row.end_time,
         message=row.message,
+        error=row.error,
     )
 
 
@@ -80,4 +81,5 @@ def standing_columns(standing: Standing) -> Mapping[str, Any]:
         "start_time": standing.start_time,
         "end_time": standing.end_time,
         "message": standing.message,
+        "error": standing.error,
     }

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from batchpredict.service.store.interface import StoreFailed
 
-HEAD = "0002"
+HEAD = "0003"
 """The last of `migrations/versions`: what this version reads and writes."""
 
 LOCATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "migrations")

@@ -14,6 +14,7 @@ from batchpredict.service.store.outbox import SqlOutbox
 from batchpredict.service.store.policies import SqlPolicies
 from batchpredict.service.store.rendezvous_rows import SqlRendezvous
 from batchpredict.service.store.retention import SqlRetention
+from batchpredict.service.store.watches import SqlWatches
 
 
 class SqlStore(
@@ -26,6 +27,7 @@ class SqlStore(
     SqlPolicies,
     SqlModels,
     SqlOperations,
+    SqlWatches,
 ):
     """`Store` over SQLAlchemy: SQLite or PostgreSQL."""
 

@@ -5,6 +5,7 @@
       └── rendezvous ──< rendezvous_documents          100,000 of them reads 15 MB and not 200
     outbox, workers, policies
     models ──< versions, operations
+    watches ──< watch_epochs
 
 Nothing refers to a row by a foreign key: what belongs to a job is written with it, and deleted with it by
 `retention`.
@@ -61,6 +62,8 @@ jobs = Table(
     Column("webhook", Sentence, nullable=False, server_default=""),
     # As `labels.text_of` writes them: whether a job that is looked at has a label is seen in its row.
     Column("labels", Sentence, nullable=False, server_default=""),
+    # Name of the class of the error by which it failed; "" where there is none.
+    Column("error", Name, nullable=False, server_default=""),
     UniqueConstraint("project", "job_id"),
     # The newest first, and with it what most filters ask for: where few match, the index is read and not the table.
     Index("ix_jobs_list", "project", "sequence", "state", "created", "start_time", "end_time", "job_id"),
@@ -255,4 +258,50 @@ operations = Table(
     Index("ix_operations_project_number", "project", "number"),
     Index("ix_operations_open", "number", postgresql_where=text("NOT done"), sqlite_where=text("NOT done")),
     sqlite_autoincrement=True,
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("watch_id", Name, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("pinned", Json, nullable=False),
+    Column("creator", Sentence, nullable=False),
+    Column("webhook", Sentence, nullable=False, server_default=""),
+    Column("created", Instant, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("lease_worker", Name),
+    Column("lease_until", Instant),
+    Column("losses", Integer, nullable=False, server_default="0"),
+    Column("not_before", Instant),
+    Column("message", Sentence, nullable=False, server_default=""),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("epochs", BigInteger, nullable=False, server_default="0"),
+    Column("set_aside", Integer, nullable=False, server_default="0"),
+    Column("notes", Json, nullable=False),
+    UniqueConstraint("project", "watch_id"),
+    Index("ix_watches_project_number", "project", "number"),
+    sqlite_autoincrement=True,
+)
+
+watch_epochs = Table(
+    "watch_epochs",
+    metadata,
+    Column("watch", Number, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("model", Sentence, nullable=False),
+    Column("job_id", Name, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("message", Sentence, nullable=False, server_default=""),
+    Column("begun", Instant, nullable=False),
+    Column("ended", Instant),
+    PrimaryKeyConstraint("watch", "epoch"),
+    Index("ix_watch_epochs_ended", "ended"),
 )

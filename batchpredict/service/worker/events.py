@@ -45,9 +45,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Refused:
-    """The job cannot succeed; the message is for its errorMessage."""
+    """The job cannot succeed; the message is for its errorMessage, and `error` the name of the error's class."""
 
     message: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,14 @@ class TellEnd:
       event: "succeed", "fail", "stop", "release" or "lose", as in `queue.lifecycle`.
       text: the message of a failure, or how the process was lost.
       output: of a success, in wire form.
+      error: of a failure, the name of the error's class.
     """
 
     run: Run
     event: str
     text: str = ""
     output: Mapping[str, Any] | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True)

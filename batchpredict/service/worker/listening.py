@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from batchpredict.errors import from_document
+from batchpredict.errors import BatchPredictError, JobFailed, from_document
 from batchpredict.service.worker import events as e
 from batchpredict.service.worker import protocol
 from batchpredict.service.worker.joblog import MASTER, SERVICE, severity_of
@@ -53,7 +53,8 @@ class Listening:
         elif isinstance(message, protocol.Succeeded):
             self._put(e.Ended(run, e.Done(message.output)))
         elif isinstance(message, protocol.Failed):
-            self._put(e.Ended(run, e.Refused(sentence_of(message.error))))
+            error = error_of(message.error)
+            self._put(e.Ended(run, e.Refused(str(error), type(error).__name__)))
         else:
             self._put(e.Ended(run, e.Stopped()))
 
@@ -76,9 +77,11 @@ class Listening:
                 self._early.append((severity, task, text))
 
 
-def sentence_of(error: dict[str, Any]) -> str:
+def error_of(document: dict[str, Any]) -> BatchPredictError:
     """What a job says of its failure: its model may have had a hand in that, so it may be anything."""
     try:
-        return str(from_document(error))
+        error = from_document(document)
+        str(error)
     except Exception:
-        return "The job failed, and its process did not say why."
+        return JobFailed("The job failed, and its process did not say why.")
+    return error

@@ -264,7 +264,7 @@ def _died(state: State, run: Run, hold: Hold, how: str) -> Step:
     elif hold.why is Why.CANCEL:
         todo.append(e.TellEnd(run, "stop"))
     elif isinstance(hold.outcome, e.Refused):
-        todo.append(e.TellEnd(run, "fail", hold.outcome.message))
+        todo.append(e.TellEnd(run, "fail", hold.outcome.message, error=hold.outcome.error))
     elif hold.why is Why.SHUTDOWN:
         todo.append(e.TellEnd(run, "release"))
     else:

@@ -179,7 +179,7 @@ def ending(end: e.TellEnd, mask: Mask) -> lifecycle.Event:
     generation = end.run.generation
     events: dict[str, lifecycle.Event] = {
         "succeed": lifecycle.Succeed(generation),
-        "fail": lifecycle.Fail(generation, mask(end.text)),
+        "fail": lifecycle.Fail(generation, mask(end.text), end.error),
         "stop": lifecycle.Stop(generation),
         "release": lifecycle.Release(generation),
         "lose": lifecycle.Lose(generation, mask(end.text)),

@@ -28,8 +28,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade():
@@ -44,9 +44,9 @@ def next_version(tmp_path, monkeypatch):
     def release() -> None:
         location = str(tmp_path / "migrations")
         shutil.copytree(schema.LOCATION, location)
-        with open(f"{location}/versions/0003_colour.py", "w") as file:
+        with open(f"{location}/versions/0004_colour.py", "w") as file:
             file.write(NEXT)
-        monkeypatch.setattr(schema, "HEAD", "0003")
+        monkeypatch.setattr(schema, "HEAD", "0004")
         monkeypatch.setattr(schema, "LOCATION", location)
 
     return release
@@ -134,11 +134,11 @@ def test_an_older_sqlite_file_is_copied_and_brought_forward(tmp_path, opened, ne
     opened(path).create_job(new_job("j"))
     next_version()
     assert opened(path).job("p", "j").job_id == "j"
-    assert version_of(path) == "0003"
-    (copy,) = glob.glob(f"{path}.schema-0002.*")
+    assert version_of(path) == "0004"
+    (copy,) = glob.glob(f"{path}.schema-0003.*")
     with sqlite3.connect(copy) as connection:
         assert connection.execute("SELECT job_id FROM jobs").fetchall() == [("j",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
     connection.close()
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
 
@@ -149,10 +149,10 @@ def test_an_older_postgresql_is_brought_forward_by_command_only(postgres_server,
     opened(url).create_job(new_job("j"))
     next_version()
     with pytest.raises(
-        StoreFailed, match=r"has the schema 0002 .* needs 0003: .*`batchpredict serve --migrate`\.$"
+        StoreFailed, match=r"has the schema 0003 .* needs 0004: .*`batchpredict serve --migrate`\.$"
     ):
         open_store(url)
-    assert version_of(url) == "0002"
+    assert version_of(url) == "0003"
     migrate(url)
     assert opened(url).job("p", "j").job_id == "j"
 
@@ -162,29 +162,29 @@ def test_a_server_is_not_ready_when_its_database_went_ahead(database, opened, ne
     store.ready()
     next_version()
     migrate(database)
-    monkeypatch.setattr(schema, "HEAD", "0002")
-    with pytest.raises(StoreFailed, match="schema 0003 of a newer version"):
+    monkeypatch.setattr(schema, "HEAD", "0003")
+    with pytest.raises(StoreFailed, match="schema 0004 of a newer version"):
         store.ready()
 
 
 def test_a_newer_database_is_refused_and_not_touched(database, opened, next_version, monkeypatch):
     next_version()
     opened(database)
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "HEAD", "0003")
     for use in (open_store, migrate):
-        with pytest.raises(StoreFailed, match=r"schema 0003 of a newer version .* knows 0002"):
+        with pytest.raises(StoreFailed, match=r"schema 0004 of a newer version .* knows 0003"):
             use(database)
-    assert version_of(database) == "0003"
+    assert version_of(database) == "0004"
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database, opened, next_version):
     opened(database).create_job(new_job("j"))
     next_version()
-    with open(f"{schema.LOCATION}/versions/0003_colour.py", "a") as file:
+    with open(f"{schema.LOCATION}/versions/0004_colour.py", "a") as file:
         file.write('    op.execute("SELECT nonsense")\n')
     with pytest.raises(StoreFailed):
         migrate(database)
-    assert version_of(database) == "0002"
+    assert version_of(database) == "0003"
     plain = Database(database)
     with plain.engine.connect() as connection:
         columns = connection.exec_driver_sql("SELECT * FROM jobs").keys()

@@ -1,0 +1,302 @@
+"""Watches in SQL. They are few, and each is written by its leader alone, or by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, or_, select, update
+
+from batchpredict.job import to_datetime, to_timestamp
+from batchpredict.service.queue.leading import Keep, Lead, LeadEvent, Leading, WatchState, may_be_led, step
+from batchpredict.service.queue.lifecycle import LeaseLost
+from batchpredict.service.store.creation import inserted, lock_projects
+from batchpredict.service.store.database import Database, Transaction
+from batchpredict.service.store.interface import Exists, Missing
+from batchpredict.service.store.tables import watch_epochs, watches
+from batchpredict.service.store.watching import (
+    MOST_NOTES,
+    SET_ASIDE,
+    SUCCEEDED,
+    EpochReport,
+    NewWatch,
+    Note,
+    StoredEpoch,
+    StoredWatch,
+)
+
+
+class SqlWatches:
+    """`WatchStore` in SQL."""
+
+    _database: Database
+
+    def create_watch(self, new: NewWatch) -> StoredWatch:
+        def create(transaction: Transaction) -> StoredWatch:
+            lock_projects(transaction, [new.project])
+            values = {
+                "project": new.project,
+                "watch_id": new.watch_id,
+                "document": dict(new.document),
+                "labels": dict(new.labels),
+                "pinned": dict(new.pinned),
+                "creator": new.creator,
+                "webhook": new.webhook,
+                "created": transaction.now(),
+                "notes": [],
+                **_columns(Leading()),
+            }
+            if not inserted(transaction, watches, **values):
+                found = _stored(_row(transaction.connection, new.project, new.watch_id))
+                # Its own work of an attempt before, whose end was not heard.
+                if not (transaction.again and found.new == new and not found.leading.generation):
+                    raise Exists(f'A watch "{new.watch_id}" exists already in project "{new.project}".')
+                return found
+            return _stored(_row(transaction.connection, new.project, new.watch_id))
+
+        return self._database.write(create)
+
+    def watch(self, project: str, watch_id: str) -> StoredWatch:
+        return self._database.read(lambda connection: _stored(_row(connection, project, watch_id)))
+
+    def watches(
+        self, project: str, *, size: int = 20, before: int | None = None
+    ) -> tuple[list[StoredWatch], int | None]:
+        asked = select(watches).where(watches.c.project == project)
+        if before is not None:
+            asked = asked.where(watches.c.number < before)
+        rows, following = self._page(asked.order_by(watches.c.number.desc()), size, "number")
+        return [_stored(row) for row in rows], following
+
+    def delete_watch(self, project: str, watch_id: str) -> None:
+        def remove(transaction: Transaction) -> None:
+            row = _row(transaction.connection, project, watch_id, lock=True)
+            transaction.connection.execute(delete(watches).where(watches.c.number == row.number))
+            transaction.connection.execute(delete(watch_epochs).where(watch_epochs.c.watch == row.number))
+
+        self._database.write(remove)
+
+    def retry_watch(self, project: str, watch_id: str) -> StoredWatch:
+        def ask(transaction: Transaction) -> StoredWatch:
+            row = _row(transaction.connection, project, watch_id, lock=True)
+            # To ask twice, where nobody knows whether it was heard, does no harm.
+            _write(transaction, row, retries=row.retries + 1)
+            return replace(_stored(row), retries=row.retries + 1)
+
+        return self._database.write(ask)
+
+    def epochs(
+        self, project: str, watch_id: str, *, size: int = 20, before: int | None = None
+    ) -> tuple[list[StoredEpoch], int | None]:
+        number = self._database.read(lambda connection: _row(connection, project, watch_id)).number
+        asked = select(watch_epochs).where(watch_epochs.c.watch == number)
+        if before is not None:
+            asked = asked.where(watch_epochs.c.epoch < before)
+        rows, following = self._page(asked.order_by(watch_epochs.c.epoch.desc()), size, "epoch")
+        return [_epoch(row) for row in rows], following
+
+    def lead(self, worker: str, lease: timedelta, limit: int) -> list[StoredWatch]:
+        free = select(watches).where(watches.c.state == WatchState.ACTIVE.value)
+
+        def any_free(connection: Connection) -> bool:
+            now = self._database.now(connection)
+            rows = connection.execute(free.where(_unled(now)))
+            return any(may_be_led(_leading(row), now) for row in rows)
+
+        def take(transaction: Transaction) -> list[StoredWatch]:
+            now = transaction.now()
+            taken: list[StoredWatch] = []
+            asked = free.where(_unled(now)).order_by(watches.c.number).with_for_update(skip_locked=True)
+            for row in transaction.connection.execute(asked).all():
+                if len(taken) < limit and may_be_led(_leading(row), now):
+                    taken.append(_advance(transaction, row, Lead(worker, now + lease)))
+            return taken
+
+        # There is seldom one, and to look disturbs no writer. What an attempt took without hearing of it is found
+        # by `keep_leading`.
+        if limit <= 0 or not self._database.read(any_free):
+            return []
+        return self._database.write(take)
+
+    def keep_leading(self, worker: str, lease: timedelta) -> dict[tuple[str, str], StoredWatch]:
+        mine = select(watches).where(watches.c.lease_worker == worker).order_by(watches.c.number)
+
+        def keep(transaction: Transaction) -> dict[tuple[str, str], StoredWatch]:
+            now = transaction.now()
+            kept = [
+                _advance(transaction, row, Keep(row.generation, now + lease))
+                for row in transaction.connection.execute(mine.with_for_update()).all()
+            ]
+            return {one.key: one for one in kept}
+
+        return self._database.write(keep)
+
+    def tell_watch(self, project: str, watch_id: str, event: LeadEvent) -> StoredWatch:
+        return self._database.write(
+            lambda transaction: _advance(
+                transaction, _row(transaction.connection, project, watch_id, lock=True), event
+            )
+        )
+
+    def report_epochs(
+        self, project: str, watch_id: str, generation: int, report: EpochReport | None, notes: Sequence[Note] = ()
+    ) -> None:
+        def write(transaction: Transaction) -> None:
+            row = _led(transaction, project, watch_id, generation)
+            values: dict[str, Any] = {}
+            if report is not None:
+                _write_epochs(transaction, row.number, report)
+                values["epochs"] = max(report.last, row.epochs)
+                values["set_aside"] = sum(one.state == SET_ASIDE for one in report.epochs)
+            if notes:
+                texts = [{"at": to_timestamp(one.at), "severity": one.severity, "text": one.text} for one in notes]
+                values["notes"] = [*row.notes, *texts][-MOST_NOTES:]
+            if values:
+                _write(transaction, row, **values)
+
+        self._database.write(write)
+
+    def report_epoch_job(self, project: str, watch_id: str, generation: int, epoch: int, job_id: str) -> None:
+        def write(transaction: Transaction) -> None:
+            row = _led(transaction, project, watch_id, generation)
+            one = (watch_epochs.c.watch == row.number, watch_epochs.c.epoch == epoch)
+            transaction.connection.execute(update(watch_epochs).where(*one).values(job_id=job_id))
+
+        self._database.write(write)
+
+    def _page(self, asked: Select[Any], size: int, key: str) -> tuple[list[Row[Any]], int | None]:
+        rows = self._database.read(lambda connection: list(connection.execute(asked.limit(size + 1)).all()))
+        page = rows[:size]
+        return page, getattr(page[-1], key) if len(rows) > size else None
+
+
+def _unled(now: datetime) -> Any:
+    return or_(watches.c.lease_worker.is_(None), watches.c.lease_until <= now)
+
+
+def _write_epochs(transaction: Transaction, number: int, report: EpochReport) -> None:
+    """What is reported is so; of what is not any more, the results are there."""
+    connection, now = transaction.connection, transaction.now()
+    known = {
+        row.epoch: row
+        for row in connection.execute(
+            select(watch_epochs).where(watch_epochs.c.watch == number, watch_epochs.c.state != SUCCEEDED)
+        )
+    }
+    reported = {one.epoch: one for one in report.epochs}
+    for one in reported.values():
+        values = {
+            "state": one.state,
+            "files": one.files,
+            "bytes": one.bytes,
+            "model": one.model,
+            "failures": one.failures,
+            "message": one.message,
+        }
+        row = known.get(one.epoch)
+        if row is None:
+            ended = now if one.state == SET_ASIDE else None
+            new = {"watch": number, "epoch": one.epoch, "begun": now, "ended": ended, **values}
+            if not inserted(transaction, watch_epochs, **new):
+                # It was thought done; the folder says otherwise.
+                _update_epoch(transaction, number, one.epoch, ended=ended, **values)
+        else:
+            ended = (row.ended or now) if one.state == SET_ASIDE else None
+            _update_epoch(transaction, number, one.epoch, ended=ended, **values)
+    for epoch in known.keys() - reported.keys():
+        _update_epoch(transaction, number, epoch, state=SUCCEEDED, ended=now, message="")
+
+
+def _update_epoch(transaction: Transaction, number: int, epoch: int, **values: Any) -> None:
+    one = (watch_epochs.c.watch == number, watch_epochs.c.epoch == epoch)
+    transaction.connection.execute(update(watch_epochs).where(*one).values(**values))
+
+
+def _led(transaction: Transaction, project: str, watch_id: str, generation: int) -> Row[Any]:
+    """The row of a watch, locked, that is led under this generation. Raises Missing, LeaseLost."""
+    row = _row(transaction.connection, project, watch_id, lock=True)
+    if row.lease_worker is None or row.generation != generation:
+        raise LeaseLost(
+            f"The lease of generation {generation} is not live; the last one given is {row.generation}."
+        )
+    return row
+
+
+def _advance(transaction: Transaction, row: Row[Any], event: LeadEvent) -> StoredWatch:
+    after = step(_leading(row), event, transaction.now())
+    _write(transaction, row, **_columns(after))
+    return replace(_stored(row), leading=after)
+
+
+def _write(transaction: Transaction, row: Row[Any], **values: Any) -> None:
+    transaction.connection.execute(update(watches).where(watches.c.number == row.number).values(**values))
+
+
+def _row(connection: Connection, project: str, watch_id: str, *, lock: bool = False) -> Row[Any]:
+    statement = select(watches).where(watches.c.project == project, watches.c.watch_id == watch_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).first()
+    if row is None:
+        raise Missing(f'There is no watch "{watch_id}" in project "{project}".')
+    return row
+
+
+def _leading(row: Row[Any]) -> Leading:
+    return Leading(
+        state=WatchState(row.state),
+        generation=row.generation,
+        worker=row.lease_worker or "",
+        until=row.lease_until,
+        losses=row.losses,
+        not_before=row.not_before,
+        message=row.message,
+    )
+
+
+def _columns(leading: Leading) -> dict[str, Any]:
+    return {
+        "state": leading.state.value,
+        "generation": leading.generation,
+        "lease_worker": leading.worker or None,
+        "lease_until": leading.until,
+        "losses": leading.losses,
+        "not_before": leading.not_before,
+        "message": leading.message,
+    }
+
+
+def _stored(row: Row[Any]) -> StoredWatch:
+    return StoredWatch(
+        new=NewWatch(
+            project=row.project,
+            watch_id=row.watch_id,
+            document=row.document,
+            labels=row.labels,
+            creator=row.creator,
+            pinned=row.pinned,
+            webhook=row.webhook,
+        ),
+        number=row.number,
+        created=row.created,
+        leading=_leading(row),
+        retries=row.retries,
+        epochs=row.epochs,
+        set_aside=row.set_aside,
+        notes=[Note(to_datetime(one["at"]), one["severity"], one["text"]) for one in row.notes],
+    )
+
+
+def _epoch(row: Row[Any]) -> StoredEpoch:
+    return StoredEpoch(
+        epoch=row.epoch,
+        state=row.state,
+        files=row.files,
+        bytes=row.bytes,
+        model=row.model,
+        job_id=row.job_id,
+        failures=row.failures,
+        message=row.message,
+        begun=row.begun,
+        ended=row.ended,
+    )
