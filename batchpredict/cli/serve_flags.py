@@ -51,6 +51,7 @@ def add(parser: Parser) -> None:
     run.add_argument("--project-jobs", metavar="N", help="running jobs of a project (default: no limit)")
     run.add_argument("--project-workers", metavar="N", help="worker processes of a project (default: no limit)")
     run.add_argument("--queue-limit", metavar="N", help="queued jobs of a project (default: 10,000)")
+    run.add_argument("--watches", metavar="N", help="watches that are led here (default: 8)")
     run.add_argument("--lease", metavar="SECONDS", help="a worker is lost after so long without a word (15)")
     run.add_argument("--runner", metavar="NAME", help="DirectRunner (default), FlinkRunner, DataflowRunner, …")
     run.add_argument(

@@ -132,7 +132,7 @@ def _job_and_model(options: argparse.Namespace) -> tuple[Job, FixedModel | Newes
         return job, FixedModel(storage.absolute(uri or ""))
     if options.model_dir is not None:
         raise WrongFlag("--model-base: give one model by --model-dir or a folder of versions, not both")
-    model = NewestVersion(storage.absolute(options.model_base))
+    model = NewestVersion(storage.absolute(options.model_base), "--model-base")
     # Which one it is says each epoch; a job has to have one.
     job = read_job(argparse.Namespace(**{**vars(options), "model_dir": options.model_base}))
     return job, model

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from batchpredict._lazy import lazily
 
 if TYPE_CHECKING:
-    from batchpredict.epochs.execution import Execution, source_of
+    from batchpredict.epochs.execution import Execution, ResultsFolder, source_of
     from batchpredict.epochs.files import Changed
     from batchpredict.epochs.folder import Folder
-    from batchpredict.epochs.interface import Ending, Finished, Pace
+    from batchpredict.epochs.interface import ChangedInput, Ending, Finished, Pace, WatchObserver
     from batchpredict.epochs.listing import Wanted, refuse_inputs_in_output
     from batchpredict.epochs.models import FixedModel, NewestVersion
     from batchpredict.epochs.state import Epoch, State
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Changed",
+    "ChangedInput",
     "Ending",
     "Epoch",
     "Execution",
@@ -35,9 +36,11 @@ __all__ = [
     "Folder",
     "NewestVersion",
     "Pace",
+    "ResultsFolder",
     "State",
     "Wanted",
     "Watch",
+    "WatchObserver",
     "refuse_inputs_in_output",
     "source_of",
 ]
@@ -47,6 +50,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Changed": "files",
+            "ChangedInput": "interface",
             "Ending": "interface",
             "Epoch": "state",
             "Execution": "execution",
@@ -55,9 +59,11 @@ if not TYPE_CHECKING:
             "Folder": "folder",
             "NewestVersion": "models",
             "Pace": "interface",
+            "ResultsFolder": "execution",
             "State": "state",
             "Wanted": "listing",
             "Watch": "watch",
+            "WatchObserver": "interface",
             "refuse_inputs_in_output": "listing",
             "source_of": "execution",
         },

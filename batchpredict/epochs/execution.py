@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.state import Epoch
-from batchpredict.errors import WrongFlag
+from batchpredict.errors import StagingDamaged, WrongFlag
 from batchpredict.formats import input_format
 from batchpredict.job import Job, PredictionOutput
 from batchpredict.launch import prediction_work
@@ -44,6 +45,33 @@ def compare(former: dict[str, Any], source: dict[str, Any]) -> list[str]:
             )
     names = {*former, *source} - {"dataFormat", "outputDataFormat"}
     return sorted(name for name in names if former.get(name) != source.get(name))
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """What is in the output folder of an epoch, and what follows for its job.
+
+    Attributes:
+      done: what its results come to, if they are published.
+      overwrite: what a try with another list or another model has published in part is replaced.
+      fresh: what was committed is gone in part, and has to be done again.
+    """
+
+    done: PredictionOutput | None
+    overwrite: bool
+    fresh: bool
+
+    @classmethod
+    def of(cls, folder: Folder, epoch: Epoch) -> ResultsFolder:
+        """Look."""
+        results = folder.results(epoch.number)
+        found = occupancy(results)
+        fresh = epoch.error == StagingDamaged.__name__
+        done = None
+        if found.complete and found.owner is not None and not fresh:
+            # Whatever became of its model since: an epoch is scored once.
+            done = finished_output(Staging(results, found.owner))
+        return cls(done, overwrite=fresh or not found.complete, fresh=fresh)
 
 
 class Execution:
@@ -92,20 +120,14 @@ class Execution:
         Raises: what `batchpredict.runners.run` raises.
         """
         results = self._folder.results(epoch.number)
-        found = occupancy(results)
-        # What was committed is gone in part, and has to be done again.
-        fresh = epoch.error == "StagingDamaged"
-        if found.complete and found.owner is not None and not fresh:
-            # Whatever became of its model since: an epoch is scored once.
-            done = finished_output(Staging(results, found.owner))
-            if done is not None:
-                return done
+        there = ResultsFolder.of(self._folder, epoch)
+        if there.done is not None:
+            return there.done
         work = prediction_work(
             self._job(epoch, results),
             workers=self._workers,
-            # What a try with another list or another model has published in part.
-            overwrite=fresh or not found.complete,
-            fresh=fresh,
+            overwrite=there.overwrite,
+            fresh=there.fresh,
             input_list=self._folder.list(epoch.list.name),
         )
         try:

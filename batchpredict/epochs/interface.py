@@ -11,9 +11,14 @@ from batchpredict.epochs import machine
 from batchpredict.epochs.runs import MERGED
 from batchpredict.epochs.signs import BEAT, SILENCE
 from batchpredict.epochs.state import Epoch
+from batchpredict.errors import NoInput
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import Snapshot
 from batchpredict.runners import Observer
+
+
+class ChangedInput(NoInput):
+    """A file has changed since it was scored, and must not: `Changed.FAIL`."""
 
 
 class Ending(Enum):
@@ -55,6 +60,14 @@ class Finished:
 
     epoch: Epoch
     output: PredictionOutput
+
+
+class ModelChoice(Protocol):
+    """Says which model an epoch is scored with."""
+
+    def choose(self) -> str:
+        """The model's URI. Raises ModelUnusable: there is none."""
+        ...
 
 
 class WatchObserver(Protocol):

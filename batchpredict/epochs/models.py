@@ -27,9 +27,14 @@ class NewestVersion:
 
     A folder that holds no `saved_model.pb` is no version, or not one yet.
     https://www.tensorflow.org/tfx/serving/serving_config
+
+    Attributes:
+      base: the folder's absolute path, or its URL.
+      field: that names it, for errors.
     """
 
     base: str
+    field: str = "uri"
 
     def choose(self) -> str:
         """The URI of the newest version. Raises ModelUnusable: there is none, or they cannot be listed."""
@@ -40,12 +45,12 @@ class NewestVersion:
                 if storage.name_of(folder).isdecimal() and storage.name_of(file.url).endswith((".pb", ".pbtxt")):
                     versions[int(storage.name_of(folder))] = folder
         except NotListed as error:
-            raise ModelUnusable(f"--model-base: {error}") from error
+            raise ModelUnusable(f"{self.field}: {error}") from error
         except NoMatch:
             pass
         if not versions:
             raise ModelUnusable(
-                f"--model-base: '{self.base}' holds no version: no folder that is named by a number and has a "
+                f"{self.field}: '{self.base}' holds no version: no folder that is named by a number and has a "
                 "saved_model.pb in it"
             )
         return versions[max(versions)]

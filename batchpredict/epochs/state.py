@@ -21,7 +21,10 @@ from msgspec.structs import replace
 # Errors by which no file of an epoch is to blame for sure: the files have changed or are gone, or records or
 # committed parts are. Every other one would meet any epoch: no model, no cluster, no room on the disk.
 _OF_FILES = ("NoInput",)
-_OF_EPOCH = (*_OF_FILES, "BudgetSpent", "StagingDamaged", "WorkerLost")
+_OF_EPOCH = (*_OF_FILES, "BudgetSpent", "StagingDamaged", "WorkerLost", "JobCancelled")
+# Somebody does not want this epoch: it is not tried again, however many tries there are.
+_CANCELLED = "JobCancelled"
+_FOR_GOOD = 2**31
 
 
 class FileList(msgspec.Struct, frozen=True):
@@ -210,7 +213,7 @@ class State(msgspec.Struct, frozen=True):
         failed = replace(failed, checked=not failed.misses_files)
         shared = failed.is_shared and self.succeeded == succeeded_before
         if not shared:
-            failed = replace(failed, counted=failed.counted + 1)
+            failed = replace(failed, counted=_FOR_GOOD if event.error == _CANCELLED else failed.counted + 1)
         return replace(self._with(failed), outage=self.outage + shared)
 
     def _revised(self, epoch: Epoch, event: Revised) -> State:

@@ -83,7 +83,7 @@ class Telling:
         tries = "1 try" if epoch.failures == 1 else f"{epoch.failures:,} tries"
         self._observer.warning(
             f"epoch {epoch.number} is set aside after {tries} ({epoch.reason}); {url} names its "
-            f"{counted(epoch.list.files, 'file')}, and --retry takes it up"
+            f"{counted(epoch.list.files, 'file')}, and a retry takes it up"
         )
 
 

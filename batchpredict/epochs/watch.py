@@ -12,10 +12,9 @@ from batchpredict import storage
 from batchpredict.epochs import machine
 from batchpredict.epochs.execution import compare
 from batchpredict.epochs.folder import Folder
-from batchpredict.epochs.interface import Ending, Finished, Pace, WatchObserver
+from batchpredict.epochs.interface import ChangedInput, Ending, Finished, ModelChoice, Pace, WatchObserver
 from batchpredict.epochs.listing import Look, Observed, Wanted, look
 from batchpredict.epochs.log import Log
-from batchpredict.epochs.models import FixedModel, NewestVersion
 from batchpredict.epochs.revision import Kept, kept, write_set_aside
 from batchpredict.epochs.runs import Gone, Ledger, compact, lost, sweep
 from batchpredict.epochs.signs import Signs
@@ -67,7 +66,7 @@ class Watch:
         folder: Folder,
         wanted: Wanted,
         source: dict[str, Any],
-        model: FixedModel | NewestVersion,
+        model: ModelChoice,
         execute: Callable[[Epoch, Observer[Snapshot]], PredictionOutput],
         observer: WatchObserver,
         *,
@@ -136,7 +135,7 @@ class Watch:
                     troubles = 0
                     self._tell.forget()
             except BatchPredictError as error:
-                if self._once or not self._looked or isinstance(error, _Refused):
+                if self._once or not self._looked or isinstance(error, ChangedInput):
                     raise
                 troubles += 1
                 self._tell.once(f"{error}; tried again")
@@ -182,11 +181,21 @@ class Watch:
         if self.state.source and (other := compare(self.state.source, self._source)):
             self._tell.differs(other)
         sweep(self._folder, self.state, self._wall())
-        if self._retry:
-            for epoch in self.state.aside:
-                self._take_up(epoch)
-            self._write_set_aside()
         self._started = True
+        if self._retry:
+            self.take_up()
+
+    def take_up(self) -> None:
+        """Take up the epochs that were set aside.
+
+        Raises: what `run` raises.
+        """
+        if not self._started:
+            self._start()
+        self._refresh()
+        for epoch in self.state.aside:
+            self._take_up(epoch)
+        self._write_set_aside()
 
     def _ending(self) -> Ending | None:
         """How a single pass has ended; None if it goes on."""
@@ -204,7 +213,9 @@ class Watch:
         found = self._found()
         now = self._clock()
         if found.refused:
-            raise _Refused(f"inputPaths: '{found.refused}' has changed since it was scored (--changed fail)")
+            raise ChangedInput(
+                f"inputPaths: '{found.refused}' has changed since it was scored, and is not to be scored again"
+            )
         leaves = self._once and found.chosen is None and self._unsettled + 1 >= _UNSETTLED
         self._tell.looked(found, self._wanted.patterns, leaves=leaves)
         if found.chosen is not None:
@@ -379,7 +390,3 @@ class Watch:
 
     def _backoff(self, failures: int) -> float:
         return machine.backoff(failures, first=self._pace.first_backoff, longest=self._pace.longest_backoff)
-
-
-class _Refused(NoInput):
-    """An input has changed, and must not."""

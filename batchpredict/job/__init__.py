@@ -28,6 +28,7 @@ from batchpredict.job.tuning import (
     ParameterType,
     ScaleType,
 )
+from batchpredict.job.watch import ChangedFiles, Epoch, Watch, WatchActivity, WatchNote
 from batchpredict.job.wire import (
     Bool,
     Double,
@@ -53,10 +54,12 @@ __all__ = [
     "Algorithm",
     "Bool",
     "BuiltInAlgorithmOutput",
+    "ChangedFiles",
     "DataFormat",
     "DiskConfig",
     "Double",
     "EncryptionConfig",
+    "Epoch",
     "ErrorBudget",
     "Findings",
     "GoalType",
@@ -80,6 +83,9 @@ __all__ = [
     "Timestamp",
     "TrainingInput",
     "TrainingOutput",
+    "Watch",
+    "WatchActivity",
+    "WatchNote",
     "Wire",
     "WireEnum",
     "advance",

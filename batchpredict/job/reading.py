@@ -143,7 +143,7 @@ def decode(message: type[_Message], document: dict[str, Any], root: str = "job")
 def field_path(where: Location, root: str) -> str:
     """The path of a field as the service wrote it: ``job.job_id``, ``prediction_input.batch_size``."""
     inside = where[:1] in (("training_input",), ("prediction_input",))
-    return _absolute(where, root).removeprefix("job.") if inside else _absolute(where, root)
+    return _absolute(where, root).removeprefix(f"{root}.") if inside else _absolute(where, root)
 
 
 def _absolute(where: Location, root: str) -> str:

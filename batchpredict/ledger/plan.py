@@ -221,7 +221,7 @@ def _list(spec: PredictionSpec, listed: IO[bytes], fingerprint: Any) -> tuple[in
 def _matched(spec: PredictionSpec) -> Iterator[storage.Input]:
     """The input files, never what the job itself writes: submitted again it would be another job."""
     try:
-        for file in _named(spec) if spec.input_list else _found(spec):
+        for file in named_inputs(spec.output_path, spec.input_list) if spec.input_list else _found(spec):
             if file.encoding not in ("", "gzip") or (file.encoding and not spec.input.streamed):
                 raise NoInput(
                     f"inputPaths: '{file.url}' is stored with Content-Encoding: {file.encoding}, which cannot be "
@@ -236,13 +236,21 @@ def _found(spec: PredictionSpec) -> Iterator[storage.Input]:
     return storage.match(spec.inputs, left_out=OwnFiles(spec.output_path))
 
 
-def _named(spec: PredictionSpec) -> Iterator[storage.Input]:
-    """The files of the spec's own list; that they are what it says is checked when they are read."""
+def named_inputs(output_path: str, input_list: str) -> Iterator[storage.Input]:
+    """The files of a job's own list; that they are what it says is checked when they are read.
+
+    Args:
+      output_path: of the job.
+      input_list: URL of the list; see `PredictionSpec`.
+
+    Raises:
+      StagingDamaged: it is not there, or is none.
+    """
     try:
-        for line in read_lines(spec.output_path, spec.input_list, 0):
+        for line in read_lines(output_path, input_list, 0):
             yield storage.Input(*orjson.loads(line))
     except (FileNotFoundError, ValueError, TypeError) as error:
-        raise StagingDamaged(f"The list of input files {spec.input_list} cannot be read: {error}.") from error
+        raise StagingDamaged(f"The list of input files {input_list} cannot be read: {error}.") from error
 
 
 def _listed(listed: IO[bytes]) -> Iterator[storage.Input]:

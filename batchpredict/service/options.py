@@ -250,6 +250,7 @@ OPTIONS = (
     Option("jobs", "capacity", "jobs", whole(1, 10_000)),
     Option("project_jobs", "capacity", "project_jobs", whole(1)),
     Option("project_workers", "capacity", "project_workers", whole(1)),
+    Option("watches", "capacity", "watches", whole(0, 10_000)),
     Option("keep_jobs", "retention", "jobs", whole(1, 36_500)),
     Option("keep_logs", "retention", "logs", whole(1, 36_500)),
     Option("queue_limit", "capacity", "queue_limit", whole(1)),

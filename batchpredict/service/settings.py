@@ -22,6 +22,7 @@ The file, with every section and key that there is; all of them may be left out:
     project_jobs = 2              # … of one project on all machines
     project_workers = 16
     queue_limit = 10000
+    watches = 8                   # that this machine leads; each is a process that looks for files
     lease = 15                    # seconds
 
     [retention]
@@ -127,6 +128,7 @@ class Settings:
       jobs: most running jobs of this machine; None for as many as workers.
       project_jobs, project_workers: most of one project, on all machines; None for no limit.
       queue_limit: most queued jobs of a project.
+      watches: that this machine leads at most; 0 for none.
       keep_jobs, keep_logs: days after its end for which a job, and its log, are kept; None for ever.
       lease: seconds that a job is held without a renewal.
       runner: where jobs run, as `--runner` names it; `runner_flags` are its flags.
@@ -155,6 +157,7 @@ class Settings:
     project_jobs: int | None = None
     project_workers: int | None = None
     queue_limit: int = 10_000
+    watches: int = 8
     keep_jobs: int | None = None
     keep_logs: int | None = None
     lease: float = 15.0

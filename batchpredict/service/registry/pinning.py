@@ -14,7 +14,7 @@ from batchpredict.job import Job, PredictionInput
 from batchpredict.resources import ModelName, VersionName
 from batchpredict.service.access.interface import Access, Caller, Paths
 from batchpredict.service.registry.errors import ResourceInUse, no_model, no_version, not_ready
-from batchpredict.service.store.interface import Missing, Stale, Store, StoredVersion
+from batchpredict.service.store.interface import Missing, Stale, Store, StoredModel, StoredVersion
 
 URI = "prediction_input.uri"
 MODEL_NAME = "prediction_input.model_name"
@@ -60,7 +60,45 @@ def resolve(job: Job, project: str, caller: Caller, *, store: Store, access: Acc
         return Pinned()
     if not (source.model_name or source.version_name):
         return Pinned(paths.check((source.uri or "").strip(), URI))
-    name, at = _named(source, project, caller, store, access)
+    model, stored, at, kind = _model(source, store)
+    # To look at a model is not to use it: whoever scores with one learns what is in it.
+    needed = () if model.project == project else (f"ml.{kind}.get", f"ml.{kind}.predict")
+    if not all(access.may(caller, permission, str(model), owner=stored.creator) for permission in needed):
+        raise no_model(model, at)
+    return _pinned(source, stored, at, store)
+
+
+def version_now(source: PredictionInput, store: Store) -> Pinned:
+    """What the model name or version name of a watch means now; that it may be used was asked at its creation.
+
+    Raises:
+      ResourceMissing, ResourceInUse: as `resolve`.
+    """
+    _, stored, at, _ = _model(source, store)
+    return _pinned(source, stored, at, store)
+
+
+def _model(source: PredictionInput, store: Store) -> tuple[ModelName, StoredModel, str, str]:
+    """The model that is asked for, the field that names it or its version, and which of the two that is."""
+    if source.version_name:
+        model, at, kind = VersionName.parse(source.version_name).parent, VERSION_NAME, "versions"
+    else:
+        model, at, kind = ModelName.parse(source.model_name or ""), MODEL_NAME, "models"
+    try:
+        return model, store.model(model.project, model.model), at, kind
+    except Missing:
+        raise no_model(model, at) from None
+
+
+def _pinned(source: PredictionInput, model: StoredModel, at: str, store: Store) -> Pinned:
+    """The version that is asked for; of a model its default."""
+    if source.version_name:
+        name = VersionName.parse(source.version_name)
+    elif model.default is None:
+        text = f'The model "{ModelName(model.project, model.model)}" has no version yet; create one first.'
+        raise ResourceInUse(at, text)
+    else:
+        name = VersionName(model.project, model.model, model.default)
     try:
         version = store.version(name.project, name.model, name.version)
     except Missing:
@@ -69,30 +107,6 @@ def resolve(job: Job, project: str, caller: Caller, *, store: Store, access: Acc
         raise not_ready(name, version.state, version.message, at)
     _used(store, version)
     return Pinned(version.uri, str(name), version.details)
-
-
-def _named(
-    source: PredictionInput, project: str, caller: Caller, store: Store, access: Access
-) -> tuple[VersionName, str]:
-    """The version that a job asks for, and the field that names it."""
-    if source.version_name:
-        name, at, kind = VersionName.parse(source.version_name), VERSION_NAME, "versions"
-        model = name.parent
-    else:
-        model, at, kind = ModelName.parse(source.model_name or ""), MODEL_NAME, "models"
-    try:
-        stored = store.model(model.project, model.model)
-    except Missing:
-        raise no_model(model, at) from None
-    # To look at a model is not to use it: whoever scores with one learns what is in it.
-    needed = () if model.project == project else (f"ml.{kind}.get", f"ml.{kind}.predict")
-    if not all(access.may(caller, permission, str(model), owner=stored.creator) for permission in needed):
-        raise no_model(model, at)
-    if source.version_name:
-        return name, at
-    if stored.default is None:
-        raise ResourceInUse(at, f'The model "{model}" has no version yet; create one first.')
-    return VersionName(model.project, model.model, stored.default), at
 
 
 def _used(store: Store, version: StoredVersion) -> None:

@@ -457,6 +457,10 @@ class ModelStore(Protocol):
         """Raises Missing; InUse for the default unless it is the last."""
         ...
 
+    def version_of(self, uri: str) -> str:
+        """The full name of the version whose files are in `uri`; "" if there is none."""
+        ...
+
     def pinned(self, uri: str) -> bool:
         """Whether a job that has not ended is to be scored with the files in `uri`."""
         ...

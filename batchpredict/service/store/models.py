@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, select, update
 
-from batchpredict.resources import ModelName
+from batchpredict.resources import ModelName, VersionName
 from batchpredict.service.filters import Filter, matches
 from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
@@ -205,6 +205,11 @@ class SqlModels:
             connection.execute(delete(versions).where(versions.c.number == row.number))
 
         self._database.write(remove)
+
+    def version_of(self, uri: str) -> str:
+        of = select(versions.c.project, versions.c.model, versions.c.version).where(versions.c.uri == uri)
+        row = self._database.read(lambda connection: connection.execute(of).first())
+        return "" if row is None else str(VersionName(row.project, row.model, row.version))
 
     def pinned(self, uri: str) -> bool:
         statement = select(jobs.c.sequence).where(jobs.c.uri == uri, jobs.c.uri != "", jobs.c.end_time.is_(None))

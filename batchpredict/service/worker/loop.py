@@ -33,7 +33,8 @@ from batchpredict.service.worker.machine import Rules, State, step
 from batchpredict.service.worker.masking import Mask
 from batchpredict.service.worker.options import WorkerOptions
 from batchpredict.service.worker.reporter import Reporter, ending
-from batchpredict.service.worker.running import JobProcess, Setting
+from batchpredict.service.worker.running import JOB, JobProcess, Setting
+from batchpredict.service.worker.watches.leader import WatchLeader
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ _log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.1
 _SPARE_DELAY = 1.0
 _HISTORY_BYTES = 10 << 20
+# That the processes of watches have to end; they have nothing to bring to an end.
+_LEADER_SECONDS = 6.0
 
 
 class JobWorker:
@@ -68,12 +71,13 @@ class JobWorker:
             options.user,
             options.memory,
         )
-        self._processes: dict[e.Run, JobProcess] = {}
+        self._processes: dict[e.Run, JobProcess[protocol.Message]] = {}
         self._reporters: dict[e.Run, Reporter] = {}
-        self._spare: tuple[JobProcess, Listening] | None = None
+        self._spare: tuple[JobProcess[protocol.Message], Listening] | None = None
         self._claims = ThreadPoolExecutor(1, thread_name_prefix="claims")
         self._leases = ThreadPoolExecutor(1, thread_name_prefix="leases")
         self._strays = ThreadPoolExecutor(1, thread_name_prefix="strays")
+        self._leader = WatchLeader(store, options, self._folder, self._setting)
         self._thread: threading.Thread | None = None
         self._halted = threading.Event()
 
@@ -99,8 +103,10 @@ class JobWorker:
         try:
             self._leases.submit(self._guarded, self._take_over)
             self._trim_history()
+            self._leader.start()
             self._steps()
         finally:
+            self._leader.stop(_LEADER_SECONDS)
             for executor in (self._claims, self._leases, self._strays):
                 executor.shutdown(wait=False, cancel_futures=True)
             self._end_processes()
@@ -153,7 +159,7 @@ class JobWorker:
         elif isinstance(instruction, (e.TellBegin, e.TellReport, e.TellEnd, e.Forget)):
             self._tell(instruction)
 
-    def _of(self, run: e.Run, what: Callable[[JobProcess], None]) -> None:
+    def _of(self, run: e.Run, what: Callable[[JobProcess[protocol.Message]], None]) -> None:
         process = self._processes.get(run)
         if process is not None:
             what(process)
@@ -192,7 +198,7 @@ class JobWorker:
         )
         threading.Thread(target=self._give, args=(process, run, order, start.until), daemon=True).start()
 
-    def _give(self, process: JobProcess, run: e.Run, order: protocol.Order, until: float) -> None:
+    def _give(self, process: JobProcess[protocol.Message], run: e.Run, order: protocol.Order, until: float) -> None:
         try:
             order = admit(self._store, self._options.rendezvous, run, order)
         except Exception as error:
@@ -212,10 +218,10 @@ class JobWorker:
             _log.warning("no process can be kept ready: %s", error)
             self._events.put(e.SpareDied())
 
-    def _spawn(self, *, early: bool) -> tuple[JobProcess, Listening]:
+    def _spawn(self, *, early: bool) -> tuple[JobProcess[protocol.Message], Listening]:
         mark, folder = self._folder.new_run()
         listening = Listening(self._events.put)
-        return JobProcess(self._setting, mark, folder, listening, early=early), listening
+        return JobProcess(JOB, self._setting, mark, folder, listening, early=early), listening
 
     # What asks the store, each in a thread of its own ---------------------------------------------------------
 
@@ -272,6 +278,7 @@ class JobWorker:
     def _take_over(self) -> None:
         """Give back what dead workers of this machine held; nothing of theirs runs any more."""
         for dead in self._folder.bury_dead():
+            self._leader.give_back(dead)
             for (project, job_id), standing in self._store.renew(dead, timedelta(seconds=1)).items():
                 if standing.lease is not None:
                     event = lifecycle.Lose(standing.lease.generation, f"the worker {dead} was killed")

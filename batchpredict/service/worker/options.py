@@ -23,6 +23,7 @@ class WorkerOptions:
     Attributes:
       state: folder on this machine, of the worker's own and of those that came before.
       jobs, workers: room for running jobs, and for their worker processes.
+      watches: that it leads at most; each is a small process.
       lease: seconds that a job is held without a renewal.
       limits: of each project.
       runner, runner_flags: where jobs run, as `runners.choose` takes them.
@@ -38,6 +39,7 @@ class WorkerOptions:
     state: str
     jobs: int = 1
     workers: int = 1
+    watches: int = 8
     lease: float = 15.0
     limits: Limits = field(default_factory=Limits)
     runner: str = "DirectRunner"
@@ -64,6 +66,7 @@ class WorkerOptions:
             state=_state(settings.data, user),
             jobs=settings.jobs or workers,
             workers=workers,
+            watches=settings.watches,
             lease=settings.lease,
             limits=Limits(settings.project_jobs, settings.project_workers),
             runner=settings.runner,

@@ -86,7 +86,7 @@ class NotUnderstood(BatchPredictError):
     """A line that is no message."""
 
 
-def to_line(message: Message | Order) -> bytes:
+def to_line(message: msgspec.Struct) -> bytes:
     """A message as a line, with its end. Numbers that JSON does not have become null."""
     return msgspec.json.encode(message) + b"\n"
 

@@ -1,7 +1,7 @@
 """The worker's side of one job process and its guard: started, told, listened to, and known to be gone.
 
 A process is started before its job is known (it is the spare then) or for a job at once: the order comes afterwards
-in both cases, and a process takes one.
+in both cases, and a process takes one. The process of a watch is told more while it runs, on the same pipe.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import selectors
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from batchpredict.service.worker.guard import Charge
 from batchpredict.service.worker.isolation import RunFolder, User, environment
 from batchpredict.service.worker.joblog import LineReader
 from batchpredict.service.worker.leftovers import kill_marked
-from batchpredict.service.worker.protocol import LONGEST, Message, NotUnderstood, Order, read_message, to_line
+from batchpredict.service.worker.protocol import LONGEST, Message, NotUnderstood, read_message, to_line
 
 _log = logging.getLogger(__name__)
 
 # Where this package was imported from: job processes import the same one, whatever their environment says.
 _ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 _GUARD = "batchpredict.service.worker.guard"
-_PROCESS = "batchpredict.service.worker.process"
 _READ_BYTES = 1 << 16
 
 
@@ -54,10 +55,32 @@ class Setting:
     umask: int = 0o022
 
 
-class Listener(Protocol):
-    """Whoever is told what a job process says; from one thread of the process's own."""
+Words = TypeVar("Words")
+Heard = TypeVar("Heard", contravariant=True)
 
-    def said(self, message: Message) -> None: ...
+
+@dataclass(frozen=True)
+class Program(Generic[Words]):
+    """What runs in a process, and what it says.
+
+    Attributes:
+      module: of Python; its first argument is the file descriptor that it says things on.
+      read: a line of that; raises NotUnderstood.
+      talks: it is told more than its order.
+    """
+
+    module: str
+    read: Callable[[bytes], Words]
+    talks: bool = False
+
+
+JOB: Program[Message] = Program("batchpredict.service.worker.process", read_message)
+
+
+class Listener(Protocol[Heard]):
+    """Whoever is told what a process says; from one thread of the process's own."""
+
+    def said(self, message: Heard) -> None: ...
 
     def printed(self, text: str, *, stderr: bool) -> None:
         """A line that it, or something that it started, has written."""
@@ -70,10 +93,11 @@ class Listener(Protocol):
         ...
 
 
-class JobProcess:
+class JobProcess(Generic[Words]):
     """A job process, from its start to the end of everything that it started.
 
     Args:
+      program: that it runs.
       setting: in what it is started.
       mark: of the run.
       folder: of the run; made here, and removed when all is over.
@@ -85,14 +109,23 @@ class JobProcess:
     """
 
     def __init__(
-        self, setting: Setting, mark: str, folder: RunFolder, listener: Listener, *, early: bool = False
+        self,
+        program: Program[Words],
+        setting: Setting,
+        mark: str,
+        folder: RunFolder,
+        listener: Listener[Words],
+        *,
+        early: bool = False,
     ) -> None:
         self.mark = mark
+        self._program = program
         self._early = early
         self._folder = folder
         self._lock = threading.Lock()
         self._dead = threading.Event()
         self._given = False
+        self._order_lock = threading.Lock()
         with contextlib.ExitStack() as undo:
             undo.callback(folder.remove)
             folder.make(setting.user)
@@ -118,8 +151,9 @@ class JobProcess:
             self._stdout, stdout = pipe(we_write=False)
             self._stderr, stderr = pipe(we_write=False)
             user = setting.user
+            ready = [setting.runner] if self._early else []
             charge = Charge(
-                command=[sys.executable, "-m", _PROCESS, str(messages), *([setting.runner] if self._early else [])],
+                command=[sys.executable, "-m", self._program.module, str(messages), *ready],
                 order=order,
                 stdout=stdout,
                 stderr=stderr,
@@ -153,19 +187,33 @@ class JobProcess:
         """Of the guard."""
         return self._guard.pid
 
-    def give(self, order: Order, name: str, until: float) -> None:
+    def give(self, order: msgspec.Struct, name: str, until: float) -> None:
         """Give the process its job, once, and its guard the name of it. May wait until the process can read."""
         with self._lock:
             if self._given or self._dead.is_set():
                 return
             self._given = True
         self._tell({"job": name, "until": until})
-        data = to_line(order)
+        self._write(order)
+        if not self._program.talks:
+            self._close_order()
+
+    def say(self, message: msgspec.Struct) -> None:
+        """Tell a process more, after its order. May wait until it reads."""
+        self._write(message)
+
+    def _write(self, message: msgspec.Struct) -> None:
+        data = to_line(message)
         # One that has died is heard of otherwise.
-        with contextlib.suppress(OSError):
-            while data:
+        with self._order_lock, contextlib.suppress(OSError):
+            while data and self._order >= 0:
                 data = data[os.write(self._order, data) :]
-        os.close(self._order)
+
+    def _close_order(self) -> None:
+        with self._order_lock:
+            if self._order >= 0:
+                os.close(self._order)
+            self._order = -1
 
     def extend(self, until: float) -> None:
         """Move the time at which everything ends by itself."""
@@ -188,7 +236,7 @@ class JobProcess:
             # Less than a pipe takes at once, so a line is written whole or not at all.
             os.write(self._control, json.dumps(said).encode() + b"\n")
 
-    def _listen(self, listener: Listener) -> None:
+    def _listen(self, listener: Listener[Words]) -> None:
         try:
             how = self._hear(listener)
         except Exception:
@@ -202,9 +250,8 @@ class JobProcess:
             with self._lock:
                 os.close(self._control)
                 self._control = -1
-                if not self._given:
-                    os.close(self._order)
                 self._dead.set()
+            self._close_order()
             for handle in (self._status, self._messages, self._stdout, self._stderr):
                 os.close(handle)
             self._folder.remove()
@@ -215,9 +262,9 @@ class JobProcess:
         while not kill_marked(self.mark):
             pass
 
-    def _hear(self, listener: Listener) -> str:
+    def _hear(self, listener: Listener[Words]) -> str:
         """Pass on whatever comes until the guard has ended; how the job process ended."""
-        streams = _Streams(listener, self._messages, self._stdout, self._stderr)
+        streams = _Streams(self._program.read, listener, self._messages, self._stdout, self._stderr)
         status = b""
         with selectors.DefaultSelector() as selector:
             for handle in (self._status, *streams.handles):
@@ -250,10 +297,13 @@ class JobProcess:
         return how
 
 
-class _Streams:
+class _Streams(Generic[Words]):
     """The three streams of a job process: what it says, and what it prints."""
 
-    def __init__(self, listener: Listener, messages: int, stdout: int, stderr: int) -> None:
+    def __init__(
+        self, read: Callable[[bytes], Words], listener: Listener[Words], messages: int, stdout: int, stderr: int
+    ) -> None:
+        self._read = read
         self._listener = listener
         self._messages = messages
         self._rest = b""
@@ -283,7 +333,7 @@ class _Streams:
 
     def _said(self, line: bytes) -> None:
         try:
-            message = read_message(line)
+            message = self._read(line)
         except NotUnderstood as error:
             self._listener.misspoke(error)
         else:
