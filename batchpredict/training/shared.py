@@ -57,7 +57,13 @@ def _base() -> str:
 def _enter(path: str) -> int:
     lock = os.path.join(path, _LOCK)
     while True:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        try:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        except FileExistsError:
+            # It was there, and is removed before Python can see that it is a folder.
+            if os.path.lexists(path) and not os.path.isdir(path):
+                raise
+            continue
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:

@@ -173,6 +173,30 @@ def test_who_comes_while_the_last_one_clears_up_finds_nothing_that_is_being_remo
     assert jobs_of(temporary) == []
 
 
+def test_a_folder_that_goes_while_it_is_made_is_made_again(temporary, monkeypatch):
+    making = os.makedirs
+
+    def make(path: str, mode: int = 0o777, exist_ok: bool = False) -> None:
+        making(path, mode=mode, exist_ok=exist_ok)
+        if path.endswith("/job"):
+            # As `os.makedirs` does where a folder was there and is gone when it looks what it was.
+            monkeypatch.setattr("os.makedirs", making)
+            os.rmdir(path)
+            raise FileExistsError(17, "File exists", path)
+
+    monkeypatch.setattr("os.makedirs", make)
+    with shared_folder("job") as path:
+        assert os.listdir(path) == ["in-use"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(temporary):
+    with shared_folder("job") as path:
+        base = os.path.dirname(path)
+    open(os.path.join(base, "job"), "w").close()
+    with pytest.raises(FileExistsError), shared_folder("job"):
+        pass
+
+
 def test_a_workplace_that_is_left_ends_its_installer(folder, temporary, tmp_path):
     path = made.source(str(tmp_path), {**TASK, "setup.py": "import time; time.sleep(1000)\n"})
     came: list[BaseException] = []
