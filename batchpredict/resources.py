@@ -100,6 +100,19 @@ class JobName(_ResourceName):
 
 
 @dataclass(frozen=True)
+class WatchName(_ResourceName):
+    """``projects/PROJECT/watches/WATCH``"""
+
+    FORM = "projects/PROJECT/watches/WATCH"
+    project: str
+    watch: str
+
+    @property
+    def parent(self) -> ProjectName:
+        return ProjectName(self.project)
+
+
+@dataclass(frozen=True)
 class ModelName(_ResourceName):
     """``projects/PROJECT/models/MODEL``"""
 

@@ -202,11 +202,13 @@ class _Service:
         registry = Registry(store, paths, settings.data, user=settings.user, memory=settings.job_memory)
         registry.start()
         self._ends.callback(registry.close)
+        check = JobCheck(store, access, paths, user=settings.user)
         backend = Backend(
             store=store,
             access=access,
             registry=registry,
-            check=JobCheck(store, access, paths, user=settings.user),
+            check=check,
+            watch_check=check.watch,
             webhook=webhook_check(settings),
             queue_limit=settings.queue_limit,
             account=settings.user or _own_user(),

@@ -13,8 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict import storage
-from batchpredict.errors import InvalidJob, InvalidName, ModelUnusable, NoInput, NoMatch, OutputRefused, Violation
-from batchpredict.job import Job, PredictionInput
+from batchpredict.epochs import NewestVersion, refuse_inputs_in_output
+from batchpredict.errors import (
+    InvalidJob,
+    InvalidName,
+    ModelUnusable,
+    NoInput,
+    NoMatch,
+    NotListed,
+    OutputRefused,
+    Violation,
+    WrongFlag,
+)
+from batchpredict.job import Job, PredictionInput, Watch
 from batchpredict.launch import training_work
 from batchpredict.ledger import (
     PredictionSpec,
@@ -102,6 +113,38 @@ class JobCheck:
         inputs = [path for name, path in places.items() if name.startswith(INPUTS)]
         placed = {"inputPaths": inputs, "outputPath": places[OUTPUT]}
         return Checked({**pinned.stored(), **placed}, _workers(source, places, total))
+
+    def watch(self, project: str, watch: Watch, caller: Caller) -> dict[str, Any]:
+        """Look for all that can be known to be wrong with a watch, whose files may be yet to come.
+
+        Returns:
+          Its paths as they are to be used: "inputPaths", "outputPath", and "uri" where it names one.
+
+        Raises: as for jobs.
+        """
+        job = Job(job_id=watch.watch_id, prediction_input=watch.prediction_input)
+        places = self._places(job)
+        source = watch.prediction_input
+        if URI not in places:
+            resolved = resolve(job, project, caller, store=self._store, access=self._access, paths=self._paths)
+            self._check_model(source, resolved)
+        elif watch.newest_version:
+            with _blaming():
+                self._check_model(source, Pinned(NewestVersion(places[URI]).choose()))
+        else:
+            self._check_model(source, Pinned(places[URI]))
+        inputs = {name: path for name, path in places.items() if name.startswith(INPUTS)}
+        for name, pattern in inputs.items():
+            _refuse_unlistable(name, pattern)
+        try:
+            refuse_inputs_in_output(places[OUTPUT], inputs.values())
+        except WrongFlag:
+            raise _wrong(
+                INPUTS, "A pattern lies in the folder of output_path, of which no file is taken."
+            ) from None
+        self._refuse_unwritable(places[OUTPUT], OUTPUT)
+        uri = {"uri": places[URI]} if URI in places else {}
+        return {"inputPaths": list(inputs.values()), "outputPath": places[OUTPUT], **uri}
 
     def _places(self, job: Job) -> dict[str, str]:
         """Every path that a job names, by its field, as it is to be used. Raises InvalidJob, with all at fault."""
@@ -224,6 +267,16 @@ def _named(job: Job) -> Iterator[tuple[str, str]]:
             yield JOB_DIR, job.training_input.job_dir
         for index, path in enumerate(job.training_input.package_uris or ()):
             yield f"{PACKAGES}[{index}]", path
+
+
+def _refuse_unlistable(field: str, pattern: str) -> None:
+    """One look whether anything can be listed; nothing need be there yet."""
+    try:
+        next(iter(storage.expand(pattern)), None)
+    except NotListed as error:
+        raise _wrong(field, _sentence(str(error))) from error
+    except NoMatch:
+        return
 
 
 def _missing(url: str) -> bool:

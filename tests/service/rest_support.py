@@ -134,11 +134,13 @@ def world(
     measures = Measures()
     measures.of_store(store)
     made = World(store, "", folder, support.DIGITS_MODEL, inputs)
+    check = JobCheck(store, access, paths)
     backend = Backend(
         store=store,
         access=access,
         registry=registry,
-        check=JobCheck(store, access, paths),
+        check=check,
+        watch_check=check.watch,
         webhook=webhook or (lambda url: url),
         queue_limit=queue_limit,
         account="runner",

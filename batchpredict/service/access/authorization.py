@@ -18,20 +18,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batchpredict.errors import InvalidName
-from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName
+from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName, WatchName
 from batchpredict.service.access import policies
 from batchpredict.service.access.authentication import Authentication
 from batchpredict.service.access.interface import Caller, Forbidden, Hidden
 from batchpredict.service.access.jwks import ProviderKeys
 from batchpredict.service.access.oidc import OidcTokens
-from batchpredict.service.access.roles import JOB_OWNER, MODEL_OWNER, OPERATION_OWNER, ROLES
+from batchpredict.service.access.roles import JOB_OWNER, MODEL_OWNER, OPERATION_OWNER, ROLES, WATCH_OWNER
 from batchpredict.service.members import AUTHENTICATED, EVERYBODY, canonical_member
 from batchpredict.service.settings import Settings
 
 if TYPE_CHECKING:
     from batchpredict.service.store.interface import PolicyStore
 
-Resource = ProjectName | JobName | ModelName | VersionName | OperationName
+Resource = ProjectName | JobName | ModelName | VersionName | OperationName | WatchName
 
 KEPT = 2.0
 """Seconds that a policy is believed without being read again: how long a permission may outlive its revocation."""
@@ -39,18 +39,20 @@ KEPT = 2.0
 _MAX_KEPT = 10_000
 
 # Longer names first: each is tried until one fits.
-_FORMS: tuple[type[Resource], ...] = (VersionName, JobName, ModelName, OperationName, ProjectName)
+_FORMS: tuple[type[Resource], ...] = (VersionName, JobName, ModelName, OperationName, WatchName, ProjectName)
 _OWNERS: Mapping[type[Resource], str] = {
     JobName: JOB_OWNER,
     ModelName: MODEL_OWNER,
     VersionName: MODEL_OWNER,
     OperationName: OPERATION_OWNER,
+    WatchName: WATCH_OWNER,
 }
 _KINDS: Mapping[type[Resource], str] = {
     JobName: "jobs",
     ModelName: "models",
     VersionName: "versions",
     OperationName: "operations",
+    WatchName: "watches",
 }
 
 

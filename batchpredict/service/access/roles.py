@@ -8,6 +8,7 @@
     roles/ml.modelOwner      one model                 all with it and its versions; its creator has this role
     roles/ml.modelUser       one model                 see it and its versions, and predict with them
     roles/ml.operationOwner  one operation             all with it; its creator has this role
+    roles/ml.watchOwner      one watch                 all with it; its creator has this role
     roles/owner              owners of a project       as ml.admin, and change the project's policy
     roles/editor             everybody of a project    as ml.admin
     roles/viewer             everybody of a project    as ml.viewer, and predict
@@ -16,7 +17,8 @@ A role holds on the resource whose policy grants it and on whatever belongs to t
 its jobs and models, on a model for its versions.
 
 Two permissions are our own: `ml.projects.getIamPolicy` and `ml.projects.setIamPolicy`, for the policy of a project,
-which at Google was another service's. Permissions for what this service does not have (studies, trials, locations)
+which at Google was another service's. So are those of watches, which Google did not have; a watch has no policy of
+its own, that of its project counts. Permissions for what this service does not have (studies, trials, locations)
 are known, so that clients may ask for them.
 
 Source: https://cloud.google.com/iam/docs/roles-permissions/ml; the roles as `gcloud iam roles describe` gives them.
@@ -30,6 +32,7 @@ from collections.abc import Mapping
 JOB_OWNER = "roles/ml.jobOwner"
 MODEL_OWNER = "roles/ml.modelOwner"
 OPERATION_OWNER = "roles/ml.operationOwner"
+WATCH_OWNER = "roles/ml.watchOwner"
 
 
 def _all(kind: str, *verbs: str) -> frozenset[str]:
@@ -43,6 +46,7 @@ _OPERATIONS = _all("operations", "cancel", "get", "list")
 _LOCATIONS = _all("locations", "get", "list")
 _STUDIES = _all("studies", "create", "delete", "get", "getIamPolicy", "list", "setIamPolicy")
 _TRIALS = _all("trials", "create", "delete", "get", "list", "update")
+_WATCHES = _all("watches", "create", "delete", "get", "list", "update")
 _PROJECT = frozenset(("ml.projects.getConfig", "resourcemanager.projects.get"))
 _POLICY = _all("projects", "getIamPolicy", "setIamPolicy")
 
@@ -53,6 +57,7 @@ _VIEWER = (
     | _all("operations", "get", "list")
     | _all("studies", "get", "getIamPolicy", "list")
     | _all("trials", "get", "list")
+    | _all("watches", "get", "list")
     | _LOCATIONS
     | _PROJECT
 )
@@ -62,9 +67,10 @@ _DEVELOPER = (
     | _PREDICT
     | _all("jobs", "create", "getIamPolicy")
     | _all("models", "create", "getIamPolicy")
+    | _all("watches", "create")
     | _STUDIES
 ) | _TRIALS
-_ADMIN = (_JOBS | _MODELS | _VERSIONS | _OPERATIONS | _LOCATIONS | _STUDIES | _TRIALS | _PROJECT) | _all(
+_ADMIN = (_JOBS | _MODELS | _VERSIONS | _OPERATIONS | _WATCHES | _LOCATIONS | _STUDIES | _TRIALS | _PROJECT) | _all(
     "projects", "getIamPolicy"
 )
 
@@ -76,6 +82,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     MODEL_OWNER: _MODELS | _VERSIONS,
     "roles/ml.modelUser": _all("models", "get", "predict") | _all("versions", "get", "list", "predict"),
     OPERATION_OWNER: _OPERATIONS,
+    WATCH_OWNER: _WATCHES,
     "roles/owner": _ADMIN | _POLICY,
     "roles/editor": _ADMIN,
     "roles/viewer": _VIEWER | _PREDICT,

@@ -22,12 +22,15 @@ from batchpredict.service.rest.catalogue import Models, Operations, Versions
 from batchpredict.service.rest.dispatch import Run, endpoint
 from batchpredict.service.rest.errors import Problem, no_such_method, problem, wrong_verb
 from batchpredict.service.rest.guard import Guard
-from batchpredict.service.rest.interface import JobCheck, Registry
+from batchpredict.service.rest.interface import JobCheck, Registry, WatchCheck
 from batchpredict.service.rest.job_methods import JobMethods, WebhookCheck
 from batchpredict.service.rest.jobs import Jobs
-from batchpredict.service.rest.methods import METHODS, VERSIONS, Method
+from batchpredict.service.rest.method import VERSIONS, Method
+from batchpredict.service.rest.methods import METHODS
 from batchpredict.service.rest.policies import Policies
 from batchpredict.service.rest.projects import Projects
+from batchpredict.service.rest.watch_methods import WatchMethods
+from batchpredict.service.rest.watches import Watches
 from batchpredict.service.rest.writing import failure
 from batchpredict.service.store.interface import Store
 
@@ -42,6 +45,7 @@ class Backend:
     Attributes:
       store, access, registry: see their interfaces.
       check: of a job before it is created.
+      watch_check: of a watch before it is created.
       webhook: of a job's webhook.
       queue_limit: most queued jobs of a project; None for no limit.
       account: user that job processes run as.
@@ -53,6 +57,7 @@ class Backend:
     access: Access
     registry: Registry
     check: JobCheck
+    watch_check: WatchCheck
     webhook: WebhookCheck
     queue_limit: int | None = None
     account: str = ""
@@ -112,6 +117,8 @@ def _runs(backend: Backend, methods: JobMethods) -> dict[str, Run]:
     guard = Guard(backend.store, backend.access)
     jobs = Jobs(backend.store, guard, methods)
     models, versions = Models(backend.registry, guard), Versions(backend.registry, guard)
+    watch_methods = WatchMethods(backend.store, backend.access, backend.watch_check, backend.webhook)
+    watches = Watches(backend.store, guard, watch_methods)
     operations, policies = Operations(backend.registry, guard), Policies(backend.access, guard)
 
     def log(call: Call) -> Response:
@@ -144,6 +151,14 @@ def _runs(backend: Backend, methods: JobMethods) -> dict[str, Run]:
         "projects.models.versions.patch": versions.patch,
         "projects.models.versions.delete": versions.delete,
         "projects.models.versions.setDefault": versions.set_default,
+        "projects.watches.create": watches.create,
+        "projects.watches.list": watches.list,
+        "projects.watches.get": watches.get,
+        "projects.watches.delete": watches.delete,
+        "projects.watches.pause": watches.pause,
+        "projects.watches.resume": watches.resume,
+        "projects.watches.retry": watches.retry,
+        "projects.watches.epochs": watches.epochs,
         "projects.getConfig": Projects(guard, backend.account).config,
         "projects.operations.list": operations.list,
     }

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchpredict.errors import InvalidName, Violation
-from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName
+from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName, WatchName
 from batchpredict.service.access.interface import Caller
 from batchpredict.service.rest.bodies import snake, text_fault
 from batchpredict.service.rest.errors import invalid, not_found, wrong
-from batchpredict.service.rest.methods import GLOBAL, Method, Parameter
+from batchpredict.service.rest.method import GLOBAL, PLURAL, Method, Parameter
 
 _LOCATION = re.compile(r"[A-Za-z0-9-]{1,64}")
 _INT32 = re.compile(r"-?[0-9]{1,10}")
@@ -52,7 +52,7 @@ class Call:
         """The resource whose policy decides: that of a version is its model's."""
         if self.method.on == "project":
             return f"projects/{self.project}"
-        return f"projects/{self.project}/{self.method.on}s/{self.names[self.method.on]}"
+        return f"projects/{self.project}/{PLURAL[self.method.on]}/{self.names[self.method.on]}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Answer:
 
 def resource_of(method: Method, names: Mapping[str, str]) -> str:
     """The resource name that the path of a method holds."""
-    return "/".join(f"{part}s/{names[part]}" for part in method.parts)
+    return "/".join(f"{PLURAL[part]}/{names[part]}" for part in method.parts)
 
 
 def check_names(method: Method, names: Mapping[str, str]) -> None:
@@ -84,6 +84,8 @@ def check_names(method: Method, names: Mapping[str, str]) -> None:
         ProjectName(project)
         if "job" in names:
             JobName(project, names["job"])
+        if "watch" in names:
+            WatchName(project, names["watch"])
         if "version" in names:
             VersionName(project, names["model"], names["version"])
         elif "model" in names:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from batchpredict.service.rest.methods import GLOBAL, METHODS, Method, Parameter
+from batchpredict.service.rest.method import GLOBAL, Method, Parameter
+from batchpredict.service.rest.methods import METHODS
 from batchpredict.service.rest.schemas import messages
 
 _SCOPES = {

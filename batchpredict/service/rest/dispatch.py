@@ -18,7 +18,7 @@ from batchpredict.service.measures import Measures
 from batchpredict.service.rest.bodies import MAX_BODY, decompressed, read, too_large
 from batchpredict.service.rest.calls import Answer, Call, check_names, read_query, resource_of
 from batchpredict.service.rest.errors import Problem, no_such_method, problem, wrong
-from batchpredict.service.rest.methods import Method
+from batchpredict.service.rest.method import Method
 from batchpredict.service.rest.writing import Form, answer, failure, form
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ _SMALL = 64 * 2**10
 _PATIENCE = 60.0
 
 # How violations of a body's bounds name the whole of it.
-_ROOTS = {"Job": "job", "Model": "model", "Version": "version"}
+_ROOTS = {"Job": "job", "Model": "model", "Version": "version", "Watch": "watch"}
 
 
 def endpoint(

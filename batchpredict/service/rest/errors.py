@@ -15,6 +15,7 @@ from batchpredict.errors import BatchPredictError, IllegalTransition, InvalidJob
 from batchpredict.service.access.interface import Forbidden, Hidden, IdentityUnavailable, Unauthenticated
 from batchpredict.service.filters import FilterInvalid
 from batchpredict.service.queue.lifecycle import Finished, NotNow
+from batchpredict.service.rest.method import SINGULAR
 from batchpredict.service.store.interface import Exists, InUse, Missing, QueueFull, Stale, StoreFailed
 from batchpredict.service.store.rendezvous import NotAdmitted, RendezvousFull
 
@@ -89,7 +90,7 @@ def bad_request(violations: Sequence[Violation]) -> dict[str, Any]:
 def not_found(resource: str) -> Problem:
     """There is no `projects/p/jobs/j`, or the caller may not know that there is: the same words for both."""
     words = resource.split("/")
-    kind = words[-2].removesuffix("s") if len(words) > 1 else "resource"
+    kind = SINGULAR.get(words[-2], words[-2].removesuffix("s")) if len(words) > 1 else "resource"
     return invalid([Violation("name", f'The {kind} resource: "{words[-1]}" was not found.')], 404, "NOT_FOUND")
 
 

@@ -7,6 +7,7 @@ import contextlib
 from batchpredict.service.access.interface import Access
 from batchpredict.service.rest.calls import Call
 from batchpredict.service.store.interface import Missing, Store, StoredJob, StoredModel
+from batchpredict.service.store.watching import StoredWatch
 
 # Whoever may do this with a model may do that with its operations.
 _ON_MODEL = {"ml.operations.get": "ml.versions.get", "ml.operations.cancel": "ml.versions.create"}
@@ -46,6 +47,11 @@ class Guard:
         job = self._store.job(call.project, call.names["job"])
         self._access.require(call.caller, call.method.permission, call.guarded, owner=job.new.creator)
         return job
+
+    def watch(self, call: Call) -> StoredWatch:
+        watch = self._store.watch(call.project, call.names["watch"])
+        self._access.require(call.caller, call.method.permission, call.guarded, owner=watch.new.creator)
+        return watch
 
     def model(self, call: Call) -> StoredModel:
         """The model of the call; of a version the one that it is of."""

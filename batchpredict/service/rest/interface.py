@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from batchpredict.job import Job
+from batchpredict.job import Job, Watch
 from batchpredict.service.access.interface import Caller
 from batchpredict.service.filters import Filter
 
@@ -65,6 +65,14 @@ class JobCheck(Protocol):
           Missing: its model or version, in the words of cmle-behaviour §4.3, with violations.
           Forbidden, Hidden: the caller may not use that model.
         """
+        ...
+
+
+class WatchCheck(Protocol):
+    """Finds early what is wrong with a watch. That there are no files yet is not."""
+
+    def __call__(self, project: str, watch: Watch, caller: Caller) -> Mapping[str, Any]:
+        """Its paths as they are to be used; see `store.watching.NewWatch`. Raises as `JobCheck`."""
         ...
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.service.rest.bodies import MAX_BODY
-from batchpredict.service.rest.methods import GLOBAL, METHODS, VERSIONS, Method, Parameter
+from batchpredict.service.rest.method import GLOBAL, VERSIONS, Method, Parameter
+from batchpredict.service.rest.methods import METHODS
 from batchpredict.service.rest.schemas import Schema, messages
 
 _REASONS = {

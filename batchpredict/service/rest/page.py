@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from batchpredict.service.rest.methods import GLOBAL, METHODS, Method, Parameter
+from batchpredict.service.rest.method import GLOBAL, Method, Parameter
+from batchpredict.service.rest.methods import METHODS
 from batchpredict.service.rest.schemas import Schema, messages
 
 _STYLE = (

@@ -15,7 +15,7 @@ import batchpredict
 from batchpredict.service.measures import CONTENT_TYPE, Measures
 from batchpredict.service.rest import discovery, openapi, page
 from batchpredict.service.rest.errors import Problem, wrong
-from batchpredict.service.rest.methods import VERSIONS
+from batchpredict.service.rest.method import VERSIONS
 from batchpredict.service.rest.writing import Form, accepts_gzip, answer, failure
 from batchpredict.service.store.interface import Store, StoreFailed
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import PlainSerializer
 
-from batchpredict.job import Double, Job, Timestamp, Wire
+from batchpredict.job import Double, Epoch, Job, Timestamp, Watch, Wire
 
 Schema = Mapping[str, Any]
 
@@ -54,6 +54,9 @@ _PAGE = {"nextPageToken": TEXT}
 
 _OTHERS: Mapping[str, Schema] = {
     "ListJobsResponse": _message("A page of jobs.", jobs=listed(ref("Job")), **_PAGE),
+    "ListWatchesResponse": _message("A page of watches.", watches=listed(ref("Watch")), **_PAGE),
+    "ListEpochsResponse": _message("A page of epochs.", epochs=listed(ref("Epoch")), **_PAGE),
+    "WatchRequest": _message("Nothing.", name=TEXT),
     "CancelJobRequest": _message("Nothing.", name=TEXT),
     "CancelOperationRequest": _message("Nothing.", name=TEXT),
     "SetDefaultVersionRequest": _message("Nothing.", name=TEXT),
@@ -137,11 +140,12 @@ _OTHERS: Mapping[str, Schema] = {
 
 def messages() -> dict[str, Schema]:
     """Every message of the API, by name."""
-    found = {cls.__name__: _described(cls) for cls in _reachable(Job, set())}
-    job = dict(found["Job"])
+    seen: set[type[Wire]] = set()
+    found = {cls.__name__: _described(cls) for root in (Job, Watch, Epoch) for cls in _reachable(root, seen)}
     # Ours: whom the service tells of each change of state.
-    job["properties"] = {**job["properties"], "webhook": TEXT}
-    found["Job"] = job
+    for name in ("Job", "Watch"):
+        message = dict(found[name])
+        found[name] = {**message, "properties": {**message["properties"], "webhook": TEXT}}
     return dict(sorted({**found, **_OTHERS}.items()))
 
 

@@ -152,7 +152,7 @@ class SqlWatches:
                 values["set_aside"] = sum(one.state == SET_ASIDE for one in report.epochs)
             if notes:
                 texts = [{"at": to_timestamp(one.at), "severity": one.severity, "text": one.text} for one in notes]
-                values["notes"] = [*row.notes, *texts][-MOST_NOTES:]
+                values["notes"] = _latest([*row.notes, *texts])
             if values:
                 _write(transaction, row, **values)
 
@@ -170,6 +170,16 @@ class SqlWatches:
         rows = self._database.read(lambda connection: list(connection.execute(asked.limit(size + 1)).all()))
         page = rows[:size]
         return page, getattr(page[-1], key) if len(rows) > size else None
+
+
+def _latest(notes: list[dict[str, str]]) -> list[dict[str, str]]:
+    """As many as are kept. That an epoch began is seen elsewhere: warnings are kept for longer."""
+    over = len(notes) - MOST_NOTES
+    if over <= 0:
+        return notes
+    dropped = [at for at, note in enumerate(notes) if note["severity"] == "INFO"][:over]
+    rest = [note for at, note in enumerate(notes) if at not in dropped]
+    return rest[-MOST_NOTES:]
 
 
 def _unled(now: datetime) -> Any:

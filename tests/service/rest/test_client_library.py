@@ -14,7 +14,8 @@ import pytest
 from googleapiclient.errors import HttpError
 from service import rest_support
 
-from batchpredict.service.rest.methods import METHODS, VERSIONS
+from batchpredict.service.rest.method import VERSIONS
+from batchpredict.service.rest.methods import METHODS
 
 P = "projects/shop"
 JOB, MODEL, VERSION = f"{P}/jobs/census", f"{P}/models/dnn", f"{P}/models/dnn/versions/v1"

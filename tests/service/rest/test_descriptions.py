@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.rest_support import JOBS, error_of
 
 from batchpredict.job import Job, PredictionInput, TrainingInput
-from batchpredict.service.rest.methods import METHODS, VERSIONS
+from batchpredict.service.rest.method import VERSIONS
+from batchpredict.service.rest.methods import METHODS
 from batchpredict.service.rest.schemas import messages
 
 

@@ -9,7 +9,8 @@ from service import rest_support
 from service.rest_support import JOBS, PROJECT, World, error_of, eventually, violations
 
 from batchpredict.service.access import sha256_of
-from batchpredict.service.rest.methods import METHODS, Method
+from batchpredict.service.rest.method import Method
+from batchpredict.service.rest.methods import METHODS
 
 ANN, BOB, CAL, EVE = "token-of-ann", "token-of-bob", "token-of-cal", "token-of-eve"
 """Ann administers, Bob looks on, Cal develops, and Eve is known and nothing more."""
