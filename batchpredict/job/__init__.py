@@ -28,7 +28,7 @@ from batchpredict.job.tuning import (
     ParameterType,
     ScaleType,
 )
-from batchpredict.job.watch import ChangedFiles, Epoch, Watch, WatchActivity, WatchNote
+from batchpredict.job.watch import WATCH_LABEL, ChangedFiles, Epoch, Watch, WatchActivity, WatchNote
 from batchpredict.job.wire import (
     Bool,
     Double,
@@ -50,6 +50,7 @@ __all__ = [
     "TERMINAL",
     "TRANSITIONS",
     "UNLIMITED",
+    "WATCH_LABEL",
     "AcceleratorConfig",
     "Algorithm",
     "Bool",
