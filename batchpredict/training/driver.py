@@ -14,7 +14,6 @@ from batchpredict.job import TrainingOutput
 from batchpredict.runners import Channel, Observer
 from batchpredict.training.children import end_all
 from batchpredict.training.early import Hosting
-from batchpredict.training.folder import TrainingFolder
 from batchpredict.training.logs import LogTail
 from batchpredict.training.prepare import FINISHED_BEFORE, PLAN, Prepared, prepare
 from batchpredict.training.progress import Snapshot, task_name
@@ -42,11 +41,10 @@ class _Driver:
         self._next = 0.0
         self._last: Snapshot | None = None
 
-    def _watch(self, folder: TrainingFolder) -> None:
-        self._sight = Sight(self._spec, folder)
-        self._tail = LogTail(folder.logs)
-        # What earlier runs have written was shown then.
-        self._tail.skip()
+    def _watch(self, prepared: Prepared) -> None:
+        self._sight = Sight(self._spec, prepared.folder)
+        # What earlier runs have written was shown then. Of this one nothing is: it may be over already.
+        self._tail = LogTail(prepared.folder.logs, prepared.logs)
 
     def unrun(self) -> TrainingOutput:
         return TrainingOutput()
@@ -109,7 +107,7 @@ class DriverHere(_Driver):
         self._channel = channel
         self._prepared = prepared
         self._borrowed = borrowed
-        self._watch(prepared.folder)
+        self._watch(prepared)
         finished = prepared.done is not None
         self._hosting = None if finished else Hosting(spec, prepared.folder, self._is_wanted)
 
@@ -227,7 +225,7 @@ class DriverElsewhere(_Driver):
         document = self._channel.told(PLAN)
         self._rest_after(now)
         if document is not None:
-            self._watch(Prepared.of_document(document).folder)
+            self._watch(Prepared.of_document(document))
             if document.get("finished"):
                 self._observer.message(FINISHED_BEFORE)
 

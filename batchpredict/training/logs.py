@@ -13,7 +13,7 @@ import json
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -94,15 +94,16 @@ class LogWriter:
 
 
 class LogTail:
-    """Reads the lines of all hosts as they come."""
+    """Reads the lines of all hosts as they come.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+      folder: of the log.
+      earlier: bytes of its files, by name, that are passed over.
+    """
+
+    def __init__(self, folder: str, earlier: Mapping[str, int] | None = None) -> None:
         self._folder = folder
-        self._read: dict[str, int] = {}
-
-    def skip(self) -> None:
-        """Pass over what is there."""
-        self._read = dict(storage.sizes_in(self._folder))
+        self._read = dict(earlier or {})
 
     def poll(self) -> list[Line]:
         """The lines that have come since, those of one moment in the order of their times.

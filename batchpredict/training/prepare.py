@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from batchpredict import storage
 from batchpredict.errors import JobFailed
 from batchpredict.job import TrainingOutput
 from batchpredict.training.folder import TrainingFolder
@@ -28,18 +29,26 @@ class Prepared:
     Attributes:
       folder: of the job.
       done: what it came to, if it was finished before.
+      logs: bytes of each file of its log by now, by name: what earlier runs have written.
     """
 
     folder: TrainingFolder
     done: TrainingOutput | None = None
+    logs: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Prepared:
         """As `to_document` gave it; of a finished job without what it came to."""
-        return cls(TrainingFolder(str(document["folder"]), int(document["attempt"])))
+        folder = TrainingFolder(str(document["folder"]), int(document["attempt"]))
+        return cls(folder, logs=document.get("logs", {}))
 
     def to_document(self) -> dict[str, Any]:
-        return {"folder": self.folder.url, "attempt": self.folder.attempt, "finished": self.done is not None}
+        return {
+            "folder": self.folder.url,
+            "attempt": self.folder.attempt,
+            "finished": self.done is not None,
+            "logs": dict(self.logs),
+        }
 
 
 def earlier_trials(spec: TrainingSpec) -> list[Trial]:
@@ -83,6 +92,7 @@ def prepare(spec: TrainingSpec, place: str = "") -> Prepared:
         if spec.job_id:
             folder.name(where, spec.job_id)
         earlier_trials(spec)
+        logs = storage.sizes_in(folder.logs)
     except OSError as error:
         raise JobFailed(f"jobDir: '{where}' cannot be used: {error}") from error
-    return Prepared(folder, None if done is None else TrainingOutput.model_validate(done["output"]))
+    return Prepared(folder, None if done is None else TrainingOutput.model_validate(done["output"]), logs)
