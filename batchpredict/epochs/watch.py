@@ -194,6 +194,7 @@ class Watch:
             self._start()
         self._refresh()
         for epoch in self.state.aside:
+            self._due.pop(epoch.number, None)
             self._take_up(epoch)
         self._write_set_aside()
 

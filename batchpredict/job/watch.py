@@ -29,6 +29,9 @@ from batchpredict.job.wire import (
 )
 from batchpredict.resources import id_fault
 
+WATCH_LABEL = "watch"
+"""The label of the jobs of a watch, which is the service's to set: its id, in lower case as labels are."""
+
 DEFAULT_EVERY = 30.0
 DEFAULT_SETTLE = 10.0
 DEFAULT_TRIES = 5

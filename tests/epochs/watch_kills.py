@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -110,17 +111,42 @@ class Watchers:
                 process.wait()
 
 
-def play(base: str, *, files: int, kills: int, seed: int, log: str, watchers: int = 2) -> dict[str, Any]:
-    """Let files arrive and kill so many times; gives figures. `base`: a folder, any URL."""
+@dataclass(frozen=True)
+class Engine:
+    """What runs the jobs of epochs, if that is not the watcher itself.
+
+    Attributes:
+      flags: by which a watcher finds it.
+      deaths: by name, what kills a part of it and starts another.
+      pause: seconds between two kills, the shortest and the longest.
+    """
+
+    flags: Sequence[str] = ()
+    deaths: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    pause: tuple[float, float] = (1.0, 9.0)
+
+
+HERE = Engine()
+
+
+def play(
+    base: str, *, files: int, kills: int, seed: int, log: str, watchers: int = 2, engine: Engine = HERE
+) -> dict[str, Any]:
+    """Let files arrive and kill so many times; gives figures. `base`: a folder, any URL.
+
+    Every part of the engine dies once, and for the rest it is watchers.
+    """
     chance = random.Random(seed)
     source, out = storage.join(base, "in"), storage.join(base, "out")
     arguments = [
         "watch", f"--model-dir={support.model('double')}", f"--input-paths={source}/**/*.json",
         "--data-format=TEXT",
         f"--output-path={out}", "--key-field=id", "--every=1s", "--settle=1s", "--max-files=150",
-        "--max-worker-count=1",
+        "--max-worker-count=1", *engine.flags,
     ]  # fmt: skip
-    pauses = [chance.uniform(1.0, 9.0) for _ in range(kills)]
+    pauses = [chance.uniform(*engine.pause) for _ in range(kills)]
+    deaths = list(engine.deaths)
+    chance.shuffle(deaths)
     arrivals = Arrivals(source, files, sum(pauses), chance)
     processes = Watchers(arguments, watchers, log)
     began = time.monotonic()
@@ -129,7 +155,12 @@ def play(base: str, *, files: int, kills: int, seed: int, log: str, watchers: in
         for pause in pauses:
             processes.start()
             time.sleep(pause)
-            processes.kill(chance)
+            if deaths:
+                name = deaths.pop()
+                processes.kills[name] += 1
+                engine.deaths[name]()
+            else:
+                processes.kill(chance)
         arrivals.wait()
     finally:
         processes.end()

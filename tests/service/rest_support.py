@@ -69,6 +69,10 @@ class World:
         tags = {"labels": dict(labels)} if labels else {}
         return {"jobId": job_id, "predictionInput": self.asked(job_id, **fields), **tags}
 
+    def watch(self, watch_id: str, **fields: Any) -> Document:
+        """The body of a create request of a watch; `fields` beside its predictionInput."""
+        return {"watchId": watch_id, "predictionInput": self.asked(f"watch-{watch_id}"), **fields}
+
     def client(self, token: str = "", **settings: Any) -> httpx.Client:
         """A client that knows nothing of the API."""
         headers = {"authorization": f"Bearer {token}"} if token else {}

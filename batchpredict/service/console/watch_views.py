@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from batchpredict.job import DEFAULT_EVERY, DEFAULT_SETTLE, DEFAULT_TRIES
+from batchpredict.job import DEFAULT_EVERY, DEFAULT_SETTLE, DEFAULT_TRIES, WATCH_LABEL
 from batchpredict.service.console.values import count, text
 from batchpredict.service.console.views import prediction_input
 from batchpredict.service.queue.leading import WatchState
-from batchpredict.service.rest.watch_methods import LABEL
 from batchpredict.service.store.interface import StoredJob
 from batchpredict.service.store.watching import Note, StoredEpoch, StoredWatch
 
@@ -145,6 +144,6 @@ def watch_of(job: StoredJob) -> str:
     The label alone is the id in lower case.
     """
     match = _EPOCH_JOB.fullmatch(job.job_id)
-    if match is None or job.new.labels.get(LABEL) != match[1].lower()[:63]:
+    if match is None or job.new.labels.get(WATCH_LABEL) != match[1].lower()[:63]:
         return ""
     return match[1]

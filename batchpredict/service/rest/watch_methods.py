@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchpredict.errors import InvalidJob, Violation
-from batchpredict.job import Watch, to_timestamp
+from batchpredict.job import WATCH_LABEL, Watch, to_timestamp
 from batchpredict.service.access.interface import Access, Caller
 from batchpredict.service.queue.leading import Pause, Resume
 from batchpredict.service.rest import labels
@@ -16,9 +16,6 @@ from batchpredict.service.rest.interface import WatchCheck
 from batchpredict.service.rest.job_methods import WebhookCheck
 from batchpredict.service.store.interface import Exists, Missing, Store
 from batchpredict.service.store.watching import NewWatch, StoredEpoch, StoredWatch
-
-LABEL = "watch"
-"""The label by which the jobs of a watch are found, which is the service's to set."""
 
 
 class WatchMethods:
@@ -49,8 +46,8 @@ class WatchMethods:
         except InvalidJob as error:
             raise invalid(error.violations) from None
         tags = labels.check(watch.labels, "watch.labels")
-        if LABEL in tags:
-            raise wrong("watch.labels", f'"{LABEL}" is the label by which the jobs of a watch are found.')
+        if WATCH_LABEL in tags:
+            raise wrong("watch.labels", f'"{WATCH_LABEL}" is the label by which the jobs of a watch are found.')
         if len(tags) >= labels.MAX_LABELS:
             raise wrong("watch.labels", f"Expected at most {labels.MAX_LABELS - 1} labels, got {len(tags)}.")
         try:
@@ -75,7 +72,7 @@ class WatchMethods:
         return new
 
     def create_watch(self, project: str, document: Mapping[str, Any], caller: Caller) -> StoredWatch:
-        """Raises as `draft`; 409 for an id that is taken."""
+        """Raises as `draft`; 409 for an id that is taken, 429 if the project has as many watches as it may."""
         new = self.draft(project, document, caller)
         try:
             return self._store.create_watch(new)

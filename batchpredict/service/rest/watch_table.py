@@ -16,7 +16,7 @@ WATCHES: tuple[Method, ...] = (
         request="Watch",
         permission="ml.watches.create",
         query=(Parameter("validateOnly", "boolean", "Check the watch as a create would, and create nothing."),),
-        statuses=(409,),
+        statuses=(409, 429),
         additive=True,
     ),
     Method(

@@ -7,17 +7,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
 from batchpredict.job import to_datetime, to_timestamp
 from batchpredict.service.queue.leading import Keep, Lead, LeadEvent, Leading, WatchState, may_be_led, step
 from batchpredict.service.queue.lifecycle import LeaseLost
 from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
-from batchpredict.service.store.interface import Exists, Missing
+from batchpredict.service.store.interface import Exists, Missing, QueueFull
 from batchpredict.service.store.tables import watch_epochs, watches
 from batchpredict.service.store.watching import (
     MOST_NOTES,
+    MOST_WATCHES,
     SET_ASIDE,
     SUCCEEDED,
     EpochReport,
@@ -48,6 +49,11 @@ class SqlWatches:
                 "notes": [],
                 **_columns(Leading()),
             }
+            others = select(func.count()).where(
+                watches.c.project == new.project, watches.c.watch_id != new.watch_id
+            )
+            if transaction.connection.execute(others).scalar_one() >= MOST_WATCHES:
+                raise QueueFull(f'The project "{new.project}" has {MOST_WATCHES:,} watches and may not have more.')
             if not inserted(transaction, watches, **values):
                 found = _stored(_row(transaction.connection, new.project, new.watch_id))
                 # Its own work of an attempt before, whose end was not heard.

@@ -16,6 +16,9 @@ from batchpredict.service.queue.leading import LeadEvent, Leading
 RUNNING, SUCCEEDED, SET_ASIDE = "RUNNING", "SUCCEEDED", "SET_ASIDE"
 """States of an epoch. One that is tried again is RUNNING."""
 
+MOST_WATCHES = 1000
+"""Of a project: each is a process of some worker, and its jobs pass by the limit of the queue, one at a time."""
+
 MOST_NOTES = 50
 """The latest of what the leaders of a watch had to say."""
 
@@ -132,7 +135,7 @@ class WatchStore(Protocol):
     """Watches, who leads them, and their epochs. What names a watch raises Missing if there is none."""
 
     def create_watch(self, new: NewWatch) -> StoredWatch:
-        """Raises Exists."""
+        """Raises Exists; QueueFull if the project has as many watches as it may."""
         ...
 
     def watch(self, project: str, watch_id: str) -> StoredWatch: ...

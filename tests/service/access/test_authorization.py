@@ -59,14 +59,16 @@ def refusal(access: ServiceAccess, permission: str, resource: str, owner: str = 
 
 # What each role may on the project that it is granted on, by the last part of a method's id.
 EXPECTED = {
-    "roles/ml.viewer": "jobs: get list logs; models: get list; versions: get list; operations: get list; getConfig",
+    "roles/ml.viewer": "jobs: get list logs; models: get list; versions: get list; operations: get list;"
+    "watches: get list epochs; getConfig",
     "roles/ml.developer": "jobs: get list logs create getIamPolicy; models: get list create getIamPolicy;"
-    "versions: get list; operations: get list; getConfig",
+    "versions: get list; operations: get list; watches: get list epochs create; getConfig",
     "roles/ml.jobOwner": "jobs: create list get patch cancel logs getIamPolicy setIamPolicy",
     "roles/ml.modelOwner": "models: create list get patch delete getIamPolicy setIamPolicy;"
     "versions: create list get patch delete setDefault",
     "roles/ml.modelUser": "models: get; versions: get list",
     "roles/ml.operationOwner": "operations: get list cancel",
+    "roles/ml.watchOwner": "watches: create get list epochs delete pause resume retry",
 }
 
 

@@ -30,6 +30,7 @@ def world(tmp_path_factory) -> Iterator[World]:
         with made.client(ANN) as ann:
             for response in (
                 ann.post(JOBS, json=made.job("anns")),
+                ann.post(f"/v1/projects/{PROJECT}/watches", json=made.watch("anns")),
                 ann.post(f"/v1/projects/{PROJECT}/models", json={"name": "dnn"}),
             ):
                 assert response.status_code == 200
@@ -37,7 +38,8 @@ def world(tmp_path_factory) -> Iterator[World]:
 
 
 def path_of(method: Method) -> str:
-    names = {"project": PROJECT, "job": "anns", "model": "dnn", "version": "v1", "operation": "o", "location": "l"}
+    names = {"project": PROJECT, "job": "anns", "model": "dnn", "version": "v1", "watch": "anns"}
+    names |= {"operation": "o", "location": "l"}
     return f"/v1/{method.flat.format(**names)}"
 
 
@@ -95,6 +97,19 @@ def test_who_creates_a_job_owns_it(world):
         # Bob, who may only look at others, owns this one too.
         assert bob.post(f"{JOBS}/cals:cancel").json() == {}
         assert cal.get(f"{JOBS}/cals").json()["errorMessage"] == "The job was cancelled by user:bob@x.org."
+
+
+def test_who_creates_a_watch_owns_it_and_has_to_be_allowed_to_create_its_jobs(world):
+    watches = f"/v1/projects/{PROJECT}/watches"
+    with world.client(ANN) as ann, world.client(CAL) as cal, world.client(BOB) as bob:
+        assert cal.post(watches, json=world.watch("cals")).status_code == 200
+        assert bob.get(f"{watches}/cals").status_code == 200
+        assert error_of(bob.post(f"{watches}/cals:pause"))["code"] == 403
+        assert error_of(bob.post(watches, json=world.watch("bobs")))["code"] == 403
+        assert error_of(cal.post(f"{watches}/anns:pause"))["code"] == 403
+        assert cal.post(f"{watches}/cals:pause").json()["state"] == "PAUSED"
+        assert ann.post(f"{watches}/cals:resume").json()["state"] == "ACTIVE"
+        assert cal.delete(f"{watches}/cals").json() == {}
 
 
 def test_who_owns_a_model_sees_what_becomes_of_its_versions_without_a_role_in_the_project(world):

@@ -234,7 +234,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         open_store(str(path))
 
 
-@pytest.mark.parametrize("version", ["0001", "0002"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
 def test_the_store_that_an_earlier_schema_left_is_read(tmp_path, opened, version):
     path = shutil.copy(f"{support.ROOT}/testdata/golden/service-{version}.db", tmp_path)
     store = opened(str(path))
@@ -273,6 +273,17 @@ def test_the_rendezvous_that_the_second_schema_left_is_read(tmp_path, opened):
         [Placed("gang.1.claim.master-0", 1, {"host": "größe"}), Placed("host.a", 2, {"beat": 1})],
         False,
     )
+
+
+def test_the_watches_that_the_third_schema_left_are_read(tmp_path, opened):
+    store = opened(str(shutil.copy(f"{support.ROOT}/testdata/golden/service-0003.db", tmp_path)))
+    watch = store.watch("census", "arriving")
+    assert watch.new.pinned["inputPaths"] == ["/data/größe/*.json"]
+    assert (watch.leading.worker, watch.leading.generation) == ("machine-1", 1)
+    assert [note.text for note in watch.notes] == ["epoch 2 is set aside ✓"]
+    second, first = store.epochs("census", "arriving")[0]
+    assert (first.bytes, first.job_id, first.state) == (2**40, "arriving_epoch_00000001", "RUNNING")
+    assert (second.state, second.message, second.failures) == ("SET_ASIDE", "größer", 5)
 
 
 def test_opening_a_store_that_has_the_schema_does_not_import_alembic(tmp_path):

@@ -21,6 +21,7 @@ from batchpredict.service.store import (
     Missing,
     NewWatch,
     Note,
+    QueueFull,
     Store,
     StoredEpoch,
 )
@@ -55,6 +56,17 @@ def test_pages_are_newest_first_and_stable(store: Store):
     second, last = store.watches("p", size=3, before=following)
     assert [one.watch_id for one in (*first, *second)] == ["w4", "w3", "w2", "w1", "w0"]
     assert last is None
+
+
+def test_a_project_has_no_more_watches_than_it_may(store: Store, monkeypatch):
+    monkeypatch.setattr("batchpredict.service.store.watches.MOST_WATCHES", 2)
+    for name in ("a", "b"):
+        store.create_watch(new_watch(name))
+    with pytest.raises(QueueFull, match="has 2 watches and may not have more"):
+        store.create_watch(new_watch("c"))
+    store.create_watch(new_watch("c", project="q"))
+    store.delete_watch("p", "a")
+    store.create_watch(new_watch("c"))
 
 
 def test_one_worker_leads_and_another_takes_over_when_the_lease_has_lapsed(store: Store, clock):

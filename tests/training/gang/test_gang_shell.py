@@ -87,6 +87,12 @@ def test_a_gang_of_31_comes_together_in_memory(tmp_path, memory):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
+def test_a_gang_of_31_comes_together_again_and_again(tmp_path):
+    rounds(tmp_path, 4)
+
+
+@pytest.mark.kills
+@pytest.mark.timeout(900)
 def test_a_gang_of_31_comes_together_20_times_of_20(tmp_path):
     rounds(tmp_path, 20)
 

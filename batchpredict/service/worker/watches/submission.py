@@ -7,7 +7,7 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import ModelUnusable, RunnerFailed
-from batchpredict.job import Watch
+from batchpredict.job import WATCH_LABEL, Watch
 from batchpredict.ledger import most_splits
 from batchpredict.resources import MAX_ID_LENGTH
 from batchpredict.service.registry.errors import ResourceInUse, ResourceMissing
@@ -15,9 +15,6 @@ from batchpredict.service.registry.pinning import Pinned, version_now
 from batchpredict.service.store.interface import Exists, NewJob, Store, StoredJob
 from batchpredict.service.store.watching import StoredWatch
 from batchpredict.service.worker.watches.protocol import Submit
-
-LABEL = "watch"
-"""The label of a watch's jobs: its id, in lower case as labels are."""
 
 # Jobs of one epoch: tries, and such as have the name for another reason.
 _MOST_NAMES = 1000
@@ -59,7 +56,7 @@ def epoch_job(store: Store, watch: StoredWatch, asked: Watch, epoch: Submit) -> 
         project=watch.project,
         job_id=job_id,
         document=document,
-        labels={**watch.new.labels, LABEL: watch.watch_id.lower()[:63]},
+        labels={**watch.new.labels, WATCH_LABEL: watch.watch_id.lower()[:63]},
         creator=watch.new.creator,
         workers=workers,
         pinned=pinned,
