@@ -45,7 +45,7 @@ def digits(output: str, data_format: str = "TEXT", **fields) -> support.Document
     return support.job(support.DIGITS_MODEL, support.digits(parts, "*"), output, data_format, **fields)
 
 
-@pytest.mark.parametrize("data_format", ["TEXT", "TF_RECORD"])
+@pytest.mark.parametrize("data_format", ["TEXT", pytest.param("TF_RECORD", marks=pytest.mark.rare_on_flink)])
 def test_the_files_are_those_of_a_job_in_this_process(runner, tmp_path, data_format):
     """With one bad record, which costs one record; and progress that rises to the end."""
     folder = "text" if data_format == "TEXT" else "tfrecord"
@@ -108,7 +108,14 @@ def failing(tmp_path, what: str) -> tuple[support.Document, type[JobFailed]]:
     return document, BudgetSpent
 
 
-@pytest.mark.parametrize("what", ["no input", "model unusable", "error budget spent"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param("no input", marks=pytest.mark.rare_on_flink),
+        pytest.param("model unusable", marks=pytest.mark.rare_on_flink),
+        "error budget spent",
+    ],
+)
 def test_a_job_that_fails_says_the_same_one_sentence(runner, tmp_path, what):
     document, kind = failing(tmp_path, what)
     with pytest.raises(kind) as expected:

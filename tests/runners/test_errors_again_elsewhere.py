@@ -11,6 +11,7 @@ from engines import ENGINES, flags_of
 import batchpredict
 
 
+@pytest.mark.rare_on_flink
 @pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
 def test_what_failed_is_scored_and_merged(engine, tmp_path):
     name, flags = engine

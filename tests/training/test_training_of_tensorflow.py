@@ -153,6 +153,7 @@ def test_collectives_go_on_after_a_machine_was_lost(cluster, tmp_path):
     check(training, ["chief 0", "worker 0", "worker 1"], str(tmp_path / "scored"))
 
 
+@pytest.mark.rare_on_flink
 def test_parameter_servers_go_on_after_the_workers_of_beam_were_killed(cluster, tmp_path):
     training = Training(cluster, str(tmp_path), "servers", workers=2, servers=1)
     training.until_saved()
