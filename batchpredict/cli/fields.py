@@ -24,12 +24,23 @@ _FIELDS = {
     "split_bytes": "splitBytes",
 }
 _CONFIG = {"key_field": "keyField", "include_fields": "includedFields", "exclude_fields": "excludedFields"}
-# Flags of `jobs submit prediction` only.
+# Flags of what the service runs only.
 _SUBMITTED = {"model": "modelName", "version": "versionName", "labels": "labels", "webhook": "webhook"}
+# Flags of a watch: fields beside its predictionInput.
+_WATCHED = {
+    "model_base": "newestVersion",
+    "every": "every",
+    "settle": "settle",
+    "max_files": "maxFiles",
+    "max_bytes": "maxBytes",
+    "changed": "changed",
+    "tries": "tries",
+}
 _MODEL = ("uri", "modelName", "versionName")
 # Of a run, and no field of a job: as errors name them.
 _RUN = {"only_errors_of": "onlyErrorsOf"}
 _DEFAULT_REGION = "local"
+_A_MODEL = "--model or --model-dir"
 _NO_MODEL = "--model-dir: This field is required."
 
 
@@ -86,15 +97,20 @@ def in_flags(message: str, options: argparse.Namespace) -> str:
 def located(violation: Violation, options: argparse.Namespace) -> str:
     """A violation with the flag that set the field, or that could set it, or the place in the job file."""
     last = violation.field.rpartition(".")[2].partition("[")[0]
-    flags = {**_FIELDS, **_CONFIG, **_SUBMITTED, **_RUN}
+    flags = {**_FIELDS, **_CONFIG, **_SUBMITTED, **_WATCHED, **_RUN}
     destination = next(
         (name for name, field in flags.items() if snake(field) == last and hasattr(options, name)), None
     )
+    if destination == "model_dir" and getattr(options, "model_base", None) is not None:
+        destination = "model_base"
     if destination is not None and (not options.job or getattr(options, destination) is not None):
         return f"--{destination.replace('_', '-')}: {violation.description}"
     if not options.job and last == "prediction_input":
         # The union of model_name, version_name and uri.
-        return "--model or --model-dir: a job needs a model." if hasattr(options, "model") else _NO_MODEL
+        if not hasattr(options, "model"):
+            return _NO_MODEL
+        flags_of_models = "--model, --model-dir or --model-base" if hasattr(options, "model_base") else _A_MODEL
+        return f"{flags_of_models}: a job needs a model."
     return f"{options.job}: {violation}" if options.job else str(violation)
 
 

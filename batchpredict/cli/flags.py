@@ -19,6 +19,7 @@ Remove what jobs have left behind that were given up: what they had committed, t
 What belongs to the results that stand in the folder stays, and so does whatever has changed lately: it may be of
 a job that runs, or that was interrupted and is to go on.
 """
+_JOB = "a Job resource with predictionInput, as JSON; - for stdin"
 
 
 def add(parser: Parser) -> None:
@@ -71,10 +72,14 @@ def add_run(parser: Parser, *, fresh: str | None) -> argparse._ArgumentGroup:
     return run
 
 
-def add_job(parser: Parser) -> None:
-    """The flags that describe a prediction job, with a file or without."""
+def add_job(parser: Parser, file: str = "--job", holds: str = _JOB) -> None:
+    """The flags that describe a prediction job, with a file or without.
+
+    Args:
+      file: the flag that names the file, and `holds` what is in it.
+    """
     job = parser.add_argument_group("the job (names as in gcloud)")
-    job.add_argument("--job", metavar="FILE", help="a Job resource with predictionInput, as JSON; - for stdin")
+    job.add_argument(file, metavar="FILE", dest="job", help=holds)
     job.add_argument("--model-dir", metavar="URL", help="folder of the SavedModel")
     job.add_argument(
         "--input-paths",

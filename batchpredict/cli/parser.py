@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from batchpredict import __version__
 from batchpredict.cli import flags, plan_flags, serve_flags, train_flags, watch_flags
 from batchpredict.cli.arguments import EPILOG, Parser
-from batchpredict.cli.remote import job_commands, model_commands
+from batchpredict.cli.remote import job_commands, model_commands, watch_commands
 from batchpredict.launch import SUCCEEDED
 from batchpredict.runners import closest
 
@@ -76,6 +76,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
         prog="batchpredict", description="Batch prediction with SavedModels, and training.", epilog=EPILOG
     )
     parser.add_argument("--version", action="version", version=f"batchpredict {__version__}")
-    for commands in (flags, plan_flags, watch_flags, train_flags, serve_flags, job_commands, model_commands):
+    here = (flags, plan_flags, watch_flags, train_flags, serve_flags)
+    for commands in (*here, job_commands, watch_commands, model_commands):
         commands.add(parser)
     return parser, parser.commands

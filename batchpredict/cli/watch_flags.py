@@ -1,4 +1,4 @@
-"""The flags of `batchpredict watch`."""
+"""The flags of `batchpredict watch`, and those of any watch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def add(parser: Parser) -> None:
     watch = parser.add_command("watch", "score files as they arrive", _WATCH, epilog=EPILOG)
     add_job(watch)
     group = watch.add_argument_group("watching")
+    add_watching(group)
+    group.add_argument("--once", action="store_true", help="end when everything that is there is scored")
+    group.add_argument("--retry", action="store_true", help="take up the epochs that were set aside")
+    add_run(watch, fresh=None)
+
+
+def add_watching(group: argparse._ArgumentGroup) -> None:
+    """What a watch is, beside its job; wherever it runs."""
     group.add_argument(
         "--model-base",
         metavar="URL",
@@ -54,9 +62,6 @@ def add(parser: Parser) -> None:
     group.add_argument(
         "--tries", metavar="N", type=count, default=5, help="tries of an epoch before it is set aside (default: 5)"
     )
-    group.add_argument("--once", action="store_true", help="end when everything that is there is scored")
-    group.add_argument("--retry", action="store_true", help="take up the epochs that were set aside")
-    add_run(watch, fresh=None)
 
 
 def _time(text: str) -> float:

@@ -28,7 +28,17 @@ from batchpredict.job.tuning import (
     ParameterType,
     ScaleType,
 )
-from batchpredict.job.watch import WATCH_LABEL, ChangedFiles, Epoch, Watch, WatchActivity, WatchNote
+from batchpredict.job.watch import (
+    DEFAULT_EVERY,
+    DEFAULT_SETTLE,
+    DEFAULT_TRIES,
+    WATCH_LABEL,
+    ChangedFiles,
+    Epoch,
+    Watch,
+    WatchActivity,
+    WatchNote,
+)
 from batchpredict.job.wire import (
     Bool,
     Double,
@@ -45,7 +55,10 @@ from batchpredict.job.wire import (
 )
 
 __all__ = [
+    "DEFAULT_EVERY",
     "DEFAULT_METRIC_TAG",
+    "DEFAULT_SETTLE",
+    "DEFAULT_TRIES",
     "OUTPUT_ONLY",
     "TERMINAL",
     "TRANSITIONS",

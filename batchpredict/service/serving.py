@@ -215,7 +215,7 @@ class _Service:
             measures=self._measures,
             stopping=self._stopping,
         )
-        return app(backend, lambda methods: console(store, access, paths, methods))
+        return app(backend, lambda methods, watch_methods: console(store, access, paths, methods, watch_methods))
 
     def _bare(self, store: Store) -> Starlette:
         """Health and metrics."""

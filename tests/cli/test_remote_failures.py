@@ -11,7 +11,7 @@ import pytest
 from scripted_server import Answer, Asked, in_turn, recording, refusal
 
 from batchpredict.cli import main
-from batchpredict.cli.remote import connection, logs, submit, watch
+from batchpredict.cli.remote import connection, creating, logs, watch
 
 SUBMIT = [
     "jobs", "submit", "prediction", "census", "--model-dir=/m", "--input-paths=/in/*", "--output-path=/out",
@@ -27,7 +27,7 @@ def environment(monkeypatch) -> None:
     for name in ("ENDPOINT", "PROJECT", "TOKEN"):
         monkeypatch.delenv(f"BATCHPREDICT_{name}", raising=False)
     monkeypatch.delenv("CLOUDSDK_CORE_PROJECT", raising=False)
-    for module in (connection, submit, watch, logs):
+    for module in (connection, creating, watch, logs):
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
 
 
@@ -103,7 +103,7 @@ def test_what_changes_nothing_is_asked_again(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [["jobs", "cancel", "census"], ["models", "create", "m"], ["models", "delete", "m"]]
+    "command", [["jobs", "cancel", "census"], ["models", "create", "m"], ["watches", "delete", "m"]]
 )
 def test_what_changes_something_is_sent_once(command, capsys):
     with recording(lambda asked: Answer(b"busy", 503)) as server:

@@ -67,7 +67,7 @@ def _service(request: pytest.FixtureRequest, folder: str) -> Iterator[dict[str, 
     roots = ("--root=.", f"--root={support.TESTDATA}")
     with served.serving(request.getfixturevalue("reader").folder, *roots, f"--data={folder}") as there:
         where = f"BATCHPREDICT_ENDPOINT={there.endpoint} batchpredict"
-        clients = ("jobs", "models", "versions", "operations", "projects")
+        clients = ("jobs", "watches", "models", "versions", "operations", "projects")
         yield {
             **_EVERYWHERE,
             "http://127.0.0.1:8080": there.endpoint,

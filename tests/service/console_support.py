@@ -20,8 +20,10 @@ from batchpredict.service.access import RootedPaths, ServiceAccess, sha256_of
 from batchpredict.service.console import console
 from batchpredict.service.queue.lifecycle import Begin, Fail, Succeed
 from batchpredict.service.rest.job_methods import JobMethods
+from batchpredict.service.rest.watch_methods import WatchMethods
 from batchpredict.service.settings import Settings, Token
 from batchpredict.service.store import NewJob, Store, StoredJob, open_store
+from batchpredict.service.store.watching import EpochReport, NewWatch, Note, StoredEpoch, StoredWatch
 from batchpredict.service.validation import JobCheck
 
 PROJECT = "shop"
@@ -80,6 +82,30 @@ class World:
         settings = {"creator": "user:ann@x.org", **changes}
         return self.store.create_job(NewJob(project, job_id, {"predictionInput": asked}, **settings))
 
+    def watch(self, watch_id: str, project: str = PROJECT, **changes: Any) -> StoredWatch:
+        """A watch that nobody leads."""
+        asked = {
+            "uri": f"{self.root}/model",
+            "inputPaths": [f"{self.root}/arriving/*.json"],
+            "dataFormat": "TEXT",
+            "outputPath": f"{self.root}/{watch_id}",
+            "region": "local",
+            **changes.pop("asked", {}),
+        }
+        document = {"predictionInput": asked, **changes.pop("document", {})}
+        settings = {"creator": "user:ann@x.org", **changes}
+        return self.store.create_watch(NewWatch(project, watch_id, document, **settings))
+
+    def lead(self, watch_id: str, *epochs: StoredEpoch, last: int = 0, notes: Sequence[Note] = ()) -> int:
+        """A worker leads a watch and says how its epochs stand; the generation of its lease."""
+        self.store.lead("worker-1", timedelta(minutes=5), 100)
+        generation = self.store.watch(PROJECT, watch_id).leading.generation
+        self.store.report_epochs(PROJECT, watch_id, generation, EpochReport(last, epochs), notes)
+        for one in epochs:
+            if one.job_id:
+                self.store.report_epoch_job(PROJECT, watch_id, generation, one.epoch, one.job_id)
+        return generation
+
     def run(
         self,
         job_id: str,
@@ -131,8 +157,10 @@ def world(folder: str, *, open_to_all: bool = False) -> Iterator[World]:
     made = World(store, access, root, app)
     policy = {"bindings": [{"role": "roles/ml.viewer", "members": ["user:bob@x.org"]}]}
     store.set_policy(f"projects/{PROJECT}", policy, None)
-    methods = JobMethods(store, access, JobCheck(store, access, paths), lambda url: url)
-    app.include_router(console(store, access, paths, methods))
+    check = JobCheck(store, access, paths)
+    methods = JobMethods(store, access, check, lambda url: url)
+    watch_methods = WatchMethods(store, access, check.watch, lambda url: url)
+    app.include_router(console(store, access, paths, methods, watch_methods))
     with serving(app) as url:
         made.url = url
         try:

@@ -56,9 +56,15 @@ def _listed(formats: tuple[str, ...]) -> str:
     return ", ".join(formats if _TEXT in formats else (*formats, "value(FIELD,…)"))
 
 
-def add_list(parser: Parser, of: str, filters: str) -> Parser:
-    """What `list` of any kind of resource takes."""
-    parser.add_argument("--filter", metavar="EXPRESSION", help=f"only {of} that it fits: {filters}")
+def add_list(parser: Parser, of: str, filters: str = "") -> Parser:
+    """What `list` of any kind of resource takes.
+
+    Args:
+      of: which kind.
+      filters: examples, where the service filters it.
+    """
+    if filters:
+        parser.add_argument("--filter", metavar="EXPRESSION", help=f"only {of} that it fits: {filters}")
     parser.add_argument("--limit", metavar="N", type=limit, help="at most so many (default: all)")
     parser.add_argument("--page-size", metavar="N", type=count, help="so many in one answer of the service")
     parser.add_argument(

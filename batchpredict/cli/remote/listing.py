@@ -58,8 +58,9 @@ def show(
 def _pages(service: Service, options: argparse.Namespace, collection: str, items: str) -> Iterator[Resource]:
     size = options.page_size or (_LARGEST_PAGE if options.sort_by else min(options.limit or _LARGEST_PAGE, 100))
     token = None
+    wanted = getattr(options, "filter", None)
     while True:
-        page = service.get(collection, filter=options.filter, pageSize=size, pageToken=token)
+        page = service.get(collection, filter=wanted, pageSize=size, pageToken=token)
         yield from page.get(items, ())
         token = page.get("nextPageToken")
         if not token:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchpredict.cli.remote.connection import Service
 from batchpredict.errors import InvalidName, WrongCall
-from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName
+from batchpredict.resources import JobName, ModelName, OperationName, ProjectName, VersionName, WatchName
 
 
 def project_name(given: str) -> str:
@@ -21,6 +21,14 @@ def job_name(service: Service, given: str) -> str:
         return str(JobName.parse(given) if "/" in given else JobName(service.project, given))
     except InvalidName as error:
         raise _wrong("JOB", given, error) from error
+
+
+def watch_name(service: Service, given: str) -> str:
+    """The full name of a watch. Raises WrongCall."""
+    try:
+        return str(WatchName.parse(given) if "/" in given else WatchName(service.project, given))
+    except InvalidName as error:
+        raise _wrong("WATCH", given, error) from error
 
 
 def model_name(service: Service, given: str, where: str = "--model") -> str:

@@ -1,4 +1,4 @@
-"""What the console asks of the API's own methods: it does nothing with jobs that they do not do."""
+"""What the console asks of the API's own methods: it does nothing with jobs and watches that they do not do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from batchpredict.service.access.interface import Caller
+from batchpredict.service.store.watching import StoredWatch
 
 
 class JobMethods(Protocol):
@@ -23,3 +24,20 @@ class JobMethods(Protocol):
         ...
 
     def cancel(self, project: str, job_id: str, caller: Caller) -> None: ...
+
+
+class WatchMethods(Protocol):
+    """The methods of watches as the API has them; whether the caller may is for whoever calls them to ask.
+
+    Every one raises Missing. Errors are those of the API.
+    """
+
+    def pause(self, project: str, watch_id: str) -> StoredWatch: ...
+
+    def resume(self, project: str, watch_id: str) -> StoredWatch: ...
+
+    def retry(self, project: str, watch_id: str) -> StoredWatch:
+        """Raises the API's error if nothing was set aside."""
+        ...
+
+    def delete(self, project: str, watch_id: str) -> None: ...

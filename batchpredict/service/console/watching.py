@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from batchpredict.resources import JobName
+from batchpredict.resources import JobName, WatchName
 from batchpredict.service.access.interface import Access, Caller, Paths
 from batchpredict.service.console.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, beyond, charts
 from batchpredict.service.console.failures import Failures, Position, Unreadable
@@ -18,6 +18,7 @@ from batchpredict.service.console.reads import BoundedReads, TooSlow
 from batchpredict.service.console.sessions import HOME, check_form, visitor
 from batchpredict.service.console.training_views import TrainingView, training_view
 from batchpredict.service.console.views import cut, job_view, json_text, timeline
+from batchpredict.service.console.watch_views import watch_of
 from batchpredict.service.rest.errors import Problem
 from batchpredict.service.store.interface import Missing, Store, StoredJob
 
@@ -65,6 +66,7 @@ class Watching:
             "timeline": timeline(history, now)[-_STEPS:],
             "summary": summary,
             "unreadable": unreadable,
+            "watch": self._watch_of(seen.caller, job),
             "may_cancel": self._access.may(seen.caller, "ml.jobs.cancel", name, owner=job.new.creator),
             "may_create": self._access.may(seen.caller, "ml.jobs.create", f"projects/{project}"),
         }
@@ -73,6 +75,18 @@ class Watching:
         lines = self._store.log(project, job_id, limit=_LOG_TAIL, latest=True)
         values |= _of_trials(values["training"])
         return page(seen, "job.html", document=cut(json_text(job.new.document), SHOWN), lines=lines, **values)
+
+    def _watch_of(self, caller: Caller, job: StoredJob) -> str:
+        """The id of the job's watch, if it is there still and the caller may see it; "" otherwise."""
+        watch_id = watch_of(job)
+        if not watch_id:
+            return ""
+        try:
+            watch = self._store.watch(job.project, watch_id)
+        except Missing:
+            return ""
+        name = str(WatchName(job.project, watch_id))
+        return watch_id if self._access.may(caller, "ml.watches.get", name, owner=watch.new.creator) else ""
 
     def trials(self, request: Request, project: str, job_id: str) -> Response:
         """The trials of a search, a part of the job's page; whoever comes here without its script is led there."""

@@ -34,8 +34,8 @@ from batchpredict.service.rest.watches import Watches
 from batchpredict.service.rest.writing import failure
 from batchpredict.service.store.interface import Store
 
-Console = Callable[[JobMethods], APIRouter]
-"""Makes the console's pages, which do with jobs what these methods do."""
+Console = Callable[[JobMethods, WatchMethods], APIRouter]
+"""Makes the console's pages, which do with jobs and watches what these methods do."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def app(backend: Backend, console: Console | None = None) -> FastAPI:
     """The application: the API, what is beside it (health, metrics, descriptions), and the console if given."""
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     methods = JobMethods(backend.store, backend.access, backend.check, backend.webhook, backend.queue_limit)
-    runs = _runs(backend, methods)
+    watch_methods = WatchMethods(backend.store, backend.access, backend.watch_check, backend.webhook)
+    runs = _runs(backend, methods, watch_methods)
     for version in VERSIONS:
         for path, offered in _by_path().items():
             table = {method.verb: (method, runs[method.id]) for method in offered}
@@ -98,7 +99,7 @@ def app(backend: Backend, console: Console | None = None) -> FastAPI:
     application.router.routes += routes_beside.routes(backend.store, backend.measures, backend.stopping)
     application.router.routes += rendezvous.routes(backend.store, backend.measures)
     if console is not None:
-        application.include_router(console(methods))
+        application.include_router(console(methods, watch_methods))
     application.add_exception_handler(HTTPException, _http_error)
     application.add_exception_handler(Exception, _unforeseen)
     return application
@@ -112,12 +113,11 @@ def _by_path() -> dict[str, list[Method]]:
     return dict(found)
 
 
-def _runs(backend: Backend, methods: JobMethods) -> dict[str, Run]:
+def _runs(backend: Backend, methods: JobMethods, watch_methods: WatchMethods) -> dict[str, Run]:
     """What each method does, by its id."""
     guard = Guard(backend.store, backend.access)
     jobs = Jobs(backend.store, guard, methods)
     models, versions = Models(backend.registry, guard), Versions(backend.registry, guard)
-    watch_methods = WatchMethods(backend.store, backend.access, backend.watch_check, backend.webhook)
     watches = Watches(backend.store, guard, watch_methods)
     operations, policies = Operations(backend.registry, guard), Policies(backend.access, guard)
 

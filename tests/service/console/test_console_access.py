@@ -15,6 +15,7 @@ from batchpredict.job import State
 from batchpredict.service.console.entrance import local_target
 
 JOBS = f"/console/projects/{PROJECT}/jobs"
+WATCHES = f"/console/projects/{PROJECT}/watches"
 
 PAGES = [
     "/console",
@@ -26,6 +27,9 @@ PAGES = [
     f"/console/projects/{PROJECT}/submit",
     f"/console/projects/{PROJECT}/submit?from=night",
     f"/console/projects/{PROJECT}/models",
+    WATCHES,
+    f"{WATCHES}/nightly",
+    f"{WATCHES}/nightly/delete",
 ]
 
 
@@ -45,6 +49,7 @@ def test_the_root_leads_to_the_console(open_shop, path):
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_without_a_token_leads_to_the_sign_in_page_and_back(shop, path):
     shop.job("night")
+    shop.watch("nightly")
     answer = httpx.get(shop.url + path)
     assert answer.status_code == 303
     signing = httpx.get(shop.url + answer.headers["location"])
@@ -54,6 +59,7 @@ def test_a_page_without_a_token_leads_to_the_sign_in_page_and_back(shop, path):
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_there_for_a_token_in_the_header(shop, path):
     shop.job("night")
+    shop.watch("nightly")
     assert shop.client(ANN).get(path).status_code == 200
 
 
@@ -271,6 +277,7 @@ def test_where_nobody_is_asked_other_names_of_this_machine_are_refused(open_shop
 @pytest.mark.parametrize("path", [*PAGES, "/", "/console/sign-in", "/console/nothing"])
 def test_private_pages_are_kept_by_nobody_and_run_no_script_but_ours(shop, path):
     shop.job("night")
+    shop.watch("nightly")
     answer = shop.client(ANN).get(path)
     assert answer.headers["cache-control"] == "no-store"
     policy = answer.headers["content-security-policy"]

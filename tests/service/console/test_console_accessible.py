@@ -13,14 +13,17 @@ import support
 from service.console.training_jobs import output, progress, replica, training, trial
 from service.console_support import ANN, PROJECT, World
 
+from batchpredict.service.queue.leading import Pause
 from batchpredict.service.queue.lifecycle import Advance
 from batchpredict.service.store import StoredModel, StoredVersion
+from batchpredict.service.store.watching import RUNNING, SET_ASIDE, Note, StoredEpoch
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = pytest.mark.browser
 
 JOBS = f"/console/projects/{PROJECT}/jobs"
+WATCHES = f"/console/projects/{PROJECT}/watches"
 MODELS = f"/console/projects/{PROJECT}/models"
 SUBMIT = f"/console/projects/{PROJECT}/submit"
 
@@ -50,8 +53,30 @@ PAGES = {
     "again-training": f"{SUBMIT}?from=search_1",
     "models": MODELS,
     "model": f"{MODELS}/census",
+    "watches": WATCHES,
+    "watch": f"{WATCHES}/nightly",
+    "no-epochs": f"{WATCHES}/{LONG_NAME[:100]}",
+    "delete-watch": f"{WATCHES}/nightly/delete",
+    "epoch-job": f"{JOBS}/nightly_epoch_00000007",
     "not-found": "/console/nothing",
 }
+
+
+def watch(shop: World) -> None:
+    """A watch with epochs and troubles, and a new one that is paused."""
+    shop.watch(LONG_NAME[:100], document={"maxFiles": 5})
+    shop.store.tell_watch(PROJECT, LONG_NAME[:100], Pause())
+    shop.watch("nightly", labels={"team": "blue"}, asked={"inputPaths": [f"/in/{'x' * 80}/*.json"] * 9})
+    shop.job("nightly_epoch_00000007", labels={"watch": "nightly"})
+    uri = f"{shop.root}/model"
+    now = shop.store.now()
+    shop.lead(
+        "nightly",
+        StoredEpoch(7, RUNNING, 12, 1 << 40, uri, "nightly_epoch_00000007", begun=now),
+        StoredEpoch(6, SET_ASIDE, 1, 10, uri, "nightly_epoch_00000006_5", 5, "It could not be read: " + "x" * 200),
+        last=7,
+        notes=[Note(now, "WARNING", "A file has changed: " + "x" * 200), Note(now, "INFO", "epoch 7 begins")],
+    )
 
 
 def train(shop: World) -> None:
@@ -93,6 +118,7 @@ def filled(tmp_path_factory) -> Any:
         progress = {"staging": support.planned(document)[1].root}
         shop.end("succeeded_1", shop.run("succeeded_1"), output=done, progress=progress)
         train(shop)
+        watch(shop)
         now = shop.store.now()
         model = StoredModel(PROJECT, "census", {"description": "Who earns"}, {"a": "b"}, "user:ann@x.org", now, "")
         shop.store.create_model(model)
