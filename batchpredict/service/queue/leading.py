@@ -5,6 +5,8 @@ epochs, and has their jobs created. The jobs themselves are nobody's but the que
 
     Lead     active, free or lapsed, due  -> led        a worker leads it, under the next generation
     Keep     lease                        -> (same)     the leader goes on
+    Report   lease                        -> (same)     the leader says how the epochs stand: what was wrong is over;
+                                                        if one was done, losses are forgiven
     Yield    lease                        -> free       the leader shuts down
     Falter   lease                        -> free       the leader's process died; the next one waits a while
     Refuse   lease                        -> PAUSED     the leader has found what a person has to look at
@@ -71,6 +73,14 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Report:
+    """The leader says how the epochs stand; `done`: one is, since it said so last."""
+
+    generation: int
+    done: bool = False
+
+
+@dataclass(frozen=True)
 class Yield:
     generation: int
 
@@ -97,7 +107,7 @@ class Resume:
     pass
 
 
-LeadEvent: TypeAlias = Lead | Keep | Yield | Falter | Refuse | Pause | Resume
+LeadEvent: TypeAlias = Lead | Keep | Report | Yield | Falter | Refuse | Pause | Resume
 
 
 def step(leading: Leading, event: LeadEvent, now: datetime) -> Leading:
@@ -122,6 +132,12 @@ def step(leading: Leading, event: LeadEvent, now: datetime) -> Leading:
         )
     if isinstance(event, Keep):
         return replace(leading, until=event.until)
+    if isinstance(event, Report):
+        # That of a pause is a person's to read.
+        paused = leading.state is WatchState.PAUSED
+        return replace(
+            leading, losses=0 if event.done else leading.losses, message=leading.message if paused else ""
+        )
     free = replace(leading, worker="", until=None)
     if isinstance(event, Falter):
         losses = leading.losses + 1

@@ -261,7 +261,7 @@ class JobStore(Protocol):
         ...
 
     def projects(self) -> list[str]:
-        """Projects that have jobs or models, by name: at most 1000. Does not read every job."""
+        """Projects that have jobs, models or watches, by name: at most 1000. Does not read every job."""
         ...
 
 

@@ -32,6 +32,7 @@ from batchpredict.service.store.tables import (
     outbox,
     rendezvous,
     rendezvous_documents,
+    watches,
 )
 from batchpredict.service.store.where import page_of
 
@@ -150,8 +151,8 @@ class SqlJobs:
 
     def projects(self) -> list[str]:
         def read(connection: Connection) -> list[str]:
-            found = set(projects_of(connection, jobs.c.project)) | set(projects_of(connection, models.c.project))
-            return sorted(found)[:1000]
+            columns = (jobs.c.project, models.c.project, watches.c.project)
+            return sorted({name for column in columns for name in projects_of(connection, column)})[:1000]
 
         return self._database.read(read)
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
 from batchpredict.job import to_datetime, to_timestamp
-from batchpredict.service.queue.leading import Keep, Lead, LeadEvent, Leading, WatchState, may_be_led, step
+from batchpredict.service.queue.leading import Keep, Lead, LeadEvent, Leading, Report, WatchState, may_be_led, step
 from batchpredict.service.queue.lifecycle import LeaseLost
 from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
@@ -153,7 +153,8 @@ class SqlWatches:
             row = _led(transaction, project, watch_id, generation)
             values: dict[str, Any] = {}
             if report is not None:
-                _write_epochs(transaction, row.number, report)
+                done = _write_epochs(transaction, row.number, report)
+                values |= _columns(step(_leading(row), Report(generation, done), transaction.now()))
                 values["epochs"] = max(report.last, row.epochs)
                 values["set_aside"] = sum(one.state == SET_ASIDE for one in report.epochs)
             if notes:
@@ -192,8 +193,8 @@ def _unled(now: datetime) -> Any:
     return or_(watches.c.lease_worker.is_(None), watches.c.lease_until <= now)
 
 
-def _write_epochs(transaction: Transaction, number: int, report: EpochReport) -> None:
-    """What is reported is so; of what is not any more, the results are there."""
+def _write_epochs(transaction: Transaction, number: int, report: EpochReport) -> bool:
+    """What is reported is so; of what is not any more, the results are there. Whether there is such a one."""
     connection, now = transaction.connection, transaction.now()
     known = {
         row.epoch: row
@@ -221,8 +222,10 @@ def _write_epochs(transaction: Transaction, number: int, report: EpochReport) ->
         else:
             ended = (row.ended or now) if one.state == SET_ASIDE else None
             _update_epoch(transaction, number, one.epoch, ended=ended, **values)
-    for epoch in known.keys() - reported.keys():
+    done = known.keys() - reported.keys()
+    for epoch in done:
         _update_epoch(transaction, number, epoch, state=SUCCEEDED, ended=now, message="")
+    return bool(done)
 
 
 def _update_epoch(transaction: Transaction, number: int, epoch: int, **values: Any) -> None:

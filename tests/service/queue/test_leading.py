@@ -18,6 +18,7 @@ from batchpredict.service.queue.leading import (
     Leading,
     Pause,
     Refuse,
+    Report,
     Resume,
     WatchState,
     Yield,
@@ -53,6 +54,14 @@ def test_a_leader_keeps_gives_back_and_falters():
     assert again.not_before == START + LEASE + timedelta(seconds=2)
 
 
+def test_a_report_ends_what_was_wrong_and_leaves_what_a_pause_says():
+    troubled = replace(LED, losses=3, message="it was killed")
+    assert step(troubled, Report(1), START) == replace(LED, losses=3)
+    assert step(troubled, Report(1, done=True), START) == LED
+    paused = replace(LED, state=WatchState.PAUSED, message="look")
+    assert step(paused, Report(1, done=True), START) == paused
+
+
 def test_what_a_person_has_to_look_at_pauses_it_and_a_resume_begins_anew():
     refused = step(LED, Refuse(1, "a file has changed"), START)
     assert (refused.state, refused.worker, refused.message) == (WatchState.PAUSED, "", "a file has changed")
@@ -63,7 +72,7 @@ def test_what_a_person_has_to_look_at_pauses_it_and_a_resume_begins_anew():
     assert step(paused, Yield(1), START).worker == ""
 
 
-@pytest.mark.parametrize("event", [Keep(1, START + LEASE), Yield(1), Falter(1, ""), Refuse(1, "")])
+@pytest.mark.parametrize("event", [Keep(1, START + LEASE), Report(1), Yield(1), Falter(1, ""), Refuse(1, "")])
 def test_what_an_earlier_leader_says_is_refused(event: LeadEvent):
     later = step(LED, Lead("v", START + 2 * LEASE), START + LEASE)
     for standing in (later, step(LED, Yield(1), START)):

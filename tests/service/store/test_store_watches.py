@@ -140,6 +140,21 @@ def test_a_leader_that_dies_is_followed_after_a_while(store: Store, clock):
     assert len(store.lead("v", LEASE, 1)) == 1
 
 
+def test_what_was_wrong_is_over_when_a_leader_reports_and_losses_when_an_epoch_is_done(store: Store, clock):
+    store.create_watch(new_watch())
+    store.lead("w", LEASE, 1)
+    store.tell_watch("p", "digits", Falter(1, "it was killed"))
+    clock.forward(2)
+    (led,) = store.lead("w", LEASE, 1)
+    assert (led.leading.message, led.leading.losses) == ("it was killed", 1)
+    store.report_epochs("p", "digits", 2, EpochReport(1, [epoch(1)]))
+    found = store.watch("p", "digits").leading
+    assert (found.message, found.losses, found.worker) == ("", 1, "w")
+    store.report_epochs("p", "digits", 2, EpochReport(1))
+    assert store.watch("p", "digits").leading.losses == 0
+    assert store.projects() == ["p"]
+
+
 def test_epochs_are_as_the_leader_reports_and_done_when_it_does_not(store: Store, clock):
     store.create_watch(new_watch())
     store.lead("w", LEASE, 1)
