@@ -5,8 +5,8 @@ epochs, and has their jobs created. The jobs themselves are nobody's but the que
 
     Lead     active, free or lapsed, due  -> led        a worker leads it, under the next generation
     Keep     lease                        -> (same)     the leader goes on
-    Report   lease                        -> (same)     the leader says how the epochs stand: what was wrong is over;
-                                                        if one was done, losses are forgiven
+    Report   lease                        -> (same)     how the epochs stand: what was wrong is over; if one was
+                                                        done, losses are forgiven
     Yield    lease                        -> free       the leader shuts down
     Falter   lease                        -> free       the leader's process died; the next one waits a while
     Refuse   lease                        -> PAUSED     the leader has found what a person has to look at
