@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import support
 
 import batchpredict
 from batchpredict.runners import Unobserved
 
 
+@pytest.mark.long
 def test_a_job_again_and_again_in_one_process(tmp_path, out):
     source = support.write(tmp_path / "in.json", ["1", "bad", "3"])
     document = support.job(support.model("double"), source, out)

@@ -189,7 +189,9 @@ def until_committed(process, document: support.Document, splits: int) -> None:
     wait_until(reached, what=f"{splits} committed splits")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_stopped_job_ends_soon_keeps_what_it_has_and_goes_on(number, status, slow_source, undisturbed, out):
     document = slow(slow_source, out)
     with started(document) as process:

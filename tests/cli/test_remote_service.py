@@ -157,6 +157,7 @@ def test_who_may_do_what_is_changed_binding_by_binding(call, folder):
     call("jobs", "cancel", "shared")
 
 
+@pytest.mark.long
 def test_the_life_of_a_model(call, folder):
     created = json.loads(call("models", "create", "doubling", "--labels=team=blue", "--description=Twice.")[0])
     assert created["name"].endswith("/models/doubling")

@@ -97,6 +97,7 @@ def test_on_a_terminal_the_progress_is_a_bar(call, folder, long_source):
         call("jobs", "cancel", "shown")
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_waiting_and_a_cancel_the_job(call, begin, long_source):
     waiting = begin(*long_job("long"), "--wait", "--json-logs")
     report = json.loads(lines_until(waiting, '"workers": 2')[-1])
@@ -139,6 +140,7 @@ def test_who_waits_outlasts_a_service_that_is_killed_and_started_again(begin, tm
     assert support.counts(json.loads(out)) == (3, 0)
 
 
+@pytest.mark.long
 def test_a_webhook_is_told_of_each_state(folder, tmp_path, monkeypatch, capsys):
     secret = support.write(tmp_path / "key", "0123456789abcdef")
     allowed = {"BATCHPREDICT_WEBHOOK_SECRET_FILE": secret, "BATCHPREDICT_WEBHOOK_PRIVATE": "127.0.0.0/8"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pages import HERE, README, Run, blocks, pages
+from pages import HERE, Run, blocks, pages
 from reader import Reader
 from servers import SERVERS, SERVICE, serving
 
@@ -16,7 +16,7 @@ def _sessions() -> list[object]:
         for server in (HERE, *SERVERS):
             if server in needed:
                 marks = [] if server in (HERE, SERVICE) else [getattr(pytest.mark, server)]
-                if not marks and page != README:
+                if not marks:
                     marks.append(pytest.mark.long)
                 # Several whole jobs, on a cluster that shares the machine with them.
                 marks.append(pytest.mark.timeout(900))

@@ -66,6 +66,7 @@ class TestIntact:
         with pieces_of(output):
             assert read_whole(read_text, data, "file" + suffix).payloads == lines
 
+    @pytest.mark.long
     def test_large_members(self, suffix: str) -> None:
         lines = [b"%d" % number for number in range(300_000)]
         text = b"".join(line + b"\n" for line in lines)

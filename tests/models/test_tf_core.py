@@ -24,6 +24,7 @@ def run(code: str, path: str = "") -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.long
 def test_the_parts_do_without_the_api_and_it_is_there_when_it_is_asked_for() -> None:
     run(
         f"""{PARTS}
@@ -53,6 +54,7 @@ def test_every_way_to_ask_for_the_api_finds_it(asked: str) -> None:
     run(f"{PARTS}\n{asked}\nassert whole()")
 
 
+@pytest.mark.long
 def test_the_whole_may_come_first() -> None:
     run(
         """import tensorflow as tf

@@ -210,6 +210,7 @@ class TestCommand:
         assert finished.returncode == 0
         assert finished.stderr.count("the device's memory does not hold a whole batch") == 1
 
+    @pytest.mark.long
     def test_a_broken_device_is_tried_again_in_fresh_processes_and_then_fails_the_job(self, write, out):
         source = write({"x": [-1.0] * 40}, "TEXT")
         arguments = support.flags(

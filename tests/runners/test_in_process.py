@@ -12,6 +12,7 @@ import batchpredict
 from batchpredict.errors import BudgetSpent, InvalidJob, JobFailed, ModelUnusable, WorkerLost
 
 
+@pytest.mark.long
 def test_any_number_of_workers_gives_the_same_files(tmp_path):
     def document(name: str) -> support.Document:
         output = str(tmp_path / name)
@@ -25,6 +26,7 @@ def test_any_number_of_workers_gives_the_same_files(tmp_path):
     assert support.published(str(tmp_path / "two")) == support.published(str(tmp_path / "one"))
 
 
+@pytest.mark.long
 def test_a_record_that_crashes_its_process_is_one_error(tmp_path, out):
     values = [float(number) for number in range(60)]
     values[31] = values[34] = 666.0

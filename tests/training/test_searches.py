@@ -40,6 +40,7 @@ def test_trials_best_first(jobs):
     assert last.best == values[0]
 
 
+@pytest.mark.long
 def test_a_cluster_for_each_trial(jobs):
     output = jobs.train(hyperparameters=search(2, parallel=2), **custom(workers=1))
     assert output.completed_trial_count == 2
@@ -76,6 +77,7 @@ def test_too_many_trials_that_fail(jobs):
     assert not any(alive(run["pid"]) for number in range(1, 6) for run in jobs.runs(str(number)))
 
 
+@pytest.mark.long
 def test_every_combination_of_a_grid(jobs):
     params = [
         {"parameterName": "kind", "type": "CATEGORICAL", "categoricalValues": ["a", "b"]},
@@ -88,6 +90,7 @@ def test_every_combination_of_a_grid(jobs):
 
 
 class TestResumed:
+    @pytest.mark.long
     def test_trials_of_an_earlier_job_are_known_and_not_counted(self, jobs):
         first = jobs.job(hyperparameters=search(10, parallel=5))
         batchpredict.train({**first, "jobId": "first"})

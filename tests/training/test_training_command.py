@@ -91,6 +91,7 @@ def test_a_wrong_call(given, said, start):
     assert said in err
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_every_replica_and_the_same_command_goes_on(start, jobs):
     command = flags("--steps", "100", "--pause", "0.1")
     first = start(*command)

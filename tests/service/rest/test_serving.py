@@ -101,6 +101,7 @@ sys.exit(status)
 """
 
 
+@pytest.mark.long
 def test_an_api_imports_neither_tensorflow_nor_beam_whatever_it_is_asked(tmp_path):
     flags = ("--role", "api", "--port", "0", *ROOTS)
     with serve(str(tmp_path), *flags, program=("-c", _IMPORTS)) as service, httpx.Client(timeout=60) as client:
@@ -274,6 +275,7 @@ def test_a_worker_without_one_listens_nowhere(tmp_path):
         assert service.end() == 0
 
 
+@pytest.mark.long
 def test_a_webhook_is_told_of_each_state_of_a_job(tmp_path):
     """The whole way: created over HTTP, cancelled, told by the sender that `serve` starts."""
     (tmp_path / "secret").write_text("a secret that is long enough\n")

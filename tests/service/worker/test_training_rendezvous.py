@@ -74,6 +74,7 @@ def test_a_job_whose_process_dies_goes_on_with_the_next_lease(store, url, jobs):
     assert gangs(jobs) == []
 
 
+@pytest.mark.long
 def test_a_cancel_ends_every_replica(store, url, jobs):
     create(store, jobs, "--steps", "1000", **custom(workers=1))
     with working(store, jobs.folder, rendezvous=url):

@@ -96,6 +96,7 @@ def test_what_is_wrong_with_a_job_is_its_error_message(store, tmp_path, out):
     assert (last.severity, last.text) == ("ERROR", job.standing.message)
 
 
+@pytest.mark.long
 def test_a_model_and_paths_that_were_pinned_are_used(store, tmp_path, out):
     document = support.job("", "nowhere/*", "elsewhere")
     del document["predictionInput"]["uri"]

@@ -27,6 +27,7 @@ def test_every_promise_holds():
         seed += 1
 
 
+@pytest.mark.long
 def test_the_schedules_come_through_everything(monkeypatch):
     # Or the test above would say little.
     seen: Counter[str] = Counter()

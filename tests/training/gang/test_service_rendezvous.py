@@ -306,6 +306,7 @@ def test_a_gang_goes_on_when_the_server_is_started_again(service, tmp_path, away
     assert started(tmp_path) == 1 + restarts
 
 
+@pytest.mark.long
 def test_a_host_of_an_earlier_lease_ends_its_replicas_and_a_later_one_finishes(service, tmp_path):
     cluster = Cluster.of({M: 1})
     came: list[object] = []
