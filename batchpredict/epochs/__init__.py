@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchpredict.epochs.execution import Execution, ResultsFolder, source_of
     from batchpredict.epochs.files import Changed
     from batchpredict.epochs.folder import Folder
-    from batchpredict.epochs.interface import ChangedInput, Ending, Finished, Pace, WatchObserver
+    from batchpredict.epochs.interface import ChangedInput, Ending, Finished, Pace
     from batchpredict.epochs.listing import Wanted, refuse_inputs_in_output
     from batchpredict.epochs.models import FixedModel, NewestVersion
     from batchpredict.epochs.state import Epoch, State
@@ -40,7 +40,6 @@ __all__ = [
     "State",
     "Wanted",
     "Watch",
-    "WatchObserver",
     "refuse_inputs_in_output",
     "source_of",
 ]
@@ -63,7 +62,6 @@ if not TYPE_CHECKING:
             "State": "state",
             "Wanted": "listing",
             "Watch": "watch",
-            "WatchObserver": "interface",
             "refuse_inputs_in_output": "listing",
             "source_of": "execution",
         },

@@ -189,6 +189,7 @@ def until_committed(process, document: support.Document, splits: int) -> None:
     wait_until(reached, what=f"{splits} committed splits")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
 )

@@ -291,6 +291,7 @@ def test_a_changed_file_that_must_not_change_pauses_the_watch(world: World):
         eventually(lambda: not world.processes())
 
 
+@pytest.mark.long
 def test_the_name_of_a_model_means_its_default_version_when_an_epoch_begins(world: World, tmp_path):
     from service.store_support import new_model, new_version
 
@@ -315,6 +316,7 @@ def test_the_name_of_a_model_means_its_default_version_when_an_epoch_begins(worl
         assert world.job("W_epoch_00000002").new.pinned["uri"] == "/copies/v2"
 
 
+@pytest.mark.long
 def test_of_two_workers_each_watch_has_one_leader(world: World):
     world.watch()
     with world.leading(), world.leading():
@@ -372,6 +374,7 @@ def test_a_place_that_has_become_a_link_out_of_the_roots_pauses_the_watch(world:
         assert "prediction_input.input_paths[0]" in paused.message
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_for_a_while_is_waited_for(world: World, monkeypatch):
     from batchpredict.service.store import StoreFailed
 

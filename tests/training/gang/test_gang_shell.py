@@ -249,6 +249,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["the host", "somebody else"])
 def test_a_cancel_ends_all_within_10_seconds(tmp_path, by):
     wanted = threading.Event()
