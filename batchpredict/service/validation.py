@@ -130,7 +130,9 @@ class JobCheck:
             self._check_model(source, resolved)
         elif watch.newest_version:
             with _blaming():
-                self._check_model(source, Pinned(NewestVersion(places[URI]).choose()))
+                # A version may be a link.
+                version = self._paths.check(NewestVersion(places[URI]).choose(), URI)
+                self._check_model(source, Pinned(version))
         else:
             self._check_model(source, Pinned(places[URI]))
         inputs = {name: path for name, path in places.items() if name.startswith(INPUTS)}

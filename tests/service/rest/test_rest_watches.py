@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_what_is_wrong_with_its_jobs_names_their_field(client, world: World, cha
     assert [(name, text in said) for name, said in violations(error)] == [(field, True)], error
 
 
-def test_a_folder_of_versions_has_to_have_one(client, world: World):
+def test_a_folder_of_versions_has_to_have_one_that_lies_below_the_roots(client, world: World, tmp_path):
     base = f"{world.folder}/versions"
     os.makedirs(f"{base}/readme")
     sent = {
@@ -124,6 +125,11 @@ def test_a_folder_of_versions_has_to_have_one(client, world: World):
     assert "holds no version" in violations(error)[0][1]
     os.symlink(world.model, f"{base}/7")
     assert client.post(WATCHES, json=sent).json()["newestVersion"] is True
+    shutil.copytree(world.model, f"{tmp_path}/elsewhere")
+    os.symlink(f"{tmp_path}/elsewhere", f"{base}/8")
+    error = error_of(client.post(WATCHES, json={**sent, "watchId": "led_out"}))
+    assert violations(error)[0][0] == "prediction_input.uri"
+    assert '/versions/8" is not below a folder that jobs may use' in violations(error)[0][1]
 
 
 def test_lists_are_paged_newest_first(client, world: World):
