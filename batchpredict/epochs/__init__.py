@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchpredict.epochs.folder import Folder
     from batchpredict.epochs.interface import ChangedInput, Ending, Finished, Pace
     from batchpredict.epochs.listing import Wanted, refuse_inputs_in_output
+    from batchpredict.epochs.machine import Step
     from batchpredict.epochs.models import FixedModel, NewestVersion
     from batchpredict.epochs.state import Epoch, State
     from batchpredict.epochs.watch import Watch
@@ -38,6 +39,7 @@ __all__ = [
     "Pace",
     "ResultsFolder",
     "State",
+    "Step",
     "Wanted",
     "Watch",
     "refuse_inputs_in_output",
@@ -60,6 +62,7 @@ if not TYPE_CHECKING:
             "Pace": "interface",
             "ResultsFolder": "execution",
             "State": "state",
+            "Step": "machine",
             "Wanted": "listing",
             "Watch": "watch",
             "refuse_inputs_in_output": "listing",

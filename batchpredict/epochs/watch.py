@@ -30,7 +30,7 @@ from batchpredict.epochs.state import (
     Succeeded,
 )
 from batchpredict.epochs.telling import Telling
-from batchpredict.errors import BatchPredictError, NoInput, OutputRefused
+from batchpredict.errors import BatchPredictError, NoInput, OutputRefused, WrongFlag
 from batchpredict.job import PredictionOutput
 from batchpredict.ledger import Snapshot, occupancy, worker_name
 from batchpredict.runners import Observer
@@ -117,9 +117,9 @@ class Watch:
         stays.
 
         Raises:
-          BatchPredictError: the watch cannot go on: an input has changed and must not; in a single pass, or before
-            the first look has succeeded, also what may pass: a folder that cannot be listed, a model that is not
-            there.
+          BatchPredictError: the watch cannot go on: an input has changed and must not, or the epochs of another
+            watcher have another format; in a single pass, or before the first look has succeeded, also what may
+            pass: a folder that cannot be listed, a model that is not there.
         """
         troubles = 0
         begun = False
@@ -135,10 +135,10 @@ class Watch:
                     troubles = 0
                     self._tell.forget()
             except BatchPredictError as error:
-                if self._once or not self._looked or isinstance(error, ChangedInput):
+                if self._once or not self._looked or isinstance(error, (ChangedInput, WrongFlag)):
                     raise
                 troubles += 1
-                self._tell.once(f"{error}; tried again")
+                self._tell.once(f"{str(error).rstrip('.')}; tried again")
                 stop.wait(self._backoff(troubles))
                 continue
             if isinstance(step, machine.Rest):
@@ -249,6 +249,9 @@ class Watch:
         """Claim files for the next epoch; False if another watcher has claimed any meanwhile."""
         number = self.state.last + 1
         try:
+            if self.state.source:
+                # Another watcher may have begun the first one since this one started.
+                compare(self.state.source, self._source)
             model = self._model.choose()
             self._refuse_unknown_results(number)
         except BaseException:

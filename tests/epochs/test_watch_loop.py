@@ -347,6 +347,35 @@ def test_another_format_is_refused_and_other_differences_are_said(world: World):
     assert "batchSize differs from the last epoch" in world.heard.messages[-1]
 
 
+def test_another_format_is_refused_also_where_the_first_epoch_is_begun_while_it_waits(world: World):
+    waiting = world.watch(source={**SOURCE, "dataFormat": "TF_RECORD"})
+    waiting.step()
+    world.write("a")
+    world.once()
+    world.write("b")
+    with pytest.raises(WrongFlag, match="--data-format: TF_RECORD, but the epochs in this output folder have TEXT"):
+        waiting.run(world.stop())
+    assert list(world.results) == [1]
+    assert waiting.state.last == 1
+
+
+def test_what_is_tried_again_is_said_in_one_sentence(world: World):
+    watch = world.watch()
+    steps(watch, 1)
+    world.model.uri = ""
+    world.write("a")
+    stop = world.stop()
+    said: list[str] = []
+
+    def warning(text: str) -> None:
+        said.append(text)
+        stop.set()
+
+    world.heard.warning = warning  # type: ignore[method-assign]
+    watch.run(stop)
+    assert said[-1] == "uri: there is no such folder; tried again"
+
+
 def test_an_output_that_is_a_file_is_refused(world: World):
     world.store.put(world.folder.output_path, b"")
     with pytest.raises(OutputRefused, match="is a file"):

@@ -67,7 +67,7 @@ class NamedModel:
 
     def choose(self) -> str:
         if not self.uri:
-            raise ModelUnusable("uri: there is no such folder")
+            raise ModelUnusable("uri: there is no such folder.")
         return self.uri
 
 

@@ -248,6 +248,22 @@ def test_a_job_that_somebody_cancels_sets_its_epoch_aside(world: World):
         assert world.run("W_epoch_00000002") == ["b.json"]
 
 
+def test_a_watch_that_is_created_again_knows_at_once_what_was_set_aside_and_takes_it_up(world: World):
+    world.write("a.json")
+    world.watch(tries=1)
+    with world.leading():
+        world.run("W_epoch_00000001", failing("BudgetSpent"))
+        eventually(lambda: world.state_of(1) == "SET_ASIDE")
+        world.store.delete_watch("p", "W")
+        # As whoever gives it another model does.
+        world.watch(tries=1)
+        eventually(lambda: world.store.watch("p", "W").set_aside == 1)
+        assert (world.store.watch("p", "W").epochs, world.state_of(1)) == (1, "SET_ASIDE")
+        world.store.retry_watch("p", "W")
+        assert world.run("W_epoch_00000001_2") == ["a.json"]
+        eventually(lambda: world.is_done(1))
+
+
 def test_a_paused_watch_begins_nothing_and_goes_on_when_it_is_resumed(world: World):
     world.watch()
     with world.leading():
@@ -289,6 +305,20 @@ def test_a_changed_file_that_must_not_change_pauses_the_watch(world: World):
         )
         assert "a.json' has changed since it was scored, and is not to be scored again" in paused.message
         eventually(lambda: not world.processes())
+
+
+def test_another_format_than_that_of_the_epochs_that_are_there_pauses_the_watch(world: World):
+    world.write("a.json")
+    world.watch()
+    with world.leading():
+        world.run("W_epoch_00000001")
+        eventually(lambda: world.is_done(1))
+        world.store.delete_watch("p", "W")
+        world.watch(model={"uri": support.model("double"), "dataFormat": "TF_RECORD"})
+        paused = eventually(
+            lambda: (one := world.store.watch("p", "W")).leading.state is WatchState.PAUSED and one.leading
+        )
+        assert "TF_RECORD, but the epochs in this output folder have TEXT" in paused.message
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from batchpredict import epochs, storage
-from batchpredict.errors import BatchPredictError, InvalidJob, ModelUnusable, from_document
+from batchpredict.errors import BatchPredictError, InvalidJob, ModelUnusable, WrongFlag, from_document
 from batchpredict.job import PredictionOutput
 from batchpredict.launch import silence_logs
 from batchpredict.service.access import RootedPaths
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from batchpredict.ledger import Snapshot
     from batchpredict.runners import Observer
 
+# What no later try mends.
+_FOR_A_PERSON = (epochs.ChangedInput, InvalidJob, WrongFlag)
 # Epochs that are told of: more than these are set aside only where nobody looks for years.
 _MOST_EPOCHS = 1000
 _LONGEST_REASON = 500
@@ -68,7 +70,7 @@ def main() -> None:
         _lead(read_order(line), dialogue)
     except _StopAsked:
         pass
-    except (epochs.ChangedInput, InvalidJob) as error:
+    except _FOR_A_PERSON as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         dialogue.say(Refused(" ".join(str(error).split())))
     _end(0)
@@ -181,6 +183,42 @@ class _Jobs:
         return PredictionOutput.model_validate(answer.output)
 
 
+class _ToldWatch(epochs.Watch):
+    """Tells the worker after every step how the epochs stand: others change that as well, and former watches have.
+
+    Args:
+      teller: its observer, which tells it.
+      order: how it is to be led.
+      dialogue: by which models are asked for, and jobs.
+    """
+
+    def __init__(self, teller: _Teller, order: WatchOrder, dialogue: Dialogue) -> None:
+        folder = epochs.Folder(order.output_path)
+        super().__init__(
+            folder,
+            epochs.Wanted(
+                tuple(order.inputs),
+                order.settle,
+                epochs.Changed(order.changed.lower()),
+                order.max_files,
+                order.max_bytes,
+            ),
+            order.source,
+            _model(order, dialogue),
+            _Jobs(folder, dialogue),
+            teller,
+            pace=epochs.Pace(every=order.every, tries=order.tries),
+        )
+        self._teller = teller
+        teller.watch = self
+
+    def step(self) -> epochs.Step:
+        """Raises: what `epochs.Watch.step` raises."""
+        step = super().step()
+        self._teller.tell_state()
+        return step
+
+
 class _Teller:
     """A `WatchObserver` that tells the worker: whatever is told, the state is told with it."""
 
@@ -188,12 +226,19 @@ class _Teller:
         self._dialogue = dialogue
         self.watch: epochs.Watch | None = None
         self._told: Stands | None = None
+        self._warned = ""
 
     def message(self, text: str) -> None:
         self._tell("INFO", text)
 
     def warning(self, text: str) -> None:
         self._tell("WARNING", text)
+
+    def warn_anew(self, text: str) -> None:
+        """A warning, unless it was the last one of this kind."""
+        if text != self._warned:
+            self._warned = text
+            self.warning(text)
 
     @contextlib.contextmanager
     def job(self, epoch: epochs.Epoch) -> Iterator[Any]:
@@ -241,26 +286,11 @@ def _lead(order: WatchOrder, dialogue: Dialogue) -> NoReturn:
     Raises:
       ChangedInput: a file has changed, and must not.
       InvalidJob: a place leads out of the roots.
+      WrongFlag: the epochs in the output folder have another format.
     """
     _refuse_strays(order)
-    folder = epochs.Folder(order.output_path)
     teller = _Teller(dialogue)
-    watch = epochs.Watch(
-        folder,
-        epochs.Wanted(
-            tuple(order.inputs),
-            order.settle,
-            epochs.Changed(order.changed.lower()),
-            order.max_files,
-            order.max_bytes,
-        ),
-        order.source,
-        _model(order, dialogue),
-        _Jobs(folder, dialogue),
-        teller,
-        pace=epochs.Pace(every=order.every, tries=order.tries),
-    )
-    teller.watch = watch
+    watch = _ToldWatch(teller, order, dialogue)
     wait = _FIRST_WAIT
     while True:
         try:
@@ -270,11 +300,11 @@ def _lead(order: WatchOrder, dialogue: Dialogue) -> NoReturn:
             watch.take_up()
             teller.tell_state()
             wait = _FIRST_WAIT
-        except epochs.ChangedInput:
+        except (epochs.ChangedInput, WrongFlag):
             raise
         except BatchPredictError as error:
             # Not even the first look has succeeded: a store that cannot be reached, a model that is not there yet.
-            teller.warning(f"{error}; tried again")
+            teller.warn_anew(f"{str(error).rstrip('.')}; tried again")
             dialogue.interrupted.wait(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
 
