@@ -353,10 +353,9 @@ def test_another_format_is_refused_also_where_the_first_epoch_is_begun_while_it_
     world.write("a")
     world.once()
     world.write("b")
+    world.clock.pass_by(60)
     with pytest.raises(WrongFlag, match="--data-format: TF_RECORD, but the epochs in this output folder have TEXT"):
-        for _ in range(20):
-            waiting.step()
-            world.clock.pass_by(60)
+        steps(waiting, 20)
     assert list(world.results) == [1]
     assert waiting.state.last == 1
 

@@ -9,17 +9,13 @@ SIGTERM stops the work; what is committed stays.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import sys
-import threading
 import time
 import traceback
-from typing import NoReturn
 
 from batchpredict.errors import BatchPredictError, JobFailed, to_document
 from batchpredict.launch import Report, silence_logs
+from batchpredict.service.worker.child import Pipe, StopAsked, end, stop_no_more, stop_when_terminated
 from batchpredict.service.worker.protocol import (
     Begun,
     Failed,
@@ -30,15 +26,10 @@ from batchpredict.service.worker.protocol import (
     Stopped,
     Succeeded,
     read_order,
-    to_line,
 )
 
 # Between two messages how far the work is.
 _PROGRESS_SECONDS = 1.0
-
-
-class _StopAsked(BaseException):
-    """SIGTERM, as an exception of the main thread."""
 
 
 def main() -> None:
@@ -49,23 +40,23 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if not line:
         # Nobody wants this process any more.
-        _end(0)
-    signal.signal(signal.SIGTERM, _on_terminate)
+        end(0)
+    stop_when_terminated()
     message: Message
     try:
         if unready is not None:
             raise unready
         message = _done(read_order(line), speaker)
-    except _StopAsked:
+    except StopAsked:
         message = Stopped()
     except BatchPredictError as error:
         message = Failed(to_document(error))
     except Exception as error:
         traceback.print_exc()
         message = Failed(to_document(JobFailed(f"The job failed: {type(error).__name__}: {error}")))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stop_no_more()
     speaker.say(message)
-    _end(0)
+    end(0)
 
 
 def _make_ready(runner: str) -> Exception | None:
@@ -96,26 +87,11 @@ def _done(order: Order, speaker: Speaker) -> Succeeded:
     silence_threads()
     try:
         outcome = run(runner, work, speaker)
-    except _StopAsked:
+    except StopAsked:
         speaker.say_what_is_kept()
         raise
     speaker.say_last()
     return Succeeded(outcome.to_wire())
-
-
-def _end(status: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    # Threads of Beam's may still hold on to something, and nothing else needs an end: the guard sees to the rest.
-    os._exit(status)
-
-
-def _on_terminate(number: int, frame: object) -> None:
-    del number, frame
-    # Once: what is done because of it takes its time.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _StopAsked
 
 
 class Speaker:
@@ -126,9 +102,7 @@ class Speaker:
     """
 
     def __init__(self, handle: int) -> None:
-        os.set_inheritable(handle, False)
-        self._handle = handle
-        self._lock = threading.Lock()
+        self._pipe = Pipe(handle)
         self._next = 0.0
         self._last: Report | None = None
 
@@ -162,11 +136,7 @@ class Speaker:
 
     def say(self, message: Message) -> None:
         """Say one thing, whole; from any thread."""
-        data = to_line(message)
-        # Without a worker there is no job: the guard ends this process.
-        with self._lock, contextlib.suppress(OSError):
-            while data:
-                data = data[os.write(self._handle, data) :]
+        self._pipe.say(message)
 
     def _report(self, snapshot: Report) -> None:
         self.say(Progress(snapshot.committed, snapshot.to_output(), snapshot.to_progress()))

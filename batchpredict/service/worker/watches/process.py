@@ -7,9 +7,7 @@ told to stop. SIGTERM stops it; what is written to the output folder stays, and 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from batchpredict.errors import BatchPredictError, InvalidJob, ModelUnusable, Wr
 from batchpredict.job import PredictionOutput
 from batchpredict.launch import silence_logs
 from batchpredict.service.access import RootedPaths
-from batchpredict.service.worker.protocol import to_line
+from batchpredict.service.worker.child import Pipe, StopAsked, end, stop_no_more, stop_when_terminated
 from batchpredict.service.worker.watches.protocol import (
     AskModel,
     EpochStands,
@@ -52,68 +50,44 @@ _LONGEST_REASON = 500
 _FIRST_WAIT, _LONGEST_WAIT = 5.0, 300.0
 
 
-class _StopAsked(BaseException):
-    """SIGTERM, as an exception of the main thread."""
-
-
 def main() -> None:
     """Entry point."""
-    handle = int(sys.argv[1])
-    os.set_inheritable(handle, False)
+    pipe = Pipe(int(sys.argv[1]))
     silence_logs()
     line = sys.stdin.buffer.readline()
     if not line:
-        _end(0)
-    signal.signal(signal.SIGTERM, _on_terminate)
-    dialogue = Dialogue(handle)
+        end(0)
+    stop_when_terminated()
+    dialogue = Dialogue(pipe)
     try:
         _lead(read_order(line), dialogue)
-    except _StopAsked:
+    except StopAsked:
         pass
     except _FOR_A_PERSON as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stop_no_more()
         dialogue.say(Refused(" ".join(str(error).split())))
-    _end(0)
-
-
-def _end(status: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    # The thread that reads stdin needs no end.
-    os._exit(status)
-
-
-def _on_terminate(number: int, frame: object) -> None:
-    del number, frame
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _StopAsked
+    end(0)
 
 
 class Dialogue:
     """With the worker.
 
     Args:
-      handle: file descriptor of the pipe to it.
+      pipe: to it.
 
     Attributes:
       interrupted: set when there is something to do besides what is under way.
     """
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-        self._lock = threading.Lock()
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
         self._answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self.interrupted = threading.Event()
         threading.Thread(target=self._listen, name="replies", daemon=True).start()
 
     def say(self, message: WatchMessage) -> None:
         """Say one thing, whole; from any thread."""
-        data = to_line(message)
-        # Without a worker there is no watch: the guard ends this process.
-        with self._lock, contextlib.suppress(OSError):
-            while data:
-                data = data[os.write(self._handle, data) :]
+        self._pipe.say(message)
 
     def ask(self, message: AskModel | Submit) -> ModelIs | JobEnded:
         """Say something and wait for its answer.
