@@ -41,7 +41,7 @@ DEFAULT_TRIES = 5
 _LONGEST_ID = 100
 _LONGEST_SECONDS = 365 * 24 * 3600
 
-_OUTPUT_ONLY = ("name", "create_time", "state", "error_message", "epochs", "set_aside_epochs", "notes")
+_OUTPUT_ONLY = ("name", "create_time", "state", "leader", "error_message", "epochs", "set_aside_epochs", "notes")
 
 
 def _legal_id(text: str) -> str:
@@ -97,6 +97,8 @@ class Watch(Wire):
     name: str | None = None
     create_time: Timestamp | None = None
     state: WatchActivity | None = None
+    # The worker that leads it; absent as long as none does.
+    leader: str | None = None
     error_message: str | None = None
     epochs: Count64 | None = None
     set_aside_epochs: Count64 | None = None

@@ -145,6 +145,11 @@ class JobCheck:
                 INPUTS, "A pattern lies in the folder of output_path, of which no file is taken."
             ) from None
         self._refuse_unwritable(places[OUTPUT], OUTPUT)
+        with _blaming():
+            there = occupancy(places[OUTPUT])
+        if there.used or there.owner is not None:
+            text = f"'{places[OUTPUT]}' holds the results of a job. Choose a folder of its own."
+            raise _wrong(OUTPUT, text)
         uri = {"uri": places[URI]} if URI in places else {}
         return {"inputPaths": list(inputs.values()), "outputPath": places[OUTPUT], **uri}
 

@@ -126,6 +126,7 @@ def resource(watch: StoredWatch) -> dict[str, Any]:
     optional = {
         "labels": dict(watch.new.labels),
         "webhook": watch.new.webhook,
+        "leader": leading.worker,
         "errorMessage": leading.message,
         "setAsideEpochs": str(watch.set_aside) if watch.set_aside else "",
         "notes": [
@@ -135,14 +136,14 @@ def resource(watch: StoredWatch) -> dict[str, Any]:
     return {**document, **{name: value for name, value in optional.items() if value}}
 
 
-def epoch_resource(project: str, epoch: StoredEpoch) -> dict[str, Any]:
-    """The Epoch message."""
+def epoch_resource(project: str, epoch: StoredEpoch, model: str) -> dict[str, Any]:
+    """The Epoch message. `model`: as it is to be called."""
     document = {
         "epoch": str(epoch.epoch),
         "state": epoch.state,
         "files": str(epoch.files),
         "bytes": str(epoch.bytes),
-        "model": epoch.model,
+        "model": model,
     }
     optional = {
         "job": f"projects/{project}/jobs/{epoch.job_id}" if epoch.job_id else "",

@@ -65,7 +65,10 @@ class Watches:
         found, following = self._store.epochs(
             call.project, call.names["watch"], size=asked.size, before=asked.position
         )
-        return asked.page([epoch_resource(call.project, one) for one in found], following)
+        models = {one.model for one in found}
+        # Of a version people know the name, and not the folder of the service's copy.
+        names = {uri: self._store.version_of(uri) or uri for uri in models}
+        return asked.page([epoch_resource(call.project, one, names[one.model]) for one in found], following)
 
     def _change(self, call: Call) -> None:
         self._guard.watch(call)

@@ -139,18 +139,27 @@ class SqlWatches:
 
         return self._database.write(keep)
 
-    def tell_watch(self, project: str, watch_id: str, event: LeadEvent) -> StoredWatch:
-        return self._database.write(
-            lambda transaction: _advance(
-                transaction, _row(transaction.connection, project, watch_id, lock=True), event
-            )
-        )
+    def tell_watch(
+        self, project: str, watch_id: str, event: LeadEvent, *, number: int | None = None
+    ) -> StoredWatch:
+        def apply(transaction: Transaction) -> StoredWatch:
+            row = _row(transaction.connection, project, watch_id, lock=True, number=number)
+            return _advance(transaction, row, event)
+
+        return self._database.write(apply)
 
     def report_epochs(
-        self, project: str, watch_id: str, generation: int, report: EpochReport | None, notes: Sequence[Note] = ()
+        self,
+        project: str,
+        watch_id: str,
+        generation: int,
+        report: EpochReport | None,
+        notes: Sequence[Note] = (),
+        *,
+        number: int | None = None,
     ) -> None:
         def write(transaction: Transaction) -> None:
-            row = _led(transaction, project, watch_id, generation)
+            row = _led(transaction, project, watch_id, generation, number)
             values: dict[str, Any] = {}
             if report is not None:
                 done = _write_epochs(transaction, row.number, report)
@@ -165,9 +174,18 @@ class SqlWatches:
 
         self._database.write(write)
 
-    def report_epoch_job(self, project: str, watch_id: str, generation: int, epoch: int, job_id: str) -> None:
+    def report_epoch_job(
+        self,
+        project: str,
+        watch_id: str,
+        generation: int,
+        epoch: int,
+        job_id: str,
+        *,
+        number: int | None = None,
+    ) -> None:
         def write(transaction: Transaction) -> None:
-            row = _led(transaction, project, watch_id, generation)
+            row = _led(transaction, project, watch_id, generation, number)
             one = (watch_epochs.c.watch == row.number, watch_epochs.c.epoch == epoch)
             transaction.connection.execute(update(watch_epochs).where(*one).values(job_id=job_id))
 
@@ -233,9 +251,9 @@ def _update_epoch(transaction: Transaction, number: int, epoch: int, **values: A
     transaction.connection.execute(update(watch_epochs).where(*one).values(**values))
 
 
-def _led(transaction: Transaction, project: str, watch_id: str, generation: int) -> Row[Any]:
+def _led(transaction: Transaction, project: str, watch_id: str, generation: int, number: int | None) -> Row[Any]:
     """The row of a watch, locked, that is led under this generation. Raises Missing, LeaseLost."""
-    row = _row(transaction.connection, project, watch_id, lock=True)
+    row = _row(transaction.connection, project, watch_id, lock=True, number=number)
     if row.lease_worker is None or row.generation != generation:
         raise LeaseLost(
             f"The lease of generation {generation} is not live; the last one given is {row.generation}."
@@ -253,10 +271,13 @@ def _write(transaction: Transaction, row: Row[Any], **values: Any) -> None:
     transaction.connection.execute(update(watches).where(watches.c.number == row.number).values(**values))
 
 
-def _row(connection: Connection, project: str, watch_id: str, *, lock: bool = False) -> Row[Any]:
+def _row(
+    connection: Connection, project: str, watch_id: str, *, lock: bool = False, number: int | None = None
+) -> Row[Any]:
     statement = select(watches).where(watches.c.project == project, watches.c.watch_id == watch_id)
     row = connection.execute(statement.with_for_update() if lock else statement).first()
-    if row is None:
+    # Generations begin anew with each watch of a name.
+    if row is None or number not in (None, row.number):
         raise Missing(f'There is no watch "{watch_id}" in project "{project}".')
     return row
 

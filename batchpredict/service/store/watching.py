@@ -171,16 +171,38 @@ class WatchStore(Protocol):
         """
         ...
 
-    def tell_watch(self, project: str, watch_id: str, event: LeadEvent) -> StoredWatch:
-        """Apply an event. Raises LeaseLost, NotNow: nothing has changed; see `queue.leading.step`."""
+    def tell_watch(
+        self, project: str, watch_id: str, event: LeadEvent, *, number: int | None = None
+    ) -> StoredWatch:
+        """Apply an event. Raises LeaseLost, NotNow: nothing has changed; see `queue.leading.step`.
+
+        Args:
+          number: of the watch that is meant; one that was created later under its name is none (Missing).
+        """
         ...
 
     def report_epochs(
-        self, project: str, watch_id: str, generation: int, report: EpochReport | None, notes: Sequence[Note] = ()
+        self,
+        project: str,
+        watch_id: str,
+        generation: int,
+        report: EpochReport | None,
+        notes: Sequence[Note] = (),
+        *,
+        number: int | None = None,
     ) -> None:
-        """Note how its epochs stand, and what the leader has to say. Raises LeaseLost."""
+        """Note how its epochs stand, and what the leader has to say. `number`: see above. Raises LeaseLost."""
         ...
 
-    def report_epoch_job(self, project: str, watch_id: str, generation: int, epoch: int, job_id: str) -> None:
-        """Note which job does an epoch. Raises LeaseLost."""
+    def report_epoch_job(
+        self,
+        project: str,
+        watch_id: str,
+        generation: int,
+        epoch: int,
+        job_id: str,
+        *,
+        number: int | None = None,
+    ) -> None:
+        """Note which job does an epoch. `number`: see above. Raises LeaseLost."""
         ...

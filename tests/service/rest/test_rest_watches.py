@@ -132,6 +132,16 @@ def test_a_folder_of_versions_has_to_have_one_that_lies_below_the_roots(client, 
     assert '/versions/8" is not below a folder that jobs may use' in violations(error)[0][1]
 
 
+def test_a_folder_with_the_results_of_a_job_is_not_shared_with_it(client, world: World):
+    folder = f"{world.folder}/results"
+    os.makedirs(folder)
+    open(f"{folder}/_SUCCESS", "w").close()
+    sent = {"watchId": "mixed", "predictionInput": {**world.asked("mixed"), "outputPath": folder}}
+    ((field, text),) = violations(error_of(client.post(WATCHES, json=sent)))
+    assert field == "prediction_input.output_path"
+    assert text.endswith("holds the results of a job. Choose a folder of its own.")
+
+
 def test_lists_are_paged_newest_first(client, world: World):
     for number in range(3):
         client.post(WATCHES, json=world.watch(f"page{number}"))
@@ -154,6 +164,7 @@ def test_what_the_leader_says_is_shown(client, world: World):
     store.report_epochs(PROJECT, "shown", generation, EpochReport(2, epochs), [note])
     store.report_epoch_job(PROJECT, "shown", generation, 2, "shown_epoch_00000002")
     watch = client.get(f"{WATCHES}/shown").json()
+    assert watch["leader"] == "w"
     assert (watch["epochs"], watch["setAsideEpochs"]) == ("2", "1")
     assert [(one["severity"], one["message"]) for one in watch["notes"]] == [("WARNING", "epoch 1 is set aside")]
     second, first = client.get(f"{WATCHES}/shown/epochs").json()["epochs"]

@@ -218,6 +218,24 @@ def test_a_deleted_watch_is_gone_with_its_epochs_and_its_name_is_free(store: Sto
     assert store.epochs("p", "digits") == ([], None)
 
 
+def test_what_a_leader_says_of_a_watch_that_was_deleted_is_not_of_the_next_one_of_its_name(store: Store):
+    store.create_watch(new_watch())
+    (first,) = store.lead("w", LEASE, 1)
+    store.delete_watch("p", "digits")
+    store.create_watch(new_watch())
+    (second,) = store.lead("v", LEASE, 1)
+    assert first.leading.generation == second.leading.generation == 1
+    for say in (
+        lambda: store.tell_watch("p", "digits", Yield(1), number=first.number),
+        lambda: store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]), number=first.number),
+        lambda: store.report_epoch_job("p", "digits", 1, 1, "j", number=first.number),
+    ):
+        with pytest.raises(Missing):
+            say()
+    assert store.watch("p", "digits").leading.worker == "v"
+    store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]), number=second.number)
+
+
 def test_done_epochs_are_forgotten_with_the_jobs_of_their_time(store: Store, clock):
     store.create_watch(new_watch())
     store.lead("w", LEASE, 1)

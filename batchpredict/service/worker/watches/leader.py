@@ -113,7 +113,7 @@ class WatchLeader:
             self._begin(watch, asked)
 
     def _look_after(self, led: LedWatch, found: StoredWatch | None, asked: float) -> None:
-        if found is None or found.leading.generation != led.generation:
+        if found is None or (found.number, found.leading.generation) != (led.watch.number, led.generation):
             led.kill(lost=True)
             return
         led.extend(self._until(asked))
@@ -145,7 +145,7 @@ class WatchLeader:
 
     def _tell_quietly(self, watch: StoredWatch, event: Falter | Yield) -> None:
         try:
-            self._store.tell_watch(*watch.key, event)
+            self._store.tell_watch(*watch.key, event, number=watch.number)
         except (LeaseLost, Missing):
             return
         except BatchPredictError as error:

@@ -195,7 +195,9 @@ class LedWatch:
         """Raises RunnerFailed, StoreFailed, QueueFull: it cannot be created now."""
         job = submit(self._store, epoch_job(self._store, self.watch, self._asked, message), self.watch)
         self._persist(
-            lambda: self._store.report_epoch_job(*self.watch.key, self.generation, message.epoch, job.job_id)
+            lambda: self._store.report_epoch_job(
+                *self.watch.key, self.generation, message.epoch, job.job_id, number=self.watch.number
+            )
         )
         return job
 
@@ -224,10 +226,12 @@ class LedWatch:
             why = f": {self._mask(self._last_line)}" if self._last_line else ""
             event = Falter(self.generation, f"The process of the watch was lost: {self._how}{why}")
         told: LeadEvent = event
-        self._persist(lambda: self._store.tell_watch(*self.watch.key, told), to_the_end=True)
+        self._persist(
+            lambda: self._store.tell_watch(*self.watch.key, told, number=self.watch.number), to_the_end=True
+        )
 
     def _report(self, report: EpochReport | None, *notes: Note) -> None:
-        self._store.report_epochs(*self.watch.key, self.generation, report, notes)
+        self._store.report_epochs(*self.watch.key, self.generation, report, notes, number=self.watch.number)
 
     def _persist(self, tell: Callable[[], Any], *, to_the_end: bool = False) -> None:
         """Tell the store until it has heard it, or does not want to.
