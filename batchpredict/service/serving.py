@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from batchpredict.errors import RunnerFailed, WrongCall
 from batchpredict.service.access.authorization import ServiceAccess
@@ -103,7 +104,7 @@ class _Service:
             while thread.is_alive():
                 thread.join(_LISTEN_SECONDS)
         else:
-            application = self._api(store) if settings.role != "worker" else self._bare(store)
+            application: ASGIApp = self._api(store) if settings.role != "worker" else self._bare(store)
             self._serve(application, listener, say)
             if thread is not None:
                 thread.join(_WORKER_GRACE)
@@ -188,7 +189,7 @@ class _Service:
         thread.start()
         return thread
 
-    def _api(self, store: Store) -> Starlette:
+    def _api(self, store: Store) -> ASGIApp:
         """The REST methods and the console, with whatever works for them."""
         from batchpredict.service.console import console
         from batchpredict.service.registry.registry import Registry
@@ -223,7 +224,7 @@ class _Service:
 
         return Starlette(routes=routes(store, self._measures, self._stopping))
 
-    def _serve(self, application: Starlette, listener: socket.socket, say: Callable[[str], None]) -> None:
+    def _serve(self, application: ASGIApp, listener: socket.socket, say: Callable[[str], None]) -> None:
         settings = self._settings
         config = uvicorn.Config(
             application,
