@@ -10,7 +10,7 @@ from batchpredict.epochs.folder import Folder
 from batchpredict.epochs.state import Epoch
 from batchpredict.errors import StagingDamaged, WrongFlag
 from batchpredict.formats import input_format
-from batchpredict.job import Job, PredictionOutput
+from batchpredict.job import Job, PredictionOutput, to_camel
 from batchpredict.launch import prediction_work
 from batchpredict.ledger import Snapshot, Staging, finished_output, occupancy
 from batchpredict.prediction import end_early, start_early
@@ -22,8 +22,8 @@ _OF_EPOCH = ("uri", "modelName", "versionName", "outputPath")
 
 
 def source_of(job: Job) -> dict[str, Any]:
-    """What of a prediction job goes into each epoch, on the wire."""
-    source: dict[str, Any] = job.to_wire()["predictionInput"]
+    """What of a prediction job goes into each epoch, on the wire, in camelCase however it was sent."""
+    source = {to_camel(name): value for name, value in job.to_wire()["predictionInput"].items()}
     return {name: value for name, value in source.items() if name not in _OF_EPOCH}
 
 

@@ -38,6 +38,7 @@ from batchpredict.job.watch import (
     Watch,
     WatchActivity,
     WatchNote,
+    watch_label,
 )
 from batchpredict.job.wire import (
     Bool,
@@ -111,4 +112,5 @@ __all__ = [
     "to_datetime",
     "to_seconds",
     "to_timestamp",
+    "watch_label",
 ]

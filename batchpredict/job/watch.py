@@ -30,7 +30,7 @@ from batchpredict.job.wire import (
 from batchpredict.resources import id_fault
 
 WATCH_LABEL = "watch"
-"""The label of the jobs of a watch, which is the service's to set: its id, in lower case as labels are."""
+"""The label of the jobs of a watch, which is the service's to set; see `watch_label`."""
 
 DEFAULT_EVERY = 30.0
 DEFAULT_SETTLE = 10.0
@@ -42,6 +42,11 @@ _LONGEST_ID = 100
 _LONGEST_SECONDS = 365 * 24 * 3600
 
 _OUTPUT_ONLY = ("name", "create_time", "state", "leader", "error_message", "epochs", "set_aside_epochs", "notes")
+
+
+def watch_label(watch_id: str) -> str:
+    """The value of the label: the id of the watch, in lower case and as long as labels are."""
+    return watch_id.lower()[:63]
 
 
 def _legal_id(text: str) -> str:

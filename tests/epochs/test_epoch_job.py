@@ -175,3 +175,9 @@ def test_when_a_file_was_written_is_told_by_local_disks_and_does_not_tell_files_
     found = storage.info(url)
     assert found.changed == os.stat(url).st_mtime
     assert found == replace(found, changed=None)
+
+
+def test_fields_may_be_spelled_either_way():
+    asked = {"data_format": "TEXT", "input_paths": ["in"], "output_path": "out", "region": "r", "uri": "m"}
+    job = Job.submitted({"job_id": "j", "prediction_input": asked})
+    assert source_of(job) == {"dataFormat": "TEXT", "inputPaths": ["in"], "region": "r"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from batchpredict.job import DEFAULT_EVERY, DEFAULT_SETTLE, DEFAULT_TRIES, WATCH_LABEL
+from batchpredict.job import DEFAULT_EVERY, DEFAULT_SETTLE, DEFAULT_TRIES, WATCH_LABEL, watch_label
 from batchpredict.service.console.values import count, text
 from batchpredict.service.console.views import prediction_input
 from batchpredict.service.queue.leading import WatchState
@@ -144,6 +144,6 @@ def watch_of(job: StoredJob) -> str:
     The label alone is the id in lower case.
     """
     match = _EPOCH_JOB.fullmatch(job.job_id)
-    if match is None or job.new.labels.get(WATCH_LABEL) != match[1].lower()[:63]:
+    if match is None or job.new.labels.get(WATCH_LABEL) != watch_label(match[1]):
         return ""
     return match[1]

@@ -126,10 +126,7 @@ def step(leading: Leading, event: LeadEvent, now: datetime) -> Leading:
         return replace(leading, state=WatchState.ACTIVE, losses=0, not_before=None, message="")
     if isinstance(event, Lead):
         return _lead(leading, event, now)
-    if not leading.worker or leading.generation != event.generation:
-        raise LeaseLost(
-            f"The lease of generation {event.generation} is not live; the last one given is {leading.generation}."
-        )
+    refuse_unless_live(leading, event.generation)
     if isinstance(event, Keep):
         return replace(leading, until=event.until)
     if isinstance(event, Report):
@@ -146,6 +143,14 @@ def step(leading: Leading, event: LeadEvent, now: datetime) -> Leading:
     if isinstance(event, Refuse):
         return replace(free, state=WatchState.PAUSED, message=event.reason)
     return free
+
+
+def refuse_unless_live(leading: Leading, generation: int) -> None:
+    """Raises LeaseLost: the lease of this generation is not the live one."""
+    if not leading.worker or leading.generation != generation:
+        raise LeaseLost(
+            f"The lease of generation {generation} is not live; the last one given is {leading.generation}."
+        )
 
 
 def may_be_led(leading: Leading, now: datetime) -> bool:

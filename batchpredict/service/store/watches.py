@@ -10,8 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
 from batchpredict.job import to_datetime, to_timestamp
-from batchpredict.service.queue.leading import Keep, Lead, LeadEvent, Leading, Report, WatchState, may_be_led, step
-from batchpredict.service.queue.lifecycle import LeaseLost
+from batchpredict.service.queue.leading import (
+    Keep,
+    Lead,
+    LeadEvent,
+    Leading,
+    Report,
+    WatchState,
+    may_be_led,
+    refuse_unless_live,
+    step,
+)
 from batchpredict.service.store.creation import inserted, lock_projects
 from batchpredict.service.store.database import Database, Transaction
 from batchpredict.service.store.interface import Exists, Missing, QueueFull
@@ -186,8 +195,7 @@ class SqlWatches:
     ) -> None:
         def write(transaction: Transaction) -> None:
             row = _led(transaction, project, watch_id, generation, number)
-            one = (watch_epochs.c.watch == row.number, watch_epochs.c.epoch == epoch)
-            transaction.connection.execute(update(watch_epochs).where(*one).values(job_id=job_id))
+            _update_epoch(transaction, row.number, epoch, job_id=job_id)
 
         self._database.write(write)
 
@@ -231,15 +239,13 @@ def _write_epochs(transaction: Transaction, number: int, report: EpochReport) ->
             "message": one.message,
         }
         row = known.get(one.epoch)
-        if row is None:
-            ended = now if one.state == SET_ASIDE else None
-            new = {"watch": number, "epoch": one.epoch, "begun": now, "ended": ended, **values}
-            if not inserted(transaction, watch_epochs, **new):
-                # It was thought done; the folder says otherwise.
-                _update_epoch(transaction, number, one.epoch, ended=ended, **values)
-        else:
-            ended = (row.ended or now) if one.state == SET_ASIDE else None
-            _update_epoch(transaction, number, one.epoch, ended=ended, **values)
+        ended = row.ended if row is not None else None
+        values["ended"] = (ended or now) if one.state == SET_ASIDE else None
+        # One that is there though it is not known was thought done; the folder says otherwise.
+        if row is not None or not inserted(
+            transaction, watch_epochs, watch=number, epoch=one.epoch, begun=now, **values
+        ):
+            _update_epoch(transaction, number, one.epoch, **values)
     done = known.keys() - reported.keys()
     for epoch in done:
         _update_epoch(transaction, number, epoch, state=SUCCEEDED, ended=now, message="")
@@ -254,10 +260,7 @@ def _update_epoch(transaction: Transaction, number: int, epoch: int, **values: A
 def _led(transaction: Transaction, project: str, watch_id: str, generation: int, number: int | None) -> Row[Any]:
     """The row of a watch, locked, that is led under this generation. Raises Missing, LeaseLost."""
     row = _row(transaction.connection, project, watch_id, lock=True, number=number)
-    if row.lease_worker is None or row.generation != generation:
-        raise LeaseLost(
-            f"The lease of generation {generation} is not live; the last one given is {row.generation}."
-        )
+    refuse_unless_live(_leading(row), generation)
     return row
 
 

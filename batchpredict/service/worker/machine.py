@@ -170,7 +170,7 @@ def _claimed(state: State, event: e.Claimed) -> Step:
             todo.append(e.TellEnd(run, "release"))
             continue
         state = replace(_with(state, run, Hold(job)), has_spare=False, next_claim=0.0)
-        todo.append(e.StartProcess(run, job, _until(state.rules, event.asked)))
+        todo.append(e.StartProcess(run, job, held_until(state.rules, event.asked)))
     todo += _given_back(state.unknown - state.holds.keys())
     return replace(state, unknown=frozenset()), todo
 
@@ -192,7 +192,7 @@ def _renewed(state: State, event: e.Renewed, now: float) -> Step:
             state = _with(state, run, replace(hold, why=Why.LOST, kill_at=now + state.rules.stop_seconds))
             todo.append(e.Kill(run))
             continue
-        todo.append(e.Extend(run, _until(state.rules, event.asked)))
+        todo.append(e.Extend(run, held_until(state.rules, event.asked)))
         if standing.state is JobState.CANCELLING and hold.why is not Why.CANCEL:
             state, asked = _stop(state, run, Why.CANCEL, now)
             todo += asked
@@ -307,7 +307,7 @@ def _due(state: State, todo: list[Instruction], now: float) -> Step:
     return state, todo
 
 
-def _until(rules: Rules, asked: float) -> float:
+def held_until(rules: Rules, asked: float) -> float:
     """Until when a lease that was given or renewed is surely held: the store counts from later than `asked`."""
     return asked + rules.lease - rules.margin
 

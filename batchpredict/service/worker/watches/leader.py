@@ -17,6 +17,7 @@ from batchpredict.service.store.interface import Missing, Store
 from batchpredict.service.store.watching import StoredWatch
 from batchpredict.service.worker.clock import clock
 from batchpredict.service.worker.leftovers import WorkerFolder
+from batchpredict.service.worker.machine import Rules, held_until
 from batchpredict.service.worker.masking import Mask
 from batchpredict.service.worker.options import WorkerOptions
 from batchpredict.service.worker.running import JobProcess, Program, Setting
@@ -51,7 +52,7 @@ class WatchLeader:
         self._setting = setting
         self._mask = Mask.of(options.environ)
         self._lease = timedelta(seconds=options.lease)
-        self._margin = min(2.0, options.lease / 5)
+        self._rules = Rules.of(options.jobs, options.workers, options.lease)
         self._lock = threading.Lock()
         self._led: dict[_Key, LedWatch] = {}
         self._stop = threading.Event()
@@ -116,7 +117,7 @@ class WatchLeader:
         if found is None or (found.number, found.leading.generation) != (led.watch.number, led.generation):
             led.kill(lost=True)
             return
-        led.extend(self._until(asked))
+        led.extend(held_until(self._rules, asked))
         if found.leading.state is WatchState.PAUSED:
             led.stop()
         elif found.retries > led.retries:
@@ -141,7 +142,7 @@ class WatchLeader:
             return
         with self._lock:
             self._led[watch.key] = led
-        led.start(process, order, self._until(asked))
+        led.start(process, order, held_until(self._rules, asked))
 
     def _tell_quietly(self, watch: StoredWatch, event: Falter | Yield) -> None:
         try:
@@ -160,6 +161,3 @@ class WatchLeader:
     def _all(self) -> list[LedWatch]:
         with self._lock:
             return list(self._led.values())
-
-    def _until(self, asked: float) -> float:
-        return asked + self._options.lease - self._margin

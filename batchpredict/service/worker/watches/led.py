@@ -10,14 +10,16 @@ import logging
 import queue
 import random
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
 
+from batchpredict.epochs import source_of
 from batchpredict.errors import BatchPredictError, JobCancelled, RunnerFailed, to_document
-from batchpredict.job import State, Watch
+from batchpredict.job import Job, State, Watch
 from batchpredict.service.queue.leading import Falter, LeadEvent, Refuse, Yield
 from batchpredict.service.queue.lifecycle import LeaseLost
 from batchpredict.service.store.interface import Missing, Store, StoredJob
@@ -88,11 +90,9 @@ class LedWatch:
     def order(self, roots: list[str], excluded: list[str]) -> protocol.WatchOrder:
         """What its process is to do."""
         asked, pinned = self._asked, self.watch.new.pinned
-        wire = asked.prediction_input.echo()
-        dropped = ("uri", "modelName", "model_name", "versionName", "version_name", "outputPath", "output_path")
         return protocol.WatchOrder(
             watch_id=self.watch.watch_id,
-            source={name: value for name, value in wire.items() if name not in dropped},
+            source=source_of(Job(job_id=self.watch.watch_id, prediction_input=asked.prediction_input)),
             inputs=list(pinned["inputPaths"]),
             output_path=pinned["outputPath"],
             uri=pinned.get("uri", ""),
@@ -253,8 +253,7 @@ class LedWatch:
                     left -= 1
                     if left < 0:
                         return
-            # Not for the end of the watch: it may be set already.
-            threading.Event().wait(wait * random.uniform(0.5, 1.5))
+            time.sleep(wait * random.uniform(0.5, 1.5))
             wait = min(wait * 2, _LONGEST_WAIT)
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from batchpredict import storage
 from batchpredict.errors import ModelUnusable, RunnerFailed
-from batchpredict.job import WATCH_LABEL, Watch
+from batchpredict.job import WATCH_LABEL, Watch, watch_label
 from batchpredict.ledger import most_splits
-from batchpredict.resources import MAX_ID_LENGTH
 from batchpredict.service.registry.errors import ResourceInUse, ResourceMissing
 from batchpredict.service.registry.pinning import Pinned, version_now
 from batchpredict.service.store.interface import Exists, NewJob, Store, StoredJob
@@ -18,6 +17,8 @@ from batchpredict.service.worker.watches.protocol import Submit
 
 # Jobs of one epoch: tries, and such as have the name for another reason.
 _MOST_NAMES = 1000
+# In the place of the name of a version whose copy is still to be scored with.
+_DELETED = "a version that was deleted"
 
 
 def model_of(store: Store, asked: Watch) -> Pinned:
@@ -31,11 +32,9 @@ def model_of(store: Store, asked: Watch) -> Pinned:
 def epoch_job(store: Store, watch: StoredWatch, asked: Watch, epoch: Submit) -> NewJob:
     """The job of an epoch, under the first of its names."""
     source = asked.prediction_input
-    version = ""
-    model = {"uri": epoch.model}
-    if not (source.uri or "").strip():
-        version = store.version_of(epoch.model) or "a version that was deleted"
-        model = {"versionName": version} if version.startswith("projects/") else model
+    by_name = not (source.uri or "").strip()
+    version = store.version_of(epoch.model) if by_name else ""
+    model = {"versionName": version} if version else {"uri": epoch.model}
     job_id = f"{watch.watch_id}_epoch_{epoch.epoch:08d}"
     document = {
         "jobId": job_id,
@@ -46,7 +45,7 @@ def epoch_job(store: Store, watch: StoredWatch, asked: Watch, epoch: Submit) -> 
         "inputPaths": list(watch.new.pinned["inputPaths"]),
         "outputPath": epoch.output_path,
         "inputList": epoch.input_list,
-        **({"version": version} if version else {}),
+        **({"version": version or _DELETED} if by_name else {}),
         **({"overwrite": True} if epoch.overwrite else {}),
         **({"fresh": True} if epoch.fresh else {}),
     }
@@ -56,7 +55,7 @@ def epoch_job(store: Store, watch: StoredWatch, asked: Watch, epoch: Submit) -> 
         project=watch.project,
         job_id=job_id,
         document=document,
-        labels={**watch.new.labels, WATCH_LABEL: watch.watch_id.lower()[:63]},
+        labels={**watch.new.labels, WATCH_LABEL: watch_label(watch.watch_id)},
         creator=watch.new.creator,
         workers=workers,
         pinned=pinned,
@@ -74,8 +73,8 @@ def submit(store: Store, new: NewJob, watch: StoredWatch) -> StoredJob:
       QueueFull, StoreFailed.
     """
     for number in range(1, _MOST_NAMES):
-        tail = "" if number == 1 else f"_{number}"
-        job_id = new.job_id[: MAX_ID_LENGTH - len(tail)] + tail
+        # The id of a watch is short enough for this to be one of a job.
+        job_id = new.job_id if number == 1 else f"{new.job_id}_{number}"
         one = replace(new, job_id=job_id, document={**new.document, "jobId": job_id})
         try:
             return store.create_job(one)
