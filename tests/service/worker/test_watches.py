@@ -413,10 +413,10 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(world: World, monkeypatc
     failing_calls = iter(range(3))
     report = world.store.report_epochs
 
-    def away(*arguments: Any) -> None:
+    def away(*arguments: Any, **named: Any) -> None:
         if next(failing_calls, None) is not None:
             raise StoreFailed("The database is away.")
-        report(*arguments)
+        report(*arguments, **named)
 
     monkeypatch.setattr(world.store, "report_epochs", away)
     with world.leading():
