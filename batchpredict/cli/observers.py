@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from batchpredict.counted import counted
 from batchpredict.launch import by_task
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def describe(snapshot: PredictionSnapshot, rate: float, left: float | None) -> s
     if left is not None:
         parts.append(f"{duration(left)} left")
     if snapshot.workers:
-        parts.append(f"{snapshot.workers} worker{'' if snapshot.workers == 1 else 's'}")
+        parts.append(counted(snapshot.workers, "worker"))
     return ", ".join(parts)
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
+from batchpredict.counted import counted
 from batchpredict.estimate.amounts import Amounts
 from batchpredict.estimate.batch_sizes import LARGEST, BatchSizes, try_sizes
 from batchpredict.estimate.failures import kinds, verdict
@@ -222,7 +223,7 @@ class _Measuring:
         if not self._places:
             return self._found
         for processes in others:
-            self._job.telling.progress(f"measuring {_workers(processes)}")
+            self._job.telling.progress(f"measuring {counted(processes, 'worker')}")
             with self._job.pool(processes) as pool:
                 self._measure_speed(pool, _OTHER_SPEED_SECONDS)
         self._try_batch_sizes(first)
@@ -231,7 +232,7 @@ class _Measuring:
     def _measure_first(self, processes: int) -> None:
         """Start a pool as a job does, sample the job with it, and measure its speed."""
         telling, found = self._job.telling, self._found
-        telling.progress(f"starting {_workers(processes)}")
+        telling.progress(f"starting {counted(processes, 'worker')}")
         began = monotonic()
         with self._job.pool(processes) as pool:
             self._engine()
@@ -245,7 +246,7 @@ class _Measuring:
             found.signature = warm_up[0].signature
             telling.progress(f"sampling {self._wishes.sample:,} records at {len(self._places):,} places")
             self._sample(pool, warm_up)
-            telling.progress(f"measuring {_workers(processes)}")
+            telling.progress(f"measuring {counted(processes, 'worker')}")
             self._measure_speed(pool, _SPEED_SECONDS, warm_up)
 
     def _sample(self, pool: SamplePool, warm_up: Sequence[Measured]) -> None:
@@ -297,7 +298,7 @@ class _Measuring:
             return
         if signature.unbatched or signature.fixed_batch is not None:
             size = signature.fixed_batch or 1
-            found.no_batch_sizes = f"the model takes {size} record{'' if size == 1 else 's'} a call"
+            found.no_batch_sizes = f"the model takes {counted(size, 'record')} a call"
             return
         self._job.telling.progress("trying batch sizes")
         segment = max(
@@ -314,7 +315,3 @@ class _Measuring:
             largest=min(LARGEST, max(int(estimated), 1)),
             seconds=_BATCH_SIZE_SECONDS,
         )
-
-
-def _workers(count: int) -> str:
-    return f"{count} worker{'' if count == 1 else 's'}"

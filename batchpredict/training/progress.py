@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from batchpredict.counted import counted
 from batchpredict.job import TrainingOutput
 from batchpredict.training.gang import ReplicaState, Stage
 
@@ -69,7 +70,7 @@ class Snapshot:
         """The numbers of a progress line."""
         parts = [f"{self.running} of {len(self.replicas)} replicas up"]
         if self.restarts:
-            parts.append(f"{self.restarts} restart{'' if self.restarts == 1 else 's'}")
+            parts.append(counted(self.restarts, "restart"))
         if self.trials_wanted:
             parts.append(f"{self.trials} of {self.trials_wanted} trials done")
         if self.best is not None:

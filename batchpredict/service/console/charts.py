@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from batchpredict.counted import counted
 from batchpredict.service.console.axes import Axis, Columns, Tick, axis
 from batchpredict.service.console.training_views import Parameter, TrainingView, Trial
 from batchpredict.service.console.values import real
@@ -76,7 +77,7 @@ def _best_so_far(view: TrainingView, measured: Sequence[Trial]) -> Chart:
     assert best is not None
     return Chart(
         title="Best so far",
-        description=f"{view.metric} of {_trials(len(measured))} in the order of their end,"
+        description=f"{view.metric} of {counted(len(measured), 'trial')} in the order of their end,"
         f" {'higher' if view.maximize else 'lower'} is better. The first has {_objective(objectives[0][1]):.6g},"
         f" the best is {_objective(best):.6g} of trial {best.number}.",
         across=[tick for tick in across.ticks() if float(tick.label).is_integer()],
@@ -114,7 +115,7 @@ def _slice(view: TrainingView, parameter: Parameter, measured: Sequence[Trial]) 
     x, best = placed[0]
     return Chart(
         title=parameter.name,
-        description=f"{parameter.name} {said}, against {view.metric}, of {_trials(len(placed))}."
+        description=f"{parameter.name} {said}, against {view.metric}, of {counted(len(placed), 'trial')}."
         f" The best, trial {best.number}, has {best.values[parameter.name]}.",
         across=across.ticks(),
         up=up.ticks(),
@@ -130,10 +131,6 @@ def _objectives(view: TrainingView, measured: Sequence[Trial]) -> Axis:
 def _objective(trial: Trial) -> float:
     assert trial.objective is not None
     return trial.objective
-
-
-def _trials(count: int) -> str:
-    return f"{count} trial{'' if count == 1 else 's'}"
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
