@@ -48,12 +48,12 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://tests@/{database}?host={self.folder}"
 
-    def new_database(self, template: str = "template0") -> str:
-        """The URL of a database that is empty, or as its template."""
+    def new_database(self, template: str = "template0", options: str = "") -> str:
+        """The URL of a database that is empty, or as its template. `options`: of CREATE DATABASE."""
         self._made += 1
         name = f"d{self._made}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
         return self.url(name)
 
     def start(self) -> None:

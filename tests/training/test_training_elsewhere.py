@@ -48,7 +48,8 @@ class Interrupting(Recorder):
 
 def test_a_cluster_of_two(runner, jobs):
     observer = Recorder()
-    # For some seconds: what a replica says of itself is a second old when it is written, and looked for each second.
+    # For some seconds: what a replica says of itself is a second old when it is written, and is looked for each
+    # second.
     job = jobs.job("--steps", "50", "--pause", "0.1", **custom(workers=1))
     output = batchpredict.train(job, observer=observer, **runner)
     assert output.consumed_ml_units

@@ -215,7 +215,9 @@ def _sqlite(url: URL) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
         # Two servers and two workers together stay below PostgreSQL's default of 100 connections.
-        engine = create_engine(url, pool_size=10, max_overflow=10, pool_timeout=_PATIENCE)
+        # A database without an encoding would hand out bytes for text.
+        encoding = {"client_encoding": "utf8"}
+        engine = create_engine(url, pool_size=10, max_overflow=10, pool_timeout=_PATIENCE, connect_args=encoding)
         event.listen(engine, "connect", _prepare_postgresql)
         return engine
     engine = create_engine(url, pool_size=10, max_overflow=40, pool_timeout=_PATIENCE)

@@ -23,10 +23,12 @@ def open_store(url: str, clock: Clock | None = None) -> Store:
       clock: the time instead of the database's own, for tests; aware of its zone.
 
     Raises:
-      StoreFailed: the database cannot be opened; its schema is older, and what to do; or it is newer.
+      StoreFailed: the database cannot be opened; its encoding is not UTF-8; its schema is older, and what to do;
+        or it is newer.
     """
     database = _database(url, clock)
     try:
+        database.read(lambda connection: schema.check_encoding(connection, database.name))
         version = database.read(schema.current)
         if not database.read(lambda connection: schema.check(connection, database.name)):
             if version is not None and not database.sqlite:
@@ -45,10 +47,11 @@ def migrate(url: str) -> None:
     """Bring the schema of a database to this version, whatever it is: none, an older one, or this one already.
 
     Raises:
-      StoreFailed: the database cannot be opened, or is of a newer version.
+      StoreFailed: the database cannot be opened, its encoding is not UTF-8, or it is of a newer version.
     """
     database = _database(url)
     try:
+        database.read(lambda connection: schema.check_encoding(connection, database.name))
         if not database.read(lambda connection: schema.check(connection, database.name)):
             _migrate(database, database.read(schema.current))
     finally:

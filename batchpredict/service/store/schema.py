@@ -42,6 +42,25 @@ def check(connection: Connection, name: str) -> bool:
     return version == HEAD
 
 
+def check_encoding(connection: Connection, name: str) -> None:
+    """Refuse a PostgreSQL database that cannot keep any text: a cluster made under the locale C has such.
+
+    Args:
+      name: of the database, for errors.
+
+    Raises:
+      StoreFailed: its encoding is not UTF-8.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise StoreFailed(
+            f"The database {name} has the encoding {encoding} and not UTF8, which the service needs: create it "
+            "with `createdb --encoding UTF8 --template template0`."
+        )
+
+
 def upgrade(connection: Connection, location: str = "") -> None:
     """Run the steps that are missing, in the transaction of the connection."""
     # Takes a while to import, and is needed once in the life of a database.

@@ -157,6 +157,15 @@ def test_an_older_postgresql_is_brought_forward_by_command_only(postgres_server,
     assert opened(url).job("p", "j").job_id == "j"
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_keep_any_text_is_refused(postgres_server, encoding):
+    url = postgres_server.new_database(options=f"ENCODING {encoding} LOCALE 'C'")
+    for use in (open_store, migrate):
+        with pytest.raises(StoreFailed, match=rf"has the encoding {encoding} and not UTF8, .* --encoding UTF8"):
+            use(url)
+
+
 def test_a_server_is_not_ready_when_its_database_went_ahead(database, opened, next_version, monkeypatch):
     store = opened(database)
     store.ready()
