@@ -294,7 +294,8 @@ def statuses(path: str) -> None:
     """Failures by the status that TensorFlow gives them, a signature each.
 
     `files`: string `path` [n], `tag` [n] -> string `content` [n], the file of that name; NotFound if there is none.
-    `channels_first`: float32 `x` [n, 1, 2, 2] -> `y` [n], a pooling of channels first, which no CPU does.
+    `channels_first`: float64 `x` [n, 1, 2, 2] -> `y` [n], a pooling of channels first, which no CPU does; of float32
+        oneDNN does it.
     `internal`: float32 `x` [n] -> `y` [n] = x; a row below 0 makes an index out of bounds, which is Internal.
     """
 
@@ -305,7 +306,7 @@ def statuses(path: str) -> None:
     def files(path: Any, tag: Any) -> Any:
         return {"content": tf.map_fn(tf.io.read_file, path, fn_output_signature=tf.string), "tag": tf.identity(tag)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 1, 2, 2], tf.float32, "x")], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec([None, 1, 2, 2], tf.float64, "x")], autograph=False)
     def channels_first(x: Any) -> Any:
         pooled = tf.nn.max_pool2d(x, 2, 1, "VALID", data_format="NCHW", name="pool")
         return {"y": tf.reshape(pooled, [-1])}

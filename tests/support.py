@@ -190,6 +190,11 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "batchpredict", *map(str, arguments)]
 
 
+NO_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "0"}
+"""For workers whose model asks for more memory than there is: where TensorFlow uses oneDNN, by itself on some
+processors, its allocator waits ten seconds before it says so."""
+
+
 def run_cli(
     *arguments: str, cwd: str | None = None, timeout: float = 120, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

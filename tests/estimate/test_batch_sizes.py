@@ -51,7 +51,9 @@ def trial(tmp_path, model: str, lines: list[str], largest: int = 64) -> BatchSiz
     return try_sizes(spec, str(tmp_path / "s"), digest, split, processes=2, largest=largest, seconds=5)
 
 
-def test_a_batch_that_does_not_fit_ends_the_search(tmp_path):
+def test_a_batch_that_does_not_fit_ends_the_search(tmp_path, monkeypatch):
+    for name, value in support.NO_ONEDNN.items():
+        monkeypatch.setenv(name, value)
     found = trial(tmp_path, "memory_hungry", [str(number) for number in range(100)])
     assert [one.rows for one in found.tried] == [1, 2, 4, 8]
     assert found.stopped == "a batch of 16 records does not fit into the device's memory"

@@ -114,7 +114,8 @@ def follow(page: Page, name: str) -> None:
 
 def sign_in(page: Page) -> None:
     page.goto(JOBS)
-    # The field has the focus when the page is there.
+    # The field takes the focus by itself, a moment after the page is there.
+    expect(page.get_by_label("Token")).to_be_focused()
     page.keyboard.type(ANN)
     with page.expect_navigation():
         page.keyboard.press("Enter")
