@@ -294,8 +294,8 @@ def statuses(path: str) -> None:
     """Failures by the status that TensorFlow gives them, a signature each.
 
     `files`: string `path` [n], `tag` [n] -> string `content` [n], the file of that name; NotFound if there is none.
-    `channels_first`: float64 `x` [n, 1, 2, 2] -> `y` [n], a pooling of channels first; no CPU does it, but oneDNN for
-        float32.
+    `channels_first`: float64 `x` [n, 1, 2, 2] -> `y` [n], a pooling of channels first, which no CPU does; of
+        float32, oneDNN does it.
     `internal`: float32 `x` [n] -> `y` [n] = x; a row below 0 makes an index out of bounds, which is Internal.
     """
 
