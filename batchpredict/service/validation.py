@@ -40,6 +40,7 @@ from batchpredict.service.access.interface import Access, Caller, Paths
 from batchpredict.service.registry.pinning import URI, Pinned, resolve
 from batchpredict.service.registry.sources import Links, look_at, refuse_links
 from batchpredict.service.store.interface import Missing, Store
+from batchpredict.service.turns import Turns
 
 INPUTS = "prediction_input.input_paths"
 OUTPUT = "prediction_input.output_path"
@@ -84,6 +85,7 @@ class JobCheck:
         self._access = access
         self._paths = paths
         self._user = user
+        self._turns = Turns()
 
     def __call__(self, project: str, job: Job, caller: Caller) -> Checked:
         """Look for all that can be known to be wrong with a job.
@@ -97,6 +99,13 @@ class JobCheck:
           InvalidJob: with the fields that are wrong, in snake_case.
           ResourceMissing, ResourceInUse: its model or version is not there, or not ready.
         """
+        # A store is asked for a while, during which others may be asked as well.
+        remote = any("://" in url for _, url in _named(job))
+        with contextlib.nullcontext() if remote else self._turns.turn():
+            return self._checked(project, job, caller)
+
+    def _checked(self, project: str, job: Job, caller: Caller) -> Checked:
+        """Does and raises what a call does."""
         places = self._places(job)
         if job.training_input is not None:
             return self._check_training(project, job, places, caller)

@@ -8,16 +8,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from batchpredict.service.access.interface import Access, Caller
 from batchpredict.service.measures import Measures
-from batchpredict.service.rest.bodies import MAX_BODY, decompressed, read, too_large
+from batchpredict.service.rest.bodies import MAX_BODY, decompressed, in_time, read, too_large
 from batchpredict.service.rest.calls import Answer, Call, check_names, read_query, resource_of
-from batchpredict.service.rest.errors import Problem, no_such_method, problem, wrong
+from batchpredict.service.rest.errors import no_such_method, problem, wrong
 from batchpredict.service.rest.method import Method
 from batchpredict.service.rest.writing import Form, answer, failure, form
 
@@ -126,15 +125,13 @@ async def _body(request: Request) -> bytes:
     if declared.isdigit() and int(declared) > _DRAINED:
         raise too_large()
     chunks, size = [], 0
-    with anyio.move_on_after(_PATIENCE) as patience:
+    async with in_time(_PATIENCE):
         async for chunk in request.stream():
             size += len(chunk)
             if size <= MAX_BODY:
                 chunks.append(chunk)
             elif size > _DRAINED:
                 break
-    if patience.cancelled_caught:
-        raise Problem(400, "INVALID_ARGUMENT", f"The body did not arrive within {_PATIENCE:g} seconds.")
     if size > MAX_BODY:
         raise too_large()
     return b"".join(chunks)

@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from batchpredict.service.measures import Measures
+from batchpredict.service.rest.bodies import in_time
 from batchpredict.service.rest.errors import Problem, problem, wrong
 from batchpredict.service.store.interface import Store
 from batchpredict.service.store.rendezvous import LONGEST_DOCUMENT, Visitor
@@ -78,14 +78,12 @@ async def _body(request: Request) -> bytes:
       ClientDisconnect.
     """
     chunks, size = [], 0
-    with anyio.move_on_after(_PATIENCE) as patience:
+    async with in_time(_PATIENCE):
         async for chunk in request.stream():
             size += len(chunk)
             if size > _LONGEST_BODY:
                 raise wrong("", f"Request payload size exceeds the limit: {_LONGEST_BODY} bytes.")
             chunks.append(chunk)
-    if patience.cancelled_caught:
-        raise Problem(400, "INVALID_ARGUMENT", f"The body did not arrive within {_PATIENCE:g} seconds.")
     return b"".join(chunks)
 
 

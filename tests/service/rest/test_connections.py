@@ -68,6 +68,20 @@ def test_what_is_no_http_is_refused_and_the_next_is_served(world):
     test_a_head_of_some_size_is_read(world)
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(world, monkeypatch):
+    monkeypatch.setattr("batchpredict.service.rest.dispatch._PATIENCE", 0.2)
+    head = f"POST {JOBS} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+    with connected(world.url) as connection:
+        connection.sendall(f'{head}\r\n{{"jobId":'.encode())
+        answer = b""
+        while b"seconds." not in answer:
+            received = connection.recv(4096)
+            assert received, answer
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"The body did not arrive within 0.2 seconds." in answer
+
+
 def test_requests_behind_each_other_are_answered_in_their_order(world):
     one = f"GET {JOBS} HTTP/1.1\r\nHost: h\r\n\r\n"
     last = f"GET {JOBS}/nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
