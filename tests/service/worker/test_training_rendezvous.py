@@ -62,7 +62,8 @@ def test_a_cluster_meets_in_the_service_and_nowhere_else(store, url, jobs):
 def test_a_job_whose_process_dies_goes_on_with_the_next_lease(store, url, jobs):
     create(store, jobs, "--steps", "40", "--pause", "0.2", **custom(workers=1))
     with working(store, jobs.folder, rendezvous=url) as worker:
-        eventually(lambda: os.path.exists(os.path.join(jobs.job_dir, "saved-worker-0")), 60)
+        saved = [os.path.join(jobs.job_dir, f"saved-{task}") for task in ("chief-0", "worker-0")]
+        eventually(lambda: all(map(os.path.exists, saved)), 60)
         for process in worker._processes.values():
             process.kill()
         job = ended(store, "j", 200)
