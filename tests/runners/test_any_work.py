@@ -54,6 +54,7 @@ def test_it_is_done_and_seen(runner, folder):
     assert run(runner, SummingWork(folder, 40, 0.1)).total == 820
 
 
+@pytest.mark.rare_on_flink
 def test_it_fails_with_the_one_sentence_of_its_step(runner, folder):
     began = time.monotonic()
     with pytest.raises(JobFailed) as failure:
@@ -76,6 +77,7 @@ class Stops(Recorder):
             raise KeyboardInterrupt
 
 
+@pytest.mark.rare_on_flink
 def test_it_is_cancelled_and_goes_on_later(runner, folder):
     observer = Stops()
     with pytest.raises(KeyboardInterrupt):

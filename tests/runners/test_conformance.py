@@ -66,6 +66,7 @@ def test_the_files_are_those_of_a_job_in_this_process(runner, tmp_path, data_for
     assert all(snapshot.resumed.records == 0 for snapshot in observer.snapshots)
 
 
+@pytest.mark.rare_on_flink
 def test_a_job_that_is_resumed_does_only_the_rest(runner, tmp_path, out):
     from batchpredict.prediction.prepare import prepare
     from batchpredict.scoring.task import Task
@@ -128,6 +129,7 @@ def test_a_job_that_fails_says_the_same_one_sentence(runner, tmp_path, what):
     assert support.names(str(tmp_path / "out")) == []
 
 
+@pytest.mark.rare_on_flink
 def test_wrongly_guessed_borders_are_mended(runner, tmp_path):
     import random
 
@@ -176,6 +178,7 @@ def slow(tmp_path, name: str, rows: int = 3000) -> support.Document:
     return support.job(support.model("stateful_free_slow"), source, output, **fields)
 
 
+@pytest.mark.rare_on_flink
 def test_a_job_that_is_cancelled_goes_on_where_it_was(runner, tmp_path):
     document = slow(tmp_path, "out")
     observer = Stops()
@@ -202,6 +205,7 @@ def test_the_splits_are_spread_over_the_workers(runner, tmp_path):
     assert min(done.values()) >= share, done
 
 
+@pytest.mark.rare_on_flink
 def test_two_drivers_of_one_job_end_with_one_output(runner, tmp_path):
     if runner.name == "DirectRunner":
         pytest.skip("one process has one pool for a job; two processes are tested with the command")
