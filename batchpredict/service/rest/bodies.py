@@ -61,7 +61,7 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
     """
     try:
         if sys.version_info >= (3, 11):
-            # A tenth of what it costs to ask anyio for the same, and each request with a body pays it.
+            # Costs less than anyio's, and each request with a body pays it.
             async with asyncio.timeout(seconds):
                 yield
         else:

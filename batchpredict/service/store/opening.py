@@ -28,7 +28,6 @@ def open_store(url: str, clock: Clock | None = None) -> Store:
     """
     database = _database(url, clock)
     try:
-        database.read(lambda connection: schema.check_encoding(connection, database.name))
         version = database.read(schema.current)
         if not database.read(lambda connection: schema.check(connection, database.name)):
             if version is not None and not database.sqlite:
@@ -51,7 +50,6 @@ def migrate(url: str) -> None:
     """
     database = _database(url)
     try:
-        database.read(lambda connection: schema.check_encoding(connection, database.name))
         if not database.read(lambda connection: schema.check(connection, database.name)):
             _migrate(database, database.read(schema.current))
     finally:
@@ -68,6 +66,12 @@ def _database(url: str, clock: Clock | None = None) -> Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise StoreFailed(f"The database {path} cannot be opened: {error.strerror}.") from error
+        return database
+    try:
+        database.read(lambda connection: schema.check_encoding(connection, database.name))
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

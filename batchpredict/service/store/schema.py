@@ -43,7 +43,7 @@ def check(connection: Connection, name: str) -> bool:
 
 
 def check_encoding(connection: Connection, name: str) -> None:
-    """Refuse a PostgreSQL database that cannot keep any text: a cluster made under the locale C has such.
+    """Refuse a database of PostgreSQL that cannot keep any text: a cluster made under the locale C has such.
 
     Args:
       name: of the database, for errors.
@@ -51,8 +51,6 @@ def check_encoding(connection: Connection, name: str) -> None:
     Raises:
       StoreFailed: its encoding is not UTF-8.
     """
-    if connection.dialect.name != "postgresql":
-        return
     encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     if encoding != "UTF8":
         raise StoreFailed(
