@@ -99,11 +99,12 @@ class World:
     def lead(self, watch_id: str, *epochs: StoredEpoch, last: int = 0, notes: Sequence[Note] = ()) -> int:
         """A worker leads a watch and says how its epochs stand; the generation of its lease."""
         self.store.lead("worker-1", timedelta(minutes=5), 100)
-        generation = self.store.watch(PROJECT, watch_id).leading.generation
-        self.store.report_epochs(PROJECT, watch_id, generation, EpochReport(last, epochs), notes)
+        watch = self.store.watch(PROJECT, watch_id)
+        generation = watch.leading.generation
+        self.store.report_epochs(watch.number, generation, EpochReport(last, epochs), notes)
         for one in epochs:
             if one.job_id:
-                self.store.report_epoch_job(PROJECT, watch_id, generation, one.epoch, one.job_id)
+                self.store.report_epoch_job(watch.number, generation, one.epoch, one.job_id)
         return generation
 
     def run(

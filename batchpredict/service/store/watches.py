@@ -158,20 +158,13 @@ class SqlWatches:
         return self._database.write(apply)
 
     def report_epochs(
-        self,
-        project: str,
-        watch_id: str,
-        generation: int,
-        report: EpochReport | None,
-        notes: Sequence[Note] = (),
-        *,
-        number: int | None = None,
+        self, number: int, generation: int, report: EpochReport | None, notes: Sequence[Note] = ()
     ) -> None:
         def write(transaction: Transaction) -> None:
-            row = _led(transaction, project, watch_id, generation, number)
+            row = _led(transaction, number, generation)
             values: dict[str, Any] = {}
             if report is not None:
-                done = _write_epochs(transaction, row.number, report)
+                done = _write_epochs(transaction, number, report)
                 values |= _columns(step(_leading(row), Report(generation, done), transaction.now()))
                 values["epochs"] = max(report.last, row.epochs)
                 values["set_aside"] = sum(one.state == SET_ASIDE for one in report.epochs)
@@ -183,19 +176,10 @@ class SqlWatches:
 
         self._database.write(write)
 
-    def report_epoch_job(
-        self,
-        project: str,
-        watch_id: str,
-        generation: int,
-        epoch: int,
-        job_id: str,
-        *,
-        number: int | None = None,
-    ) -> None:
+    def report_epoch_job(self, number: int, generation: int, epoch: int, job_id: str) -> None:
         def write(transaction: Transaction) -> None:
-            row = _led(transaction, project, watch_id, generation, number)
-            _update_epoch(transaction, row.number, epoch, job_id=job_id)
+            _led(transaction, number, generation)
+            _update_epoch(transaction, number, epoch, job_id=job_id)
 
         self._database.write(write)
 
@@ -257,9 +241,12 @@ def _update_epoch(transaction: Transaction, number: int, epoch: int, **values: A
     transaction.connection.execute(update(watch_epochs).where(*one).values(**values))
 
 
-def _led(transaction: Transaction, project: str, watch_id: str, generation: int, number: int | None) -> Row[Any]:
+def _led(transaction: Transaction, number: int, generation: int) -> Row[Any]:
     """The row of a watch, locked, that is led under this generation. Raises Missing, LeaseLost."""
-    row = _row(transaction.connection, project, watch_id, lock=True, number=number)
+    found = select(watches).where(watches.c.number == number).with_for_update()
+    row = transaction.connection.execute(found).first()
+    if row is None:
+        raise Missing("The watch was deleted.")
     refuse_unless_live(_leading(row), generation)
     return row
 

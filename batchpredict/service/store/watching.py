@@ -182,27 +182,14 @@ class WatchStore(Protocol):
         ...
 
     def report_epochs(
-        self,
-        project: str,
-        watch_id: str,
-        generation: int,
-        report: EpochReport | None,
-        notes: Sequence[Note] = (),
-        *,
-        number: int | None = None,
+        self, number: int, generation: int, report: EpochReport | None, notes: Sequence[Note] = ()
     ) -> None:
-        """Note how its epochs stand, and what the leader has to say. `number`: see above. Raises LeaseLost."""
+        """Note how the epochs of the watch of this number stand, and what its leader has to say.
+
+        Raises Missing, LeaseLost.
+        """
         ...
 
-    def report_epoch_job(
-        self,
-        project: str,
-        watch_id: str,
-        generation: int,
-        epoch: int,
-        job_id: str,
-        *,
-        number: int | None = None,
-    ) -> None:
-        """Note which job does an epoch. `number`: see above. Raises LeaseLost."""
+    def report_epoch_job(self, number: int, generation: int, epoch: int, job_id: str) -> None:
+        """Note which job does an epoch of the watch of this number. Raises Missing, LeaseLost."""
         ...

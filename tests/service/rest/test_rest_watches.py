@@ -161,8 +161,8 @@ def test_what_the_leader_says_is_shown(client, world: World):
     aside = StoredEpoch(1, SET_ASIDE, 2, 10, "/m", failures=5, message="Too many errors.")
     epochs = [aside, StoredEpoch(2, RUNNING, 1, 5, "/m")]
     note = Note(store.now(), "WARNING", "epoch 1 is set aside")
-    store.report_epochs(PROJECT, "shown", generation, EpochReport(2, epochs), [note])
-    store.report_epoch_job(PROJECT, "shown", generation, 2, "shown_epoch_00000002")
+    store.report_epochs(led.number, generation, EpochReport(2, epochs), [note])
+    store.report_epoch_job(led.number, generation, 2, "shown_epoch_00000002")
     watch = client.get(f"{WATCHES}/shown").json()
     assert watch["leader"] == "w"
     assert (watch["epochs"], watch["setAsideEpochs"]) == ("2", "1")

@@ -70,7 +70,7 @@ def test_a_project_has_no_more_watches_than_it_may(store: Store, monkeypatch):
 
 
 def test_one_worker_leads_and_another_takes_over_when_the_lease_has_lapsed(store: Store, clock):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     (led,) = store.lead("w", LEASE, 5)
     assert (led.leading.worker, led.leading.generation) == ("w", 1)
     assert store.lead("v", LEASE, 5) == []
@@ -84,8 +84,8 @@ def test_one_worker_leads_and_another_takes_over_when_the_lease_has_lapsed(store
     assert store.keep_leading("w", LEASE) == {}
     for say in (
         lambda: store.tell_watch("p", "digits", Yield(1)),
-        lambda: store.report_epochs("p", "digits", 1, EpochReport(1)),
-        lambda: store.report_epoch_job("p", "digits", 1, 1, "j"),
+        lambda: store.report_epochs(number, 1, EpochReport(1)),
+        lambda: store.report_epoch_job(number, 1, 1, "j"),
     ):
         with pytest.raises(LeaseLost):
             say()
@@ -141,42 +141,42 @@ def test_a_leader_that_dies_is_followed_after_a_while(store: Store, clock):
 
 
 def test_what_was_wrong_is_over_when_a_leader_reports_and_losses_when_an_epoch_is_done(store: Store, clock):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     store.lead("w", LEASE, 1)
     store.tell_watch("p", "digits", Falter(1, "it was killed"))
     clock.forward(2)
     (led,) = store.lead("w", LEASE, 1)
     assert (led.leading.message, led.leading.losses) == ("it was killed", 1)
-    store.report_epochs("p", "digits", 2, EpochReport(1, [epoch(1)]))
+    store.report_epochs(number, 2, EpochReport(1, [epoch(1)]))
     found = store.watch("p", "digits").leading
     assert (found.message, found.losses, found.worker) == ("", 1, "w")
-    store.report_epochs("p", "digits", 2, EpochReport(1))
+    store.report_epochs(number, 2, EpochReport(1))
     assert store.watch("p", "digits").leading.losses == 0
     assert store.projects() == ["p"]
 
 
 def test_epochs_are_as_the_leader_reports_and_done_when_it_does_not(store: Store, clock):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     store.lead("w", LEASE, 1)
-    store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]))
-    store.report_epoch_job("p", "digits", 1, 1, "digits_epoch_00000001")
+    store.report_epochs(number, 1, EpochReport(1, [epoch(1)]))
+    store.report_epoch_job(number, 1, 1, "digits_epoch_00000001")
     clock.forward(5)
     failed = epoch(1, failures=1, message="no cluster")
-    store.report_epochs("p", "digits", 1, EpochReport(2, [failed, epoch(2, files=1)]))
+    store.report_epochs(number, 1, EpochReport(2, [failed, epoch(2, files=1)]))
     second, first = store.epochs("p", "digits")[0]
     assert (first.job_id, first.failures, first.message, first.begun) == (
         "digits_epoch_00000001", 1, "no cluster", START
     )  # fmt: skip
     assert (second.files, second.state, second.begun) == (1, RUNNING, START + timedelta(seconds=5))
     clock.forward(5)
-    store.report_epochs("p", "digits", 1, EpochReport(3, [epoch(1, SET_ASIDE, message="no cluster"), epoch(3)]))
+    store.report_epochs(number, 1, EpochReport(3, [epoch(1, SET_ASIDE, message="no cluster"), epoch(3)]))
     found = {one.epoch: one for one in store.epochs("p", "digits")[0]}
     assert {number: one.state for number, one in found.items()} == {1: SET_ASIDE, 2: SUCCEEDED, 3: RUNNING}
     assert found[2].ended == found[1].ended == START + timedelta(seconds=10)
     watch = store.watch("p", "digits")
     assert (watch.epochs, watch.set_aside) == (3, 1)
     # Taken up again.
-    store.report_epochs("p", "digits", 1, EpochReport(3, [epoch(1)]))
+    store.report_epochs(number, 1, EpochReport(3, [epoch(1)]))
     found = {one.epoch: one for one in store.epochs("p", "digits")[0]}
     assert (found[1].state, found[1].ended, found[3].state) == (RUNNING, None, SUCCEEDED)
     assert store.watch("p", "digits").set_aside == 0
@@ -186,10 +186,10 @@ def test_epochs_are_as_the_leader_reports_and_done_when_it_does_not(store: Store
 
 
 def test_the_latest_notes_are_kept(store: Store):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     store.lead("w", LEASE, 1)
-    for number in range(60):
-        store.report_epochs("p", "digits", 1, None, [Note(START, "WARNING", f"note {number}")])
+    for at in range(60):
+        store.report_epochs(number, 1, None, [Note(START, "WARNING", f"note {at}")])
     notes = store.watch("p", "digits").notes
     assert (len(notes), notes[0].text, notes[-1]) == (50, "note 10", Note(START, "WARNING", "note 59"))
 
@@ -203,16 +203,16 @@ def test_a_retry_is_found_by_the_leader(store: Store):
 
 
 def test_a_deleted_watch_is_gone_with_its_epochs_and_its_name_is_free(store: Store):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     store.create_job(new_job("digits_epoch_00000001"))
     store.lead("w", LEASE, 1)
-    store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]))
+    store.report_epochs(number, 1, EpochReport(1, [epoch(1)]))
     store.delete_watch("p", "digits")
     with pytest.raises(Missing):
         store.watch("p", "digits")
     assert store.keep_leading("w", LEASE) == {}
     with pytest.raises(Missing):
-        store.report_epochs("p", "digits", 1, EpochReport(1))
+        store.report_epochs(number, 1, EpochReport(1))
     assert store.job("p", "digits_epoch_00000001")
     store.create_watch(new_watch())
     assert store.epochs("p", "digits") == ([], None)
@@ -227,20 +227,20 @@ def test_what_a_leader_says_of_a_watch_that_was_deleted_is_not_of_the_next_one_o
     assert first.leading.generation == second.leading.generation == 1
     for say in (
         lambda: store.tell_watch("p", "digits", Yield(1), number=first.number),
-        lambda: store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]), number=first.number),
-        lambda: store.report_epoch_job("p", "digits", 1, 1, "j", number=first.number),
+        lambda: store.report_epochs(first.number, 1, EpochReport(1, [epoch(1)])),
+        lambda: store.report_epoch_job(first.number, 1, 1, "j"),
     ):
         with pytest.raises(Missing):
             say()
     assert store.watch("p", "digits").leading.worker == "v"
-    store.report_epochs("p", "digits", 1, EpochReport(1, [epoch(1)]), number=second.number)
+    store.report_epochs(second.number, 1, EpochReport(1, [epoch(1)]))
 
 
 def test_done_epochs_are_forgotten_with_the_jobs_of_their_time(store: Store, clock):
-    store.create_watch(new_watch())
+    number = store.create_watch(new_watch()).number
     store.lead("w", LEASE, 1)
-    store.report_epochs("p", "digits", 1, EpochReport(2, [epoch(1, SET_ASIDE), epoch(2)]))
-    store.report_epochs("p", "digits", 1, EpochReport(2, [epoch(1, SET_ASIDE)]))
+    store.report_epochs(number, 1, EpochReport(2, [epoch(1, SET_ASIDE), epoch(2)]))
+    store.report_epochs(number, 1, EpochReport(2, [epoch(1, SET_ASIDE)]))
     clock.forward(3600)
     assert store.forget(Keep(jobs=timedelta(hours=2))) == 0
     assert store.forget(Keep(jobs=timedelta(minutes=30))) == 1

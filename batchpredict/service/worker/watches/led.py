@@ -195,9 +195,7 @@ class LedWatch:
         """Raises RunnerFailed, StoreFailed, QueueFull: it cannot be created now."""
         job = submit(self._store, epoch_job(self._store, self.watch, self._asked, message), self.watch)
         self._persist(
-            lambda: self._store.report_epoch_job(
-                *self.watch.key, self.generation, message.epoch, job.job_id, number=self.watch.number
-            )
+            lambda: self._store.report_epoch_job(self.watch.number, self.generation, message.epoch, job.job_id)
         )
         return job
 
@@ -231,7 +229,7 @@ class LedWatch:
         )
 
     def _report(self, report: EpochReport | None, *notes: Note) -> None:
-        self._store.report_epochs(*self.watch.key, self.generation, report, notes, number=self.watch.number)
+        self._store.report_epochs(self.watch.number, self.generation, report, notes)
 
     def _persist(self, tell: Callable[[], Any], *, to_the_end: bool = False) -> None:
         """Tell the store until it has heard it, or does not want to.
