@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
@@ -20,7 +20,7 @@ from batchpredict.service.measures import Measures
 from batchpredict.service.rest import logs, rendezvous, routes_beside
 from batchpredict.service.rest.calls import Call
 from batchpredict.service.rest.catalogue import Models, Operations, Versions
-from batchpredict.service.rest.dispatch import Run, endpoint
+from batchpredict.service.rest.dispatch import Endpoint, Run, endpoint
 from batchpredict.service.rest.errors import Problem, no_such_method, problem, wrong_verb
 from batchpredict.service.rest.guard import Guard
 from batchpredict.service.rest.interface import JobCheck, Registry, WatchCheck
@@ -37,9 +37,6 @@ from batchpredict.service.store.interface import Store
 
 Console = Callable[[JobMethods, WatchMethods], APIRouter]
 """Makes the console's pages, which do with jobs and watches what these methods do."""
-
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)

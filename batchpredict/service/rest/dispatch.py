@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 Run = Callable[[Call], Answer | Response]
 """What a method does, in a thread. It may raise whatever `errors.problem` knows."""
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+"""Answers a request; it raises nothing that was foreseen."""
+
 Table = Mapping[str, tuple[Method, Run]]
 """The methods of one path, by verb."""
 
@@ -39,9 +42,7 @@ _PATIENCE = 60.0
 _ROOTS = {"Job": "job", "Model": "model", "Version": "version", "Watch": "watch"}
 
 
-def endpoint(
-    version: str, table: Table, access: Access, measures: Measures
-) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(version: str, table: Table, access: Access, measures: Measures) -> Endpoint:
     """The endpoint of one path of the API. `version`: "v1" or "v1beta1"."""
 
     async def respond(request: Request) -> Response:
