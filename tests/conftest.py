@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from batchpredict.ledger import plan
 # A machine that is busy is no reason to fail.
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
+
+# Read when gcsfs is imported, which some tests do before they meet a store; see `storage/routing.py`.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 # Whatever a shell runs in the background ignores Ctrl-C, and so would the commands that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)

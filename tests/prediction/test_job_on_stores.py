@@ -126,15 +126,16 @@ def test_a_bucket_that_is_not_there_is_named(store, tmp_path, out):
 
 
 @pytest.mark.gcs
-def test_thousands_of_objects_are_listed_in_few_requests(gcs):
+def test_a_thousand_objects_are_listed_in_few_requests(gcs):
     base = gcs.folder()
     # The emulator takes a while to be filled, the longer the more it has.
-    names = [f"{number % 7}/part-{number:05d}" for number in range(3_000)]
+    names = [f"{number % 7}/part-{number:05d}" for number in range(1_000)]
     gcs.fill(base, names)
     gcs.proxy.reset()
     found = [file.url for file in storage.match([f"{base}/*/part-*"])]
     assert found == sorted(f"{base}/{name}" for name in names)
-    assert sum(gcs.proxy.requests.values()) <= 3
+    # Two ask for an object whose name is the pattern, one for what is below that name, and one lists.
+    assert sum(gcs.proxy.requests.values()) <= 4
     gcs.proxy.reset()
     wanted = [f"part-{number:05d}" for number in range(7, 700, 7)]
     assert sorted(storage.sizes_of(f"{base}/0", wanted)) == wanted
