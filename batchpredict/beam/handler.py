@@ -49,6 +49,7 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedModel"]):  # 
       resource_hints: of the step, as `PTransform.with_resource_hints` takes them.
 
     Raises:
+      ValueError: threads, or the largest batch, that cannot be.
       ModelUnusable: by a worker, where the model does not load or has no such signature.
     """
 
@@ -71,6 +72,11 @@ class SavedModelHandler(ModelHandler[Any, PredictionResult, "LoadedModel"]):  # 
         env_vars: Mapping[str, str] | None = None,
         resource_hints: Mapping[str, Any] | None = None,
     ) -> None:
+        # Both would fail on a worker, where the pipeline tries again and names neither.
+        if threads is not None and threads < 0:
+            raise ValueError(f"threads: {threads} is negative; 0 is all threads")
+        if max_batch_size is not None and max_batch_size < 1:
+            raise ValueError(f"max_batch_size: {max_batch_size} is less than 1")
         super().__init__(
             min_batch_size=min_batch_size,
             max_batch_size=max_batch_size,

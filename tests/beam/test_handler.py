@@ -154,6 +154,14 @@ def test_a_setting_that_is_misspelt_is_refused():
         SavedModelHandler(DOUBLE, max_batchsize=64)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"threads": -1}, "threads: -1"), ({"max_batch_size": 0}, "max_batch_size: 0")]
+)
+def test_a_setting_that_cannot_be_is_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        SavedModelHandler(DOUBLE, **settings)
+
+
 def test_environment_variables_are_set_before_the_model_is_loaded(monkeypatch):
     monkeypatch.delenv("BATCHPREDICT_TEST", raising=False)
     infer(SavedModelHandler(DOUBLE, env_vars={"BATCHPREDICT_TEST": "here"}), [1.0])
