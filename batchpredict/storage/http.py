@@ -19,7 +19,7 @@ from batchpredict.storage.interface import Input
 from batchpredict.storage.pattern import Pattern
 from batchpredict.storage.ranges import RangeFile
 from batchpredict.storage.remote import RemoteStore, version_of
-from batchpredict.storage.retry import again
+from batchpredict.storage.retry import again, may_pass
 from batchpredict.storage.urls import name_of
 
 _Result = TypeVar("_Result")
@@ -147,7 +147,13 @@ def _again(step: Callable[[], _Result]) -> _Result:
         with os_errors():
             return step()
 
-    return again(translated, when=lambda error: (status_of(error) or 500) >= 500 or status_of(error) == 429)
+    return again(translated, when=_may_pass)
+
+
+def _may_pass(error: OSError) -> bool:
+    status = status_of(error)
+    # A client has words of its own for what is not there, and those have no status.
+    return may_pass(error) if status is None else status >= 500 or status == 429
 
 
 def _settings(fs: Any, **headers: str) -> dict[str, Any]:

@@ -132,6 +132,8 @@ def test_a_file_that_is_not_there(server: str) -> None:
     with pytest.raises(NoMatch, match=r"missing/x' matches no file"):
         list(storage.expand(f"{server}/missing/x"))
     assert not storage.exists(f"{server}/missing/x")
+    # Nothing was asked for again.
+    assert asked == ["missing"] * 2
 
 
 @pytest.mark.parametrize(
