@@ -154,9 +154,23 @@ def test_people_get_a_table(planned, capsys):
     assert titles == ["job", "records", "errors", "output", "speed", "batch", "time"]
     for text in (
         "3 files, ", " x INVALID_INPUTS: ", "maxErrors 1% would be spent", "a result has y float32",
-        "< takes most", "a doubling gains less than 5 %", "node hours", "cost",
+        "< takes most", "node hours", "cost",
     ):  # fmt: skip
         assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("enough", "said"),
+    [(0, "a doubling gains less than 5 %"), (-1, "is the fastest of those that were tried")],
+)
+def test_people_are_told_of_the_batch_that_is_enough(planned, capsys, enough, said):
+    # Which one that is, a busy machine decides anew.
+    sizes = planned[0]["batchSizes"]
+    first = sizes["tried"][0]
+    tried = [first, {**first, "batchSize": first["batchSize"] * 2}]
+    sizes = {**sizes, "tried": tried, "enough": tried[enough], "modelEnough": first}
+    show({**planned[0], "batchSizes": sizes})
+    assert said in capsys.readouterr().out
 
 
 # Refusals: in the words of `predict`, and before anything is started --------------------------------------------

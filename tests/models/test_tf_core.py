@@ -85,6 +85,7 @@ else:
     )
 
 
+@pytest.mark.long
 def test_several_threads_may_ask_at_a_time() -> None:
     run(
         f"""{PARTS}
@@ -96,6 +97,7 @@ with ThreadPoolExecutor(4) as threads:
     )
 
 
+@pytest.mark.long
 def test_where_libraries_of_other_hardware_lie_the_whole_is_imported(tmp_path: Any) -> None:
     (tmp_path / "tensorflow-plugins").mkdir()
     run(f"{PARTS}\nassert whole()", str(tmp_path))

@@ -182,7 +182,7 @@ def scored(document: support.Document, **options):
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "behind"])
 @pytest.mark.parametrize("where", ["local", "memory"])
-@pytest.mark.parametrize("output_format", ["JSON", "CSV"])
+@pytest.mark.parametrize("output_format", ["JSON", pytest.param("CSV", marks=pytest.mark.long)])
 @pytest.mark.usefixtures("pages")
 def test_a_publish_interrupted_anywhere_is_completed_by_the_next_run(
     output_format, where, before, source, tmp_path, memory, monkeypatch

@@ -178,6 +178,7 @@ def slow(tmp_path, name: str, rows: int = 3000) -> support.Document:
     return support.job(support.model("stateful_free_slow"), source, output, **fields)
 
 
+@pytest.mark.long
 @pytest.mark.rare_on_flink
 def test_a_job_that_is_cancelled_goes_on_where_it_was(runner, tmp_path):
     document = slow(tmp_path, "out")

@@ -183,6 +183,7 @@ class TestModels:
         done(world, models.delete(name=name).execute())
         assert versions_left(world, name) == 404
 
+    @pytest.mark.long
     def test_a_model_with_versions_is_deleted_with_its_contents_one_by_one(self, world, models):
         name = f"{P}/models/contents"
         models.create(parent=P, body={"name": "contents"}).execute()

@@ -139,7 +139,7 @@ def test_it_runs_a_job_from_the_first_request_to_the_last_with_no_configuration(
         assert service.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_lets_requests_end_and_closes_streams(tmp_path, number):
     with serve(str(tmp_path), "--role", "api", "--port", "0", *ROOTS) as service:
         jobs = service.url + JOBS
@@ -158,6 +158,7 @@ def test_a_signal_lets_requests_end_and_closes_streams(tmp_path, number):
         assert service.end() == 0
 
 
+@pytest.mark.long
 def test_what_is_kept_no_longer_is_deleted(tmp_path):
     long_ago = datetime.now(timezone.utc) - timedelta(days=10)
     store = open_store(str(tmp_path / "x.db"), lambda: long_ago)
@@ -213,6 +214,7 @@ def test_tls_by_files(tmp_path):
         assert service.end() == 0
 
 
+@pytest.mark.long
 def test_the_command_trusts_the_certificate_that_it_is_given(tmp_path, monkeypatch, capsys):
     certificate(tmp_path)
     flags = ("--tls-certificate", "certificate.pem", "--tls-key", "key.pem")

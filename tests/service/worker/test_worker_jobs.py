@@ -160,6 +160,7 @@ class TestAJobUnderWay:
         assert (job.standing.state, job.standing.message) == (State.CANCELLED, "Cancelled by user.")
         assert support.names(out, "results") == []
 
+    @pytest.mark.long
     def test_is_cancelled_also_where_nothing_of_it_answers(self, running, store):
         processes = processes_of(f"{running}/")
         for process in job_processes(running):
