@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psutil
+import pytest
 
 from batchpredict import storage
 from batchpredict.formats import Split
@@ -208,6 +209,18 @@ def run_cli(
         text=True,
         check=False,
     )
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `run_cli` gives, of the command in this process: for calls that begin nothing, which are quicker so."""
+    from batchpredict.cli import main
+
+    try:
+        status = main(arguments)
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    out, err = capsys.readouterr()
+    return subprocess.CompletedProcess(arguments, status, out, err)
 
 
 def flags(document: Document) -> list[str]:

@@ -10,8 +10,6 @@ import pytest
 import support
 from served import Served, serving
 
-from batchpredict.cli import main
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> str:
@@ -36,13 +34,9 @@ def call(service, folder, monkeypatch, capsys):
     monkeypatch.setenv("BATCHPREDICT_PROJECT", f"p{random.getrandbits(40)}")
 
     def run(*arguments: str, status: int = 0) -> tuple[str, str]:
-        try:
-            found = main(list(arguments))
-        except SystemExit as ended:
-            found = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        assert found == status, f"{arguments}\n{out}\n{err}"
-        return out, err
+        found = support.run_here(capsys, *arguments)
+        assert found.returncode == status, f"{arguments}\n{found.stdout}\n{found.stderr}"
+        return found.stdout, found.stderr
 
     return run
 

@@ -12,7 +12,7 @@ import sysconfig
 
 import pytest
 import support
-from support import run_cli
+from support import run_cli, run_here
 
 from batchpredict.cli import main
 
@@ -147,17 +147,19 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_call_says_what_is_wrong(name, tmp_path):
+def test_a_wrong_call_says_what_is_wrong(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     arguments, message = WRONG[name]
-    found = run_cli(*arguments, cwd=tmp_path)
+    found = run_here(capsys, *arguments)
     assert re.search(message, found.stderr), found.stderr
     assert (found.returncode, found.stdout) == (2, "")
     assert "Traceback" not in found.stderr
     assert len(found.stderr.splitlines()) <= 2
 
 
-def test_several_mistakes_are_named_together(tmp_path):
-    found = run_cli(*call(batch_size="x", data_format="AVRO", output_path=None), cwd=tmp_path)
+def test_several_mistakes_are_named_together(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = run_here(capsys, *call(batch_size="x", data_format="AVRO", output_path=None))
     for flag in ("--batch-size", "--data-format", "--output-path"):
         assert f"batchpredict predict: {flag}: " in found.stderr
     assert found.returncode == 2
@@ -173,30 +175,33 @@ def test_several_mistakes_are_named_together(tmp_path):
         ('{"jobId": "a-b"}', "job_id|prediction_input"),
     ],
 )
-def test_a_wrong_job_file_is_named(document, message, tmp_path):
+def test_a_wrong_job_file_is_named(document, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     support.write(tmp_path / "job.json", document)
-    found = run_cli("predict", "--job=job.json", cwd=tmp_path)
+    found = run_here(capsys, "predict", "--job=job.json")
     assert found.returncode == 2
     assert "job.json" in found.stderr
     assert re.search(message, found.stderr)
     assert "Traceback" not in found.stderr
 
 
-def test_a_field_of_the_job_file_and_a_flag_are_each_called_by_their_own_name(tmp_path):
+def test_a_field_of_the_job_file_and_a_flag_are_each_called_by_their_own_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     document = support.job(support.model("double"), "in", "out", batchSize="none", maxErrors="many")
     support.write_json(tmp_path / "job.json", document)
-    found = run_cli("predict", "--job=job.json", "--max-errors=lots", cwd=tmp_path)
+    found = run_here(capsys, "predict", "--job=job.json", "--max-errors=lots")
     assert "job.json: Field: prediction_input.batch_size Error: " in found.stderr
     assert "--max-errors: " in found.stderr
     assert "many" not in found.stderr
 
 
-def test_a_model_of_a_registry_needs_one(tmp_path):
+def test_a_model_of_a_registry_needs_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     document = support.job("x", "in", "out")
     del document["predictionInput"]["uri"]
     document["predictionInput"]["modelName"] = "projects/p/models/m"
     support.write_json(tmp_path / "job.json", document)
-    found = run_cli("predict", "--job=job.json", cwd=tmp_path)
+    found = run_here(capsys, "predict", "--job=job.json")
     assert found.returncode == 2
     assert "There is no model registry here" in found.stderr
 

@@ -238,13 +238,9 @@ def test_a_model_that_does_not_load(both, tmp_path, out, model):
     ],
 )
 def test_a_flag_that_is_wrong(flag, said, tmp_path, out, capsys):
-    try:
-        status = main(["plan", *support.flags(support.job("m", str(tmp_path), out))[1:], flag])
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    shown, err = capsys.readouterr()
-    assert (status, shown) == (2, "")
-    assert said in err
+    found = support.run_here(capsys, "plan", *support.flags(support.job("m", str(tmp_path), out))[1:], flag)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert said in found.stderr
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import support
 from scripted_server import Answer, Asked, in_turn, recording, refusal
 
 from batchpredict.cli import main
@@ -312,16 +313,11 @@ def test_a_job_that_ends_badly_says_why(state, said, capsys):
 )
 def test_a_wrong_call_is_one_sentence(command, said, capsys):
     # In the cases where nothing is wrong before the service is asked, nobody is there.
-    arguments = command if any(part.startswith("--endpoint") for part in command) else [*command]
-    try:
-        status = main(arguments)
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    found = capsys.readouterr()
+    found = support.run_here(capsys, *command)
     if said is None:
-        assert (status, found.err) == (0, "")
-        assert "prediction" in found.out
+        assert (found.returncode, found.stderr) == (0, "")
+        assert "prediction" in found.stdout
         return
-    assert status == 2
-    assert said in found.err
-    assert "Traceback" not in found.err
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr

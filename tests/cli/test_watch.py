@@ -141,13 +141,9 @@ def test_a_spent_budget_sets_files_aside_and_retry_takes_them_up_with_another(tm
     ],
 )
 def test_a_wrong_call_is_named(tmp_path, capsys, more, said):
-    try:
-        status = main([*flags(tmp_path), *more])
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    captured = capsys.readouterr()
-    assert (status, captured.out) == (2, "")
-    assert said in captured.err
+    found = support.run_here(capsys, *flags(tmp_path), *more)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert said in found.stderr
     assert not os.path.exists(tmp_path / "out")
 
 

@@ -110,8 +110,11 @@ def test_something_else_listens_at_the_master(job, web_server):
         ),
     ],
 )
-def test_a_flag_that_is_missing_or_wrong(job, flags, message):
-    assert message in refused(job, *flags, status=2)
+def test_a_flag_that_is_missing_or_wrong(job, flags, message, capsys):
+    found = support.run_here(capsys, "predict", "--job", job, *flags)
+    assert (found.returncode, found.stdout) == (2, "")
+    (line,) = found.stderr.splitlines()
+    assert message in line
 
 
 @pytest.mark.prism
