@@ -46,6 +46,7 @@ class Interrupting(Recorder):
             raise KeyboardInterrupt
 
 
+@pytest.mark.rare_on_flink
 def test_a_cluster_of_two(runner, jobs):
     observer = Recorder()
     # For some seconds: what a replica says of itself is a second old when it is written, and is looked for each
