@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterator
 
 import pytest
-import support
 
+from batchpredict.cli import main
 from batchpredict.cli.arguments import Parser
 from batchpredict.cli.commands import COMMANDS, function_of
 from batchpredict.cli.parser import build, parse
@@ -41,8 +41,10 @@ def test_what_can_be_called_is_what_is_carried_out():
 
 
 def _said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    found = support.run_here(capsys, *arguments)
-    return found.returncode, found.stdout, found.stderr
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    found = capsys.readouterr()
+    return int(ended.value.code or 0), found.out, found.err
 
 
 @pytest.mark.parametrize("words", [*LEAVES, *GROUPS], ids=" ".join)

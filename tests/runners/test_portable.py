@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psutil
@@ -17,6 +19,8 @@ from clusters.processes import free_port
 
 from batchpredict.runners.log_file import summary_line, told_by
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture
 def job(tmp_path, out) -> str:
@@ -24,10 +28,10 @@ def job(tmp_path, out) -> str:
     return support.write_json(tmp_path / "job.json", support.job(support.model("double"), source, out))
 
 
-def refused(job: str, *flags: str, status: int = 1) -> str:
-    """What the command says, in one line and within 30 s."""
+def refused(job: str, *flags: str, status: int = 1, run: Run = support.run_cli) -> str:
+    """What the command says, in one line and within 30 s. `run`: how it is called."""
     began = time.monotonic()
-    found = support.run_cli("predict", "--job", job, *flags)
+    found = run("predict", "--job", job, *flags)
     assert time.monotonic() - began < 30
     assert (found.returncode, found.stdout) == (status, ""), found.stderr
     (line,) = found.stderr.splitlines()
@@ -111,10 +115,7 @@ def test_something_else_listens_at_the_master(job, web_server):
     ],
 )
 def test_a_flag_that_is_missing_or_wrong(job, flags, message, capsys):
-    found = support.run_here(capsys, "predict", "--job", job, *flags)
-    assert (found.returncode, found.stdout) == (2, "")
-    (line,) = found.stderr.splitlines()
-    assert message in line
+    assert message in refused(job, *flags, status=2, run=functools.partial(support.run_here, capsys))
 
 
 @pytest.mark.prism

@@ -42,7 +42,7 @@ def cookies_of(answer: httpx.Response) -> SimpleCookie:
 
 @pytest.mark.parametrize("path", ["/", "/console/"])
 def test_the_root_leads_to_the_console(open_shop, path):
-    answer = httpx.get(open_shop.url + path, verify=False)
+    answer = open_shop.client().get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/console")
 
 
@@ -50,9 +50,9 @@ def test_the_root_leads_to_the_console(open_shop, path):
 def test_a_page_without_a_token_leads_to_the_sign_in_page_and_back(shop, path):
     shop.job("night")
     shop.watch("nightly")
-    answer = httpx.get(shop.url + path, verify=False)
+    answer = shop.client().get(path)
     assert answer.status_code == 303
-    signing = httpx.get(shop.url + answer.headers["location"], verify=False)
+    signing = shop.client().get(answer.headers["location"])
     assert f'name="next" value="{path.replace("&", "&amp;")}"' in signing.text
 
 
@@ -64,7 +64,7 @@ def test_a_page_is_there_for_a_token_in_the_header(shop, path):
 
 
 def test_the_script_is_told_that_nobody_is_signed_in(shop):
-    answer = httpx.get(shop.url + JOBS, headers={"x-requested-with": "console"}, verify=False)
+    answer = shop.client().get(JOBS, headers={"x-requested-with": "console"})
     assert answer.status_code == 401
 
 
@@ -267,7 +267,7 @@ def test_who_may_not_cancel_cannot_with_a_form_of_his_own(night):
 
 
 def test_where_nobody_is_asked_other_names_of_this_machine_are_refused(open_shop):
-    answer = httpx.get(open_shop.url + JOBS, headers={"host": "evil.example.org"}, verify=False)
+    answer = open_shop.client().get(JOBS, headers={"host": "evil.example.org"})
     assert answer.status_code == 403
 
 
@@ -290,12 +290,12 @@ def test_private_pages_are_kept_by_nobody_and_run_no_script_but_ours(shop, path)
 
 
 def test_files_of_the_console_are_kept_under_names_that_change_with_them(open_shop):
-    page = httpx.get(f"{open_shop.url}/console", verify=False).text
+    page = open_shop.client().get(f"{open_shop.url}/console").text
     addresses = re.findall(r'(?:src|href)="(/console/static/[^"]+)"', page)
     assert len(addresses) == 3
     for address in addresses:
-        answer = httpx.get(open_shop.url + address, verify=False)
+        answer = open_shop.client().get(address)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
-    assert httpx.get(f"{open_shop.url}/console/static/0/../pages.py", verify=False).status_code == 404
-    assert httpx.get(f"{open_shop.url}/console/static/0/console.js", verify=False).status_code == 404
+    assert open_shop.client().get(f"{open_shop.url}/console/static/0/../pages.py").status_code == 404
+    assert open_shop.client().get(f"{open_shop.url}/console/static/0/console.js").status_code == 404
